@@ -1,0 +1,43 @@
+# Every target works on a fresh clone; the steps themselves are in tools/.
+#   PYTHON=python3.12   the interpreter for .venv (default: the newest one found, 3.11 or later)
+#   DATA=./data         where `make run` keeps its store
+#   LANES="unit s3"     only these lanes of `make test` and `make long`
+#   SEED=1234           repeat a run of `make test` or `make long`
+PYTHON ?=
+DATA ?= ./data
+LANES ?=
+SEED ?=
+BENCH ?=
+
+VENV := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help run build dev check test long bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## make .venv and the C kernels; leaves .venv/bin/fastobj ready
+	@PYTHON="$(PYTHON)" sh tools/bootstrap.sh build
+
+run: build ## build, then start a server on ./data
+	@$(VENV)/fastobj server $(DATA)
+
+dev: ## build, with the tools for tests and checks
+	@PYTHON="$(PYTHON)" sh tools/bootstrap.sh dev
+
+check: dev ## formats, lint, types and the rules of the house
+	@$(VENV)/python -m tools.check
+
+test: dev ## check, then every lane of tests (at most 15 minutes)
+	@SEED="$(SEED)" $(VENV)/python -m tools.lanes $(LANES)
+
+long: dev ## the tests marked long, lane by lane
+	@SEED="$(SEED)" $(VENV)/python -m tools.lanes --long $(LANES)
+
+bench: dev ## run the benchmarks (BENCH=kernels for one)
+	@$(VENV)/python -m tools.bench $(BENCH)
+
+clean: ## remove all that was built; keeps stores and client environments
+	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .benchmarks
+	rm -f src/fastobj/_ext/*.so
+	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

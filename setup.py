@@ -1,0 +1,85 @@
+"""Builds the C kernels of `fastobj._ext`; all other facts of the package are in pyproject.toml.
+
+A new kernel is one row in KERNELS and its files: `<kernel>.pyx` (thin), `.pyi`, `<kernel>_impl.*`.
+Cython writes its C below build/, so the source tree only gains the git-ignored `.so` files.
+`FASTOBJ_SANITIZE=address,undefined` builds with those sanitizers.
+"""
+
+import os
+from glob import glob
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+FOLDER = "src/fastobj/_ext"
+BUILD = "build/cython"
+
+# Kernel -> its hand-written C files. Every kernel also gets the CPU probe. A kernel that uses the
+# functions of another one lists those files too: extensions share headers, never symbols.
+KERNELS = {
+    "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
+    "segio": (
+        "segio_impl.c",
+        "segio_pool.c",
+        "segio_record.c",
+        "crc_impl.c",
+        "crc_sse42.c",
+        "crc_avx512.c",
+    ),
+    "sigv4": ("sigv4_impl.c", "sigv4_sha256.c", "sigv4_sha_ni.c"),
+}
+
+# Flags that one kernel alone needs, for compiler and linker alike.
+KERNEL_FLAGS = {"segio": ("-pthread",)}
+
+# No -march: the ISA files name their targets function by function, and the probe picks at import.
+COMPILE_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-fvisibility=hidden")
+
+DIRECTIVES = {"language_level": "3", "freethreading_compatible": True}
+
+
+def sanitizer_flags() -> tuple[str, ...]:
+    """The flags that the environment asks for; none as a rule."""
+    names = os.environ.get("FASTOBJ_SANITIZE", "")
+    if not names:
+        return ()
+    return (f"-fsanitize={names}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
+
+
+def flags_stamp() -> str:
+    """A file that changes only when the flags do, so that new flags rebuild and old ones do not."""
+    stamp = Path(BUILD, "flags.txt")
+    text = " ".join(sanitizer_flags())
+    if not stamp.exists() or stamp.read_text() != text:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(text)
+    return str(stamp)
+
+
+def extension(kernel: str, files: tuple[str, ...]) -> Extension:
+    """One row of KERNELS as an extension module."""
+    own = (*KERNEL_FLAGS.get(kernel, ()), *sanitizer_flags())
+    return Extension(
+        f"fastobj._ext.{kernel}",
+        [f"{FOLDER}/{name}" for name in (f"{kernel}.pyx", *files, "fo_cpu.c")],
+        include_dirs=[FOLDER],
+        extra_compile_args=[*COMPILE_FLAGS, *own],
+        extra_link_args=list(own),
+    )
+
+
+def main() -> None:
+    """Entry for setuptools, which runs this file as `__main__`."""
+    extensions = cythonize(
+        [extension(kernel, files) for kernel, files in KERNELS.items()],
+        build_dir=BUILD,
+        compiler_directives=DIRECTIVES,
+    )
+    for built in extensions:  # set here, because Cython copies what it finds there into BUILD
+        built.depends = ["setup.py", *sorted(glob(f"{FOLDER}/*.h")), flags_stamp()]
+    setup(package_dir={"": "src"}, ext_modules=extensions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""C functions of the segio kernel, declared for its own .pyx only."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "segio_impl.h" nogil:
+    enum:
+        FO_PIECE_HEAD_BYTES
+        FO_PIECE_BYTES
+        FO_FRAME_BYTES
+        FO_DATA_ID_BYTES
+        FO_STALE
+        FO_CHECKSUM
+
+    ctypedef enum fo_job_kind:
+        FO_WRITE_PIECE
+        FO_READ_PIECE
+        FO_READ
+        FO_FDATASYNC
+        FO_FSYNC
+
+    ctypedef struct fo_piece:
+        uint8_t data_id[16]
+        uint64_t segment
+        uint32_t generation
+        uint32_t part
+        uint32_t index
+        uint32_t length
+
+    ctypedef struct fo_job:
+        fo_job *next
+        fo_job_kind kind
+        int fd
+        int status
+        int early_sync
+        uint32_t payload_offset
+        uint32_t payload_length
+        uint64_t offset
+        uint8_t *buffer
+        uint64_t size
+        fo_piece piece
+        const char *path
+        void *owner
+
+    ctypedef struct fo_pool:
+        pass
+
+    void fo_piece_encode(uint8_t *head, const fo_piece *piece, const uint8_t *payload)
+    int fo_piece_check(const uint8_t *head, const fo_piece *expected)
+    fo_pool *fo_pool_new(unsigned threads, unsigned capacity, int *error)
+    int fo_pool_eventfd(const fo_pool *pool)
+    int fo_pool_submit(fo_pool *pool, fo_job *job)
+    fo_job *fo_pool_take(fo_pool *pool)
+    void fo_pool_close(fo_pool *pool)
+    void fo_pool_free(fo_pool *pool)
+    int fo_record_open(const char *record_path, const char *counter_path)
+    void fo_record_close()
+    int fo_record_is_on()
+    uint64_t fo_record_begin()
+    int fo_record_end(uint64_t begin, int kind, const char *path, uint64_t offset,
+                      const void *bytes, uint64_t length)

@@ -1,0 +1,72 @@
+"""Pieces of large bodies on disk, moved by a pool of native threads, and the recorder of I/O.
+
+A buffer of a piece has PIECE_HEAD_BYTES of head room and then the payload, as on disk. Statuses:
+0, STALE (the place holds something else), CHECKSUM (damaged), or a negative errno. All jobs raise
+BlockingIOError when `capacity` jobs are under way, and ValueError for what does not fit.
+"""
+
+from os import PathLike
+from typing import Final
+
+from typing_extensions import Buffer
+
+ISA: Final[str]
+VERSION: Final[int]
+PIECE_HEAD_BYTES: Final[int]
+PIECE_BYTES: Final[int]
+PIECE_FRAME_BYTES: Final[int]
+STALE: Final[int]
+CHECKSUM: Final[int]
+
+Path = str | bytes | PathLike[str]
+
+def encode_piece_head(
+    payload: Buffer, data_id: bytes, segment: int, generation: int, index: int
+) -> bytes: ...
+def check_piece_head(
+    head: Buffer, data_id: bytes, segment: int, generation: int, index: int, length: int
+) -> int: ...
+
+class Pool:
+    def __init__(self, threads: int, capacity: int = 256) -> None: ...
+    @property
+    def eventfd(self) -> int: ...
+    def write_piece(
+        self,
+        fd: int,
+        path: Path,
+        offset: int,
+        buffer: Buffer,
+        length: int,
+        data_id: bytes,
+        segment: int,
+        generation: int,
+        index: int,
+        early_sync: bool,
+        token: object,
+    ) -> None: ...
+    def read_piece(
+        self,
+        fd: int,
+        offset: int,
+        buffer: Buffer,
+        payload_offset: int,
+        length: int,
+        payload_length_of_piece: int,
+        data_id: bytes,
+        segment: int,
+        generation: int,
+        index: int,
+        token: object,
+    ) -> None: ...
+    def read(self, fd: int, offset: int, buffer: Buffer, token: object) -> None: ...
+    def sync(self, fd: int, path: Path, token: object) -> None: ...
+    def fsync(self, fd: int, path: Path, token: object) -> None: ...
+    def completions(self) -> list[tuple[object, int]]: ...
+    def close(self) -> None: ...
+
+def record_open(record_path: Path, counter_path: Path) -> None: ...
+def record_close() -> None: ...
+def recording() -> bool: ...
+def record_begin() -> int: ...
+def record_end(begin: int, kind: int, path: Path, offset: int = 0, data: Buffer = b"") -> None: ...

@@ -1,0 +1,252 @@
+"""Pieces of large bodies on disk, moved by a pool of native threads, and the recorder of I/O."""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+from posix.unistd cimport getpid
+
+import os
+
+from fastobj._ext.crc cimport FO_CPU_OK, fo_cpu_message, fo_cpu_status, fo_crc_init, fo_crc_isa
+
+VERSION = 1
+PIECE_HEAD_BYTES = FO_PIECE_HEAD_BYTES
+PIECE_BYTES = FO_PIECE_BYTES
+PIECE_FRAME_BYTES = FO_FRAME_BYTES
+STALE = FO_STALE
+CHECKSUM = FO_CHECKSUM
+
+cdef fo_cpu_status _status = fo_crc_init()
+if _status != FO_CPU_OK:
+    raise ImportError(fo_cpu_message(_status).decode())
+
+ISA = fo_crc_isa().decode()
+
+
+cdef object _os_error(int status):
+    return OSError(-status, os.strerror(-status))
+
+
+cdef int _describe(fo_piece *piece, bytes data_id, uint64_t segment, uint32_t generation,
+                   uint32_t index, uint64_t length) except -1:
+    if len(data_id) != FO_DATA_ID_BYTES:
+        raise ValueError(f"a data id has {FO_DATA_ID_BYTES} bytes, not {len(data_id)}")
+    if not 0 < length <= FO_PIECE_BYTES:
+        raise ValueError(f"a piece holds 1 to {FO_PIECE_BYTES} bytes, not {length}")
+    memcpy(piece.data_id, PyBytes_AS_STRING(data_id), FO_DATA_ID_BYTES)
+    piece.segment = segment
+    piece.generation = generation
+    piece.part = 0
+    piece.index = index
+    piece.length = <uint32_t>length
+    return 0
+
+
+def encode_piece_head(payload, bytes data_id not None, uint64_t segment, uint32_t generation,
+                      uint32_t index):
+    """The 4 KiB head of a piece with this payload."""
+    cdef Py_buffer view
+    cdef fo_piece piece
+    cdef bytes head = PyBytes_FromStringAndSize(NULL, FO_PIECE_HEAD_BYTES)
+    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+    try:
+        _describe(&piece, data_id, segment, generation, index, <uint64_t>view.len)
+        fo_piece_encode(<uint8_t *>PyBytes_AS_STRING(head), &piece, <const uint8_t *>view.buf)
+    finally:
+        PyBuffer_Release(&view)
+    return head
+
+
+def check_piece_head(head, bytes data_id not None, uint64_t segment, uint32_t generation,
+                     uint32_t index, uint32_t length):
+    """0, STALE or CHECKSUM: whether this is the head of that piece."""
+    cdef Py_buffer view
+    cdef fo_piece piece
+    PyObject_GetBuffer(head, &view, PyBUF_SIMPLE)
+    try:
+        if view.len < FO_PIECE_HEAD_BYTES:
+            raise ValueError(f"a piece head has {FO_PIECE_HEAD_BYTES} bytes, not {view.len}")
+        _describe(&piece, data_id, segment, generation, index, length)
+        return fo_piece_check(<const uint8_t *>view.buf, &piece)
+    finally:
+        PyBuffer_Release(&view)
+
+
+@cython.final
+@cython.freelist(64)
+cdef class _Job:
+    """A job under way: keeps its buffer, path and token alive."""
+    cdef fo_job job
+    cdef Py_buffer view
+    cdef bint has_view
+    cdef bytes path
+    cdef object token
+
+    def __dealloc__(self):
+        if self.has_view:
+            PyBuffer_Release(&self.view)
+
+    cdef int take_buffer(self, buffer, uint64_t size) except -1:
+        """Holds the buffer; refuses one below `size` bytes, for C trusts it."""
+        PyObject_GetBuffer(buffer, &self.view, PyBUF_WRITABLE)
+        self.has_view = True
+        if <uint64_t>self.view.len < size:
+            raise ValueError(f"the buffer has {self.view.len} bytes, {size} are needed")
+        self.job.buffer = <uint8_t *>self.view.buf
+        return 0
+
+    cdef int take_path(self, path) except -1:
+        self.path = os.fsencode(path)
+        self.job.path = self.path
+        return 0
+
+
+cdef _Job _new_job(fo_job_kind kind, int fd, uint64_t offset, token):
+    cdef _Job job = _Job.__new__(_Job)
+    job.token = token
+    job.job.kind = kind
+    job.job.fd = fd
+    job.job.offset = offset
+    job.job.owner = <void *>job
+    return job
+
+
+cdef list _take(fo_pool *pool):
+    cdef fo_job *job = fo_pool_take(pool)
+    cdef _Job owner
+    cdef list ended = []
+    while job != NULL:
+        owner = <_Job><PyObject *>job.owner
+        job = job.next
+        ended.append((owner.token, owner.job.status))
+        Py_DECREF(owner)
+    return ended
+
+
+@cython.final
+cdef class Pool:
+    """Native threads for reads, writes and syncs; results come back through an eventfd."""
+    cdef fo_pool *pool
+    cdef int pid
+
+    def __cinit__(self, unsigned threads, unsigned capacity=256):
+        cdef int error = 0
+        if threads == 0 or capacity == 0:
+            raise ValueError("a pool has at least one thread and room for one job")
+        self.pool = fo_pool_new(threads, capacity, &error)
+        if self.pool == NULL:
+            raise _os_error(error)
+        self.pid = getpid()
+
+    def __dealloc__(self):
+        # After a fork the threads are the parent's.
+        if self.pool == NULL or self.pid != getpid():
+            return
+        with nogil:
+            fo_pool_close(self.pool)
+        _take(self.pool)
+        fo_pool_free(self.pool)
+
+    @property
+    def eventfd(self):
+        """The descriptor to watch; -1 once closed."""
+        return fo_pool_eventfd(self.pool)
+
+    cdef _submit(self, _Job job):
+        cdef int status
+        Py_INCREF(job)
+        status = fo_pool_submit(self.pool, &job.job)
+        if status:
+            Py_DECREF(job)
+            raise _os_error(status)
+
+    def write_piece(self, int fd, path, uint64_t offset, buffer, uint32_t length,
+                    bytes data_id not None, uint64_t segment, uint32_t generation,
+                    uint32_t index, bint early_sync, token):
+        """Fills the head room of `buffer` and writes head and payload at `offset`."""
+        cdef _Job job = _new_job(FO_WRITE_PIECE, fd, offset, token)
+        _describe(&job.job.piece, data_id, segment, generation, index, length)
+        job.take_buffer(buffer, FO_PIECE_HEAD_BYTES + <uint64_t>length)
+        job.take_path(path)
+        job.job.early_sync = early_sync
+        self._submit(job)
+
+    def read_piece(self, int fd, uint64_t offset, buffer, uint32_t payload_offset, uint32_t length,
+                   uint32_t payload_length_of_piece, bytes data_id not None,
+                   uint64_t segment, uint32_t generation, uint32_t index, token):
+        """Reads and verifies; the bytes stand at PIECE_HEAD_BYTES + payload_offset in `buffer`."""
+        cdef _Job job = _new_job(FO_READ_PIECE, fd, offset, token)
+        _describe(&job.job.piece, data_id, segment, generation, index, payload_length_of_piece)
+        if length == 0 or <uint64_t>payload_offset + length > payload_length_of_piece:
+            raise ValueError(f"{length} bytes at {payload_offset} are not in the piece")
+        job.take_buffer(buffer, FO_PIECE_HEAD_BYTES + <uint64_t>payload_length_of_piece)
+        job.job.payload_offset = payload_offset
+        job.job.payload_length = length
+        self._submit(job)
+
+    def read(self, int fd, uint64_t offset, buffer, token):
+        """Fills `buffer`, unverified; STALE where the file ends before."""
+        cdef _Job job = _new_job(FO_READ, fd, offset, token)
+        job.take_buffer(buffer, 0)
+        job.job.size = <uint64_t>job.view.len
+        self._submit(job)
+
+    def sync(self, int fd, path, token):
+        """fdatasync."""
+        cdef _Job job = _new_job(FO_FDATASYNC, fd, 0, token)
+        job.take_path(path)
+        self._submit(job)
+
+    def fsync(self, int fd, path, token):
+        """fsync."""
+        cdef _Job job = _new_job(FO_FSYNC, fd, 0, token)
+        job.take_path(path)
+        self._submit(job)
+
+    def completions(self):
+        """All jobs that ended since the last call, as (token, status)."""
+        return _take(self.pool)
+
+    def close(self):
+        """Finishes all jobs and ends the threads; `completions` still hands the rest back."""
+        with nogil:
+            fo_pool_close(self.pool)
+
+
+def record_open(record_path, counter_path):
+    """Switches the recorder on, to this file; raises OSError."""
+    cdef int status = fo_record_open(os.fsencode(record_path), os.fsencode(counter_path))
+    if status:
+        raise _os_error(status)
+
+
+def record_close():
+    """Switches the recorder off."""
+    fo_record_close()
+
+
+def recording():
+    """Whether the recorder is on."""
+    return bool(fo_record_is_on())
+
+
+def record_begin():
+    """The number of this moment, to be taken before the system call; 0 when off."""
+    return fo_record_begin()
+
+
+def record_end(uint64_t begin, int kind, path, uint64_t offset=0, data=b""):
+    """Appends one entry; does nothing when `begin` is 0. Raises OSError."""
+    cdef Py_buffer view
+    cdef int status
+    if begin == 0:
+        return
+    name = os.fsencode(path)
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    status = fo_record_end(begin, kind, name, offset, view.buf, <uint64_t>view.len)
+    PyBuffer_Release(&view)
+    if status:
+        raise _os_error(status)

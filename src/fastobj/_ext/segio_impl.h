@@ -1,0 +1,130 @@
+/* Pieces of large bodies on disk, a pool of threads that moves them, and a recorder of what was
+ * written and synced. Nothing here knows of Python.
+ *
+ * A piece is a head of 4 KiB and a payload of up to 1 MiB. All integers are little-endian.
+ *
+ *   offset  bytes  field
+ *        0      8  magic "fobjpce1"
+ *        8      2  version: 1
+ *       10      1  sum kind: 1 is CRC32C
+ *       11      5  zero
+ *       16     16  data id
+ *       32      8  segment
+ *       40      4  generation
+ *       44      4  part: 0
+ *       48      4  piece index in its body
+ *       52      4  payload length
+ *       56     64  CRC32C of each frame of 64 KiB of the payload; 0 for a frame that is not there
+ *      120      4  zero
+ *      124      4  CRC32C of bytes 0 to 123
+ *      128   3968  zero, not covered by a sum */
+#ifndef FO_SEGIO_IMPL_H
+#define FO_SEGIO_IMPL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    FO_PIECE_HEAD_BYTES = 4096,
+    FO_PIECE_BYTES = 1 << 20,
+    FO_FRAME_BYTES = 64 << 10,
+    FO_PIECE_FRAMES = FO_PIECE_BYTES / FO_FRAME_BYTES,
+    FO_DATA_ID_BYTES = 16,
+};
+
+/* Results of a job: 0, one of these, or a negative errno. */
+enum {
+    FO_STALE = 1,    /* the place holds something else */
+    FO_CHECKSUM = 2, /* the place holds this piece, and its bytes are not those written */
+};
+
+/* Whose piece it is. A read expects all of it. */
+typedef struct {
+    uint8_t data_id[FO_DATA_ID_BYTES];
+    uint64_t segment;
+    uint32_t generation;
+    uint32_t part;
+    uint32_t index;
+    uint32_t length; /* of the payload */
+} fo_piece;
+
+/* Fills the whole head of a piece, 4 KiB, from its description and its payload. */
+void fo_piece_encode(uint8_t *head, const fo_piece *piece, const uint8_t *payload);
+
+/* 0, FO_STALE where data id, segment, generation or magic differ, else FO_CHECKSUM. */
+int fo_piece_check(const uint8_t *head, const fo_piece *expected);
+
+typedef enum { FO_WRITE_PIECE, FO_READ_PIECE, FO_READ, FO_FDATASYNC, FO_FSYNC } fo_job_kind;
+
+/* One job. The caller owns it and all that it points to until fo_pool_take hands it back. */
+typedef struct fo_job fo_job;
+struct fo_job {
+    fo_job *next;
+    fo_job_kind kind;
+    int fd;
+    int status;
+    int early_sync;                          /* start the write-out of a written piece at once */
+    uint32_t payload_offset, payload_length; /* what FO_READ_PIECE is to deliver */
+    uint64_t offset;
+    uint8_t *buffer;  /* head room and payload, as on disk; FO_READ: `size` bytes */
+    uint64_t size;    /* FO_READ only: fewer bytes in the file are FO_STALE */
+    fo_piece piece;   /* FO_WRITE_PIECE and FO_READ_PIECE only */
+    const char *path; /* for the recorder; may be NULL for reads */
+    void *owner;      /* the caller's */
+};
+
+/* Does the job on the calling thread and returns its status. A read of a piece verifies the head
+ * and the frames that it touches, and leaves them in `buffer` at their place in the piece. */
+int fo_job_run(const fo_job *job);
+
+typedef struct fo_pool fo_pool;
+
+/* Starts `threads` threads that take at most `capacity` jobs not yet handed back. NULL on failure,
+ * with a negative errno in `error`. */
+fo_pool *fo_pool_new(unsigned threads, unsigned capacity, int *error);
+
+/* Readable when finished jobs may be waiting; written only when the first one arrives. */
+int fo_pool_eventfd(const fo_pool *pool);
+
+/* 0; -EAGAIN: `capacity` jobs are under way; -ESHUTDOWN: closed. */
+int fo_pool_submit(fo_pool *pool, fo_job *job);
+
+/* Hands back all finished jobs, linked by `next` in the order in which they ended. */
+fo_job *fo_pool_take(fo_pool *pool);
+
+/* Finishes all jobs and ends the threads; the jobs can still be taken. May be repeated. */
+void fo_pool_close(fo_pool *pool);
+
+/* Frees a closed pool whose jobs have all been taken. */
+void fo_pool_free(fo_pool *pool);
+
+/* The recorder: for power-cut tests, off as a rule. An entry is little-endian: u32 length of the
+ * whole entry, u8 kind, u64 begin, u64 end, u64 offset, u16 path length, u64 data length, path,
+ * data. Begin and end come from one counter that all processes share. */
+enum {
+    FO_RECORD_WRITE = 1,
+    FO_RECORD_SYNC = 2,
+    FO_RECORD_TRUNCATE = 3,
+    FO_RECORD_CREATE = 4,
+    FO_RECORD_RENAME = 5,
+    FO_RECORD_UNLINK = 6,
+    FO_RECORD_SYNC_DIRECTORY = 7,
+    FO_RECORD_ALLOCATE = 8,
+    FO_RECORD_HEAD_BYTES = 39,
+};
+
+/* Switches on, from now to this file; again after a fork. Not while other threads record.
+ * Returns 0 or a negative errno. */
+int fo_record_open(const char *record_path, const char *counter_path);
+void fo_record_close(void);
+int fo_record_is_on(void);
+
+/* The number of this moment, 1 and up, to be taken before the system call; 0 when off. */
+uint64_t fo_record_begin(void);
+
+/* Takes the end number and appends one entry. Does nothing when `begin` is 0. Returns 0 or a
+ * negative errno: then the record is not complete, and the caller must fail. */
+int fo_record_end(uint64_t begin, int kind, const char *path, uint64_t offset, const void *bytes,
+                  uint64_t length);
+
+#endif

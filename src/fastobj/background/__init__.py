@@ -1,0 +1,1 @@
+"""Level 5: work that no request waits for."""

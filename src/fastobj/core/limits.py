@@ -1,0 +1,85 @@
+"""Every number that bounds something, with its unit in its name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+# --- transactions (DESIGN.md section 5): small enough for every engine that is planned
+TXN_ROWS_MAX: Final = 32
+TXN_BYTES_MAX: Final = 256 * KIB
+VALUE_BYTES_MAX: Final = 64 * KIB
+COUNTER_AMOUNTS_MAX: Final = 4  # integers in one counter row
+
+# --- the log and its blocks
+BLOCK_ALIGN_BYTES: Final = 4 * KIB  # no write ever touches a page that holds acknowledged bytes
+BLOCK_BYTES_MAX: Final = 4 * MIB
+BLOCK_VECTORS_MAX: Final = 1024
+LOG_SEGMENT_BYTES_MIN: Final = 4 * MIB + 64 * KIB  # one block of the largest size always fits
+LOG_SEGMENT_BYTES_MAX: Final = 64 * MIB
+
+# --- checkpoints of the metadata database
+WAL_BYTES_MAX: Final = 64 * MIB
+WAL_BYTES_PASSIVE: Final = WAL_BYTES_MAX // 4
+WAL_BYTES_RETRY: Final = WAL_BYTES_MAX // 16  # growth before a RESTART that met readers is retried
+WAL_RESTART_WAIT_MS_MAX: Final = 20  # how long a RESTART waits for readers
+
+# --- the SQLite engine
+SQLITE_READER_CACHE_BYTES: Final = 4 * MIB
+SQLITE_WRITER_CACHE_BYTES: Final = 16 * MIB
+SQLITE_BUSY_MS_MAX: Final = 5000  # wait for a lock that another connection holds
+TOKENS_KEPT_MAX: Final = 4096  # rows of the bucket space whose tokens the writer keeps in memory
+
+# --- bodies
+SMALL_BODY_BYTES_MAX: Final = 64 * KIB  # up to here a body travels in the commit frame
+PIECE_BYTES: Final = MIB  # payload of one piece of a large body
+PIECE_HEAD_BYTES: Final = 4 * KIB
+PIECE_FRAME_BYTES: Final = 64 * KIB  # unit of checksum inside a piece
+OWN_FILE_BYTES_MIN: Final = 64 * MIB  # from here a body has a file of its own
+EXTENT_FILE_BYTES_MIN: Final = 8 * MIB
+EXTENT_FILE_BYTES_MAX: Final = 256 * MIB
+OBJECT_BYTES_MAX: Final = 5 * GIB  # one PUT
+PIECES_IN_FLIGHT_MAX: Final = 3
+
+# --- S3 names and requests
+KEY_BYTES_MAX: Final = 1024
+USER_METADATA_BYTES_MAX: Final = 2 * KIB
+LIST_KEYS_MAX: Final = 1000
+DELETE_KEYS_MAX: Final = 1000
+XML_BODY_BYTES_MAX: Final = 2 * MIB
+XML_ELEMENTS_MAX: Final = 100_000
+XML_DEPTH_MAX: Final = 16
+CLOCK_SKEW_S_MAX: Final = 15 * 60
+PRESIGN_EXPIRES_S_MAX: Final = 7 * 24 * 3600
+SIGNING_KEYS_CACHED_MAX: Final = 1024
+PART_NUMBER_MAX: Final = 10_000
+
+# --- HTTP
+HEAD_BYTES_MAX: Final = 32 * KIB
+HEADERS_MAX: Final = 128
+TARGET_BYTES_MAX: Final = 16 * KIB
+DRAIN_BYTES_MAX: Final = 256 * KIB  # an unread body up to here is read away to keep the connection
+
+# --- reads on the event loop
+LOOP_SCAN_ROWS_MAX: Final = 100
+BUCKETS_CACHED_MAX: Final = 1024
+
+# --- the committer
+COMMIT_QUEUE_MAX: Final = 4096
+COMMITTER_WAIT_S_MAX: Final = 10.0
+EPOCH_SLOTS: Final = 4096
+CONFLICT_RETRIES_MAX: Final = 200
+
+# --- HTTP connections: buffers and time-outs
+HTTP_RECEIVE_BYTES: Final = 128 * KIB  # one read, and what a connection keeps before it pauses
+HTTP_JOIN_BYTES_MAX: Final = 16 * KIB  # head and body up to here are joined: cheaper than a vector
+HTTP_HEAD_S_MAX: Final = 30.0  # from the first byte of a head to its last
+HTTP_IDLE_S_MAX: Final = 60.0
+HTTP_BODY_STALL_S_MAX: Final = 30.0
+HTTP_BODY_BYTES_S_MIN: Final = KIB  # a body that trickles more slowly counts as stalled
+HTTP_WRITE_STALL_S_MAX: Final = 60.0
+HTTP_LINGER_S_MAX: Final = 5.0  # reading away after a last answer, so that the client sees it
+HTTP_LINGER_BYTES_MAX: Final = 16 * MIB

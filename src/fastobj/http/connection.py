@@ -1,0 +1,616 @@
+"""One HTTP/1.1 connection: heads in, one task per request, answers out, in the order of arrival.
+
+A connection is in one of five states:
+
+    HEAD      waits for a request head, or receives one
+    REQUEST   a task answers a request; while its body is incomplete, the connection reads only
+              while somebody waits for the body
+    DRAIN     the request is answered, the short rest of its body is read away
+    LINGER    the last answer is written; what comes is read away, so that no reset overtakes it
+    CLOSED    the transport is gone; a task may still run, and its answer is dropped
+
+What arrives behind a request stays in the backlog until that request is answered, and reading
+pauses meanwhile: memory is bounded by one read, whatever the client does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import cast
+
+from fastobj.core import limits
+from fastobj.core.clock import Clock
+from fastobj.http.body import NO_BODY, Body, ChunkedBody, FixedBody, HeldBody
+from fastobj.http.head import HeadParser, HeadRefused
+from fastobj.http.message import Application, BodyIncomplete, BodyTooLarge, Request, Response
+from fastobj.http.render import CONTINUE, Renderer, has_body, plain_response
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a connection waits, in seconds, and the slowest body it takes, in bytes a second."""
+
+    head_s: float = limits.HTTP_HEAD_S_MAX
+    idle_s: float = limits.HTTP_IDLE_S_MAX
+    body_s: float = limits.HTTP_BODY_STALL_S_MAX
+    body_bytes_s: float = limits.HTTP_BODY_BYTES_S_MIN
+    write_s: float = limits.HTTP_WRITE_STALL_S_MAX
+    linger_s: float = limits.HTTP_LINGER_S_MAX
+
+
+class Shared:
+    """What the connections of one server share.
+
+    `buffer` receives for all of them: it is filled and emptied within one callback of the loop.
+    `changed` is called with the number of open connections when it changes.
+    """
+
+    __slots__ = (
+        "application",
+        "buffer",
+        "changed",
+        "departed",
+        "draining",
+        "open",
+        "renderer",
+        "timeouts",
+        "view",
+    )
+
+    def __init__(
+        self,
+        application: Application,
+        timeouts: Timeouts,
+        clock: Clock,
+        changed: Callable[[int], None],
+    ) -> None:
+        self.application = application
+        self.timeouts = timeouts
+        self.renderer = Renderer(clock)
+        self.changed = changed
+        self.buffer = bytearray(limits.HTTP_RECEIVE_BYTES)
+        self.view = memoryview(self.buffer)
+        self.open: set[Connection] = set()
+        self.departed: set[asyncio.Task[None]] = set()  # their clients have left, they have not
+        self.draining = False
+
+
+class Deadline:
+    """The one timer of a connection. Moving it later, the usual case, does not touch the loop."""
+
+    __slots__ = ("_at", "_expired", "_handle", "_loop", "_rings_at")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
+        self._loop = loop
+        self._expired: Callable[[], None] | None = expired
+        self._handle: asyncio.TimerHandle | None = None
+        self._at = math.inf
+        self._rings_at = math.inf
+
+    def set(self, seconds: float) -> None:
+        """Expires that many seconds from now, whatever was set before."""
+        self._at = self._loop.time() + seconds
+        if self._handle is not None:
+            if self._rings_at <= self._at:
+                return
+            self._handle.cancel()
+        self._arm()
+
+    def extend(self, seconds: float, most: float) -> None:
+        """Adds time, up to `most` seconds from now."""
+        self._at = min(self._at + seconds, self._loop.time() + most)
+
+    def clear(self) -> None:
+        """Does not expire until it is set again."""
+        self._at = math.inf
+
+    def close(self) -> None:
+        """Ends the timer and lets go of the connection."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._expired = None
+
+    def _arm(self) -> None:
+        self._rings_at = self._at
+        self._handle = self._loop.call_at(self._at, self._ring)
+
+    def _ring(self) -> None:
+        self._handle = None
+        if self._at == math.inf or self._expired is None:
+            return
+        if self._loop.time() < self._at:
+            self._arm()
+        else:
+            self._at = math.inf
+            self._expired()
+
+
+_HEAD, _REQUEST, _DRAIN, _LINGER, _CLOSED = range(5)  # see the module's docstring
+
+
+class Connection(asyncio.BufferedProtocol):
+    """The protocol object of one connection."""
+
+    __slots__ = (
+        "_body",
+        "_deadline",
+        "_eof",
+        "_expects_continue",
+        "_flush_waiter",
+        "_lingered_bytes",
+        "_loop",
+        "_parser",
+        "_peer",
+        "_reading",
+        "_secure",
+        "_shared",
+        "_state",
+        "_target",
+        "_task",
+        "_transport",
+        "_unwritten_bytes",
+        "_write_blocked",
+        "backlog",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, shared: Shared, loop: asyncio.AbstractEventLoop) -> None:
+        self._shared = shared
+        self._loop = loop
+        self._deadline = Deadline(loop, self._expired)
+        self._parser = HeadParser()
+        self._state = _HEAD
+        self._body: Body = NO_BODY
+        self._task: asyncio.Task[None] | None = None
+        self._target: memoryview | None = None  # where a reader of the body wants the next bytes
+        self._expects_continue = False
+        self._reading = True
+        self._eof = False
+        self._write_blocked = False
+        self._unwritten_bytes = 0
+        self._flush_waiter: asyncio.Future[None] | None = None
+        self._lingered_bytes = 0
+        self._peer = ""
+        self._secure = False
+        self.backlog = bytearray()
+
+    # The transport's calls ---------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open (with TLS: after the handshake)."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base class
+        self._secure = transport.get_extra_info("sslcontext") is not None
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        # Blocked shall mean: something is unwritten. TLS layers of the loops pause at the limit
+        # itself, not above it, and would never resume from 0.
+        self._transport.set_write_buffer_limits(high=1 if self._secure else 0, low=0)
+        shared = self._shared
+        shared.open.add(self)
+        shared.changed(len(shared.open))
+        self._deadline.set(shared.timeouts.idle_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone. A running task goes on: what it sent must end."""
+        self._state = _CLOSED
+        self._deadline.close()
+        self._parser.close()
+        self._body.fail(BodyIncomplete("the client went away"))
+        self._end_flush()
+        shared = self._shared
+        shared.open.discard(self)
+        if self._task is None:
+            self._body = NO_BODY
+        else:
+            shared.departed.add(self._task)
+            self._task.add_done_callback(shared.departed.discard)
+        shared.changed(len(shared.open))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go: to the reader of the body, or to the shared buffer."""
+        target = self._target
+        return self._shared.view if target is None else target
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have arrived where `get_buffer` said."""
+        if self._target is not None:
+            self._received_body(nbytes)
+        elif self._state == _HEAD:
+            self._keep(self._receive_head(self._shared.buffer, nbytes), nbytes)
+        elif self._state == _REQUEST:
+            self._received_ahead(nbytes)
+        elif self._state == _DRAIN:
+            self._drain(nbytes)
+        elif self._state == _LINGER:
+            self._lingered_bytes += nbytes
+            if self._lingered_bytes > limits.HTTP_LINGER_BYTES_MAX:
+                self._transport.abort()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. True keeps the way open for the answers it still waits for."""
+        self._eof = True
+        if self._state != _REQUEST:
+            return False
+        if self._body.waiting:
+            self._body.fail(BodyIncomplete("the client ended the connection"))
+        return not self._secure
+
+    def pause_writing(self) -> None:
+        """The socket is full."""
+        self._write_blocked = True
+        self._unwritten_bytes = self._transport.get_write_buffer_size()
+        self._deadline.set(self._shared.timeouts.write_s)
+
+    def resume_writing(self) -> None:
+        """All is written."""
+        self._end_flush()
+        if self._state == _REQUEST:
+            self._deadline.clear()
+
+    # The body's calls --------------------------------------------------------------------------
+
+    def receive(self, target: memoryview | None) -> None:
+        """A reader waits for the body, in `target` if its bytes can go there as they come."""
+        if self._state == _CLOSED or self._eof:
+            self._body.fail(BodyIncomplete("the client went away"))
+            return
+        if self._expects_continue:
+            self._expects_continue = False
+            self._transport.write(CONTINUE)
+        self._target = target
+        self._deadline.set(self._shared.timeouts.body_s)
+        self._resume()
+
+    def rest(self) -> None:
+        """Nobody waits for the body any more."""
+        self._target = None
+        if self._state == _REQUEST:
+            self._deadline.clear()
+            if not self._body.complete:
+                self._pause()
+
+    # The server's calls ------------------------------------------------------------------------
+
+    def retire(self) -> None:
+        """Closes the connection now if it is idle; else it ends with its present request."""
+        if self._state == _HEAD and not self._parser.begun:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cuts the connection."""
+        if self._state != _CLOSED:
+            self._transport.abort()
+
+    # Receiving ---------------------------------------------------------------------------------
+
+    def _receive_head(self, data: bytearray, stop: int) -> int:
+        """Takes a head, and a whole small body, from `data[:stop]`; returns how much it took."""
+        parser = self._parser
+        had_begun = parser.begun
+        try:
+            end = parser.feed(data, stop)
+        except HeadRefused as refusal:
+            self._refuse(refusal.status)
+            return stop
+        if parser.complete:
+            return self._begin_request(data, end, stop)
+        if not had_begun:
+            self._deadline.set(self._shared.timeouts.head_s)
+        return end
+
+    def _begin_request(self, data: bytearray, end: int, stop: int) -> int:
+        """Starts the task that answers the head which ended at `end`."""
+        head = self._parser
+        length = head.length
+        body: Body
+        if length == 0:
+            body = NO_BODY
+        elif length is None:
+            body = ChunkedBody(self)
+        elif length <= stop - end:
+            with memoryview(data) as view:
+                body = HeldBody(bytes(view[end : end + length]))
+            end += length
+        else:
+            body = FixedBody(self, length)
+        self._body = body
+        self._state = _REQUEST
+        self._deadline.clear()
+        self._expects_continue = False
+        if not body.complete:
+            self._expects_continue = head.expects_continue
+            self._pause()
+        request = Request(
+            head.method, head.target, head.headers, body, peer=self._peer, secure=self._secure
+        )
+        self._task = self._loop.create_task(self._serve(request, head.keep_alive))
+        return end
+
+    def _received_body(self, count: int) -> None:
+        """Bytes came straight into the reader's buffer."""
+        timeouts, target = self._shared.timeouts, self._target
+        assert target is not None
+        self._deadline.extend(count / timeouts.body_bytes_s, timeouts.body_s)
+        self._target = target[count:]
+        self._body.filled(count)
+        if not self._body.waiting:
+            self.rest()
+
+    def _received_ahead(self, count: int) -> None:
+        """Bytes came while a request runs: for its reader to decode, or for later."""
+        taken = 0
+        if self._body.waiting:
+            timeouts = self._shared.timeouts
+            self._deadline.extend(count / timeouts.body_bytes_s, timeouts.body_s)
+            taken = self._body.feed(self._shared.buffer, count)
+            if not self._body.waiting:
+                self.rest()
+        self._keep(taken, count)
+
+    def _keep(self, start: int, stop: int) -> None:
+        """Keeps what is left of the shared buffer, and reads no more until it is wanted."""
+        if start < stop:
+            self.backlog += self._shared.view[start:stop]
+            self._pause()
+
+    def _drain(self, count: int) -> None:
+        """Reads away the rest of a body whose request is answered."""
+        taken = self._body.skip(self._shared.buffer, count)
+        self._keep(taken, count)
+        if self._body.complete:
+            self._next_request()
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self._reading and not self._eof:
+            self._reading = True
+            self._transport.resume_reading()
+
+    # Answering ---------------------------------------------------------------------------------
+
+    async def _serve(self, request: Request, keep_alive: bool) -> None:
+        """Answers one request, then goes on to the next or ends the connection."""
+        finished = False
+        try:
+            try:
+                response = await self._shared.application(request)
+            except BodyIncomplete:
+                response = plain_response(400)
+            except BodyTooLarge:
+                response = plain_response(413)
+            except Exception as error:
+                self._report(error, "the application failed")
+                response = plain_response(500)
+            keep_alive = keep_alive and not response.close and self._can_go_on()
+            if isinstance(response.body, bytes):
+                keep_alive = self._send(request, response, keep_alive)
+            else:
+                keep_alive = await self._stream(request, response, response.body, keep_alive)
+            if self._write_blocked:
+                await self._flushed()
+            finished = True
+        finally:
+            if not finished:
+                self.abort()
+        self._answered(keep_alive)
+
+    def _can_go_on(self) -> bool:
+        """Whether the next request can follow, given how much of the body is still to come."""
+        if self._shared.draining or (self._eof and not self.backlog):
+            return False
+        body, backlog = self._body, self.backlog
+        if not body.complete:
+            del backlog[: body.skip(backlog, len(backlog))]
+        if body.complete:
+            return True
+        unread = body.unread  # a client that was not told to continue may send all of it, or none
+        return not self._expects_continue and (
+            unread is not None and unread <= limits.DRAIN_BYTES_MAX
+        )
+
+    def _send(self, request: Request, response: Response, keep_alive: bool) -> bool:
+        """Writes a response whose body is at hand; returns whether the connection is kept."""
+        if self._state == _CLOSED:
+            return False
+        body = cast(bytes, response.body)
+        length = response.length if response.length is not None else len(body)
+        with_body = has_body(request.method, response.status)
+        try:
+            if with_body and length != len(body):
+                raise ValueError("a body is not as long as its response says")
+            head = self._head(response, length, keep_alive)
+        except ValueError as error:
+            self._report(error, "a response cannot be sent")
+            return self._send(request, plain_response(500), False)
+        if not with_body or not body:
+            self._transport.write(head)
+        elif len(body) <= limits.HTTP_JOIN_BYTES_MAX:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+        return keep_alive
+
+    async def _stream(
+        self,
+        request: Request,
+        response: Response,
+        pieces: AsyncIterator[memoryview],
+        keep_alive: bool,
+    ) -> bool:
+        """Writes a response whose body comes in pieces; returns whether the connection is kept.
+
+        A failure before the first piece is still answered; one behind the head cuts the connection:
+        a short body must never look whole.
+        """
+        unsent = b""
+        try:
+            if response.length is None:
+                raise ValueError("a body in pieces must say its length")
+            unsent = self._head(response, response.length, keep_alive)
+            if has_body(request.method, response.status) and self._state != _CLOSED:
+                unsent = await self._pump(unsent, pieces, response.length)
+            if unsent and self._state != _CLOSED:
+                self._transport.write(unsent)
+        except _CutShort as cut:
+            self._report(cut.cause, "a body failed behind its head")
+            self.abort()
+            return False
+        except Exception as error:
+            self._report(error, "a response cannot be sent")
+            return self._send(request, plain_response(500), False)
+        finally:
+            await self._close(pieces)
+        return keep_alive
+
+    async def _pump(self, head: bytes, pieces: AsyncIterator[memoryview], length: int) -> bytes:
+        """Writes all pieces, the head with the first; returns the head where none came."""
+        left = length
+        try:
+            async for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    raise ValueError("a body is longer than its response says")
+                if self._state == _CLOSED:
+                    return b""
+                if head:
+                    self._transport.writelines((head, piece))
+                    head = b""
+                else:
+                    self._transport.write(piece)
+                # The transport refers to the piece until it is written, and the iterator may
+                # use its memory again.
+                if self._write_blocked:
+                    await self._flushed()
+                    if self._state == _CLOSED:
+                        return b""
+            if left:
+                raise ValueError("a body is shorter than its response says")
+        except Exception as error:
+            if head:
+                raise
+            raise _CutShort(error) from error
+        return head
+
+    def _head(self, response: Response, length: int, keep_alive: bool) -> bytes:
+        return self._shared.renderer.head(
+            response.status, response.headers, length, close=not keep_alive
+        )
+
+    async def _flushed(self) -> None:
+        """Waits until all is written or the connection is gone."""
+        if self._write_blocked and self._state != _CLOSED:
+            self._flush_waiter = self._loop.create_future()
+            await self._flush_waiter
+
+    def _end_flush(self) -> None:
+        self._write_blocked = False
+        if self._flush_waiter is not None and not self._flush_waiter.done():
+            self._flush_waiter.set_result(None)
+
+    def _answered(self, keep_alive: bool) -> None:
+        """The response is written: on to the next request, or to the end."""
+        self._task = None
+        if self._state == _CLOSED:
+            self._body = NO_BODY
+            return
+        if not keep_alive:
+            self._end()
+        elif self._body.complete:
+            self._next_request()
+        else:
+            self._state = _DRAIN
+            self._deadline.set(self._shared.timeouts.body_s)
+            self._resume()
+
+    def _next_request(self) -> None:
+        self._body = NO_BODY
+        self._state = _HEAD
+        backlog = self.backlog
+        if backlog:
+            del backlog[: self._receive_head(backlog, len(backlog))]
+        if self._state != _HEAD:
+            return
+        if self._eof or (self._shared.draining and not self._parser.begun):
+            self._transport.close()
+            return
+        if not self._parser.begun:
+            self._deadline.set(self._shared.timeouts.idle_s)
+        self._resume()
+
+    # Ending ------------------------------------------------------------------------------------
+
+    def _refuse(self, status: int) -> None:
+        """Answers a head that cannot be served, and ends the connection."""
+        response = plain_response(status)
+        body = cast(bytes, response.body)
+        self._transport.write(self._head(response, len(body), keep_alive=False) + body)
+        self._linger()
+
+    def _end(self) -> None:
+        """Ends the connection behind the last answer."""
+        if self._body.complete and not self.backlog and self._reading:
+            self._transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Closes our side and reads away what still comes, within bounds.
+
+        A close with unread bytes would be a reset, which can destroy the answer on its way.
+        """
+        self._state = _LINGER
+        self._body = NO_BODY
+        self.backlog.clear()
+        if self._eof:
+            self._transport.close()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._resume()
+        self._deadline.set(self._shared.timeouts.linger_s)
+
+    def _expired(self) -> None:
+        """The deadline has passed: what that means depends on what the connection waits for."""
+        if self._write_blocked and self._state != _LINGER:
+            unwritten = self._transport.get_write_buffer_size()
+            if unwritten < self._unwritten_bytes:
+                self._unwritten_bytes = unwritten
+                self._deadline.set(self._shared.timeouts.write_s)
+            else:
+                self._transport.abort()
+        elif self._state == _REQUEST:
+            self._body.fail(BodyIncomplete("the client sends too slowly", stalled=True))
+        elif self._state == _HEAD and self._parser.begun:
+            self._refuse(408)
+        elif self._state == _HEAD:
+            self._transport.close()
+        else:
+            self._transport.abort()
+
+    async def _close(self, pieces: AsyncIterator[memoryview]) -> None:
+        """Ends a generator that was not read to its end, so that it lets go of what it holds."""
+        aclose = getattr(pieces, "aclose", None)
+        if aclose is not None:
+            try:
+                await aclose()
+            except Exception as error:
+                self._report(error, "a body could not be closed")
+
+    def _report(self, error: BaseException, message: str) -> None:
+        self._loop.call_exception_handler({"message": message, "exception": error})
+
+
+class _CutShort(Exception):
+    """A body failed when its head had left."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause

@@ -1,0 +1,120 @@
+"""Requests and responses: all that the layers above see of HTTP.
+
+Header names are lower-case bytes; values are bytes as received, stripped of outer blanks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class BodyReader(Protocol):
+    """The body of one request. Nothing is read, and no 100 Continue sent, before the first call."""
+
+    @property
+    def length(self) -> int | None:
+        """The declared length in bytes; None for a chunked transfer."""
+        ...
+
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises BodyTooLarge above `limit` bytes, BodyIncomplete if cut off."""
+        ...
+
+    async def readinto(self, buffer: memoryview) -> int:
+        """Fills the buffer, and stops short only at the body's end; 0 means that it has ended.
+
+        Raises BodyIncomplete where the connection ends or stalls before the body does.
+        """
+        ...
+
+
+class BodyTooLarge(Exception):
+    """The body has more bytes than the caller takes."""
+
+
+class BodyIncomplete(Exception):
+    """The client went away or stalled before its body was complete.
+
+    `stalled` tells a client that is still there, to whom an answer can be sent, from one that
+    has left.
+    """
+
+    def __init__(self, message: str, *, stalled: bool = False) -> None:
+        super().__init__(message)
+        self.stalled = stalled
+
+
+class Request:
+    """One request head, and its body to read."""
+
+    __slots__ = (
+        "_index",
+        "body",
+        "headers",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "secure",
+        "target",
+    )
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: BodyReader,
+        *,
+        peer: str = "",
+        secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        path, _, query = target.partition(b"?")
+        self.path = path  # raw, still percent-encoded
+        self.query = query  # raw, still percent-encoded
+        self.headers = headers
+        self.body = body
+        self.peer = peer
+        self.secure = secure
+        self._index: dict[bytes, bytes] | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The value of a header (lower-case name), the first where it repeats; None if absent."""
+        if self._index is None:
+            self._index = dict(reversed(self.headers))
+        return self._index.get(name)
+
+
+class Response:
+    """One response. `body` is bytes, or an iterator with `length` bytes in all.
+
+    A HEAD response carries the `length` that GET would send, and no body.
+    """
+
+    __slots__ = ("body", "close", "headers", "length", "status")
+
+    def __init__(
+        self,
+        status: int,
+        headers: Headers | None = None,
+        body: bytes | AsyncIterator[memoryview] = b"",
+        length: int | None = None,
+    ) -> None:
+        self.status = status
+        self.headers: Headers = headers if headers is not None else []
+        self.body = body
+        self.length = len(body) if length is None and isinstance(body, bytes) else length
+        self.close = False  # end the connection after this response
+
+
+class Application(Protocol):
+    """What the HTTP server calls for each request. It must not raise."""
+
+    async def __call__(self, request: Request) -> Response:
+        """Answers one request."""
+        ...

@@ -1,0 +1,27 @@
+"""Identities and where their secrets are looked up. Decisions, no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Somebody who signs requests. `id` is the owner id that S3 shows; stable over key rotation."""
+
+    id: str
+    display_name: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+class Identities:
+    """The identities of a server, by access key."""
+
+    def __init__(self, identities: Iterable[Identity]) -> None:
+        self._by_access_key = {identity.access_key: identity for identity in identities}
+
+    def find(self, access_key: str) -> Identity | None:
+        """The identity with that access key, or None."""
+        return self._by_access_key.get(access_key)

@@ -1,0 +1,108 @@
+"""Values of rows: msgspec structs in MessagePack arrays, each with a format number first.
+
+A newer unknown format is refused; older ones are read. New fields go to the end, with a default.
+The format number and the location stand first, so that the location's byte offset in an encoded
+object row is the same small number whatever follows.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from fastobj.core.errors import StoreDamaged, UnknownFormat
+
+FORMAT: Final = 1
+
+BUCKET_ACTIVE: Final = 0
+BUCKET_DELETING: Final = 1
+
+SEGMENT_LOG: Final = 0
+SEGMENT_EXTENTS: Final = 1  # bodies of several objects
+SEGMENT_BODY: Final = 2  # one body with a file of its own
+
+SEGMENT_OPEN: Final = 0
+SEGMENT_SEALED: Final = 1
+
+
+class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch."""
+
+    format: int
+    id: bytes
+    owner: str
+    created_ns: int
+    region: str
+    state: int = BUCKET_ACTIVE
+
+
+class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An object without versions. An empty body has neither data id nor location.
+
+    `etag` has no quotes. `headers` are the system headers stored with it (lower-case name to
+    value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
+    crc32, crc32c, crc64nvme, sha1, sha256) to base64 text.
+    """
+
+    format: int
+    location: bytes
+    data_id: bytes
+    size: int
+    etag: str
+    modified_ns: int
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    checksums: dict[str, str] = {}
+
+
+class SegmentRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A segment file. `size` is in bytes; `owner` the incarnation of the process that appends.
+
+    `last_sequence` is that of the last block in a sealed log segment.
+    """
+
+    format: int
+    kind: int
+    state: int
+    generation: int
+    size: int
+    owner: int
+    last_sequence: int = 0
+
+
+Record = TypeVar("Record", BucketRecord, ObjectRecord, SegmentRecord)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (BucketRecord, ObjectRecord, SegmentRecord)
+}
+
+
+def encode(record: BucketRecord | ObjectRecord | SegmentRecord) -> bytes:
+    """The bytes of a value."""
+    return _encoder.encode(record)
+
+
+def decode(kind: type[Record], value: bytes) -> Record:
+    """Reads a value. Raises UnknownFormat for a newer format, StoreDamaged for anything else."""
+    try:
+        record: Record = _decoders[kind].decode(value)
+    except msgspec.MsgspecError as error:
+        raise StoreDamaged(f"a {kind.__name__} does not decode: {error}") from error
+    if record.format > FORMAT:
+        raise UnknownFormat(
+            f"a {kind.__name__} has format {record.format}, this version reads up to {FORMAT}:"
+            " use the version of fastobj that wrote it"
+        )
+    return record
+
+
+def location_offset(value: bytes) -> int:
+    """The byte offset of the location in an encoded ObjectRecord.
+
+    MessagePack: the array's head is 1 byte up to 15 elements and 3 bytes above; the format
+    number is one byte (below 128); the location's own head is 2 bytes (bin 8).
+    """
+    head = 1 if value[0] & 0xF0 == 0x90 else 3
+    return head + 1 + 2

@@ -1,0 +1,153 @@
+"""Connections of the SQLite engine: how each is opened, and what its errors mean.
+
+Every connection belongs to one thread of one process: none survives a fork. Only APSW's own copy
+of SQLite is used, so its version is known: versions before 3.51.3 can lose committed pages when
+one connection restarts the WAL while another checkpoints it, and 3.52.0 was withdrawn.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Final, Literal
+
+import apsw
+
+from fastobj.core import limits
+from fastobj.core.errors import (
+    NoSpace,
+    StoreDamaged,
+    StoreError,
+    StoreLocked,
+    SyncFailed,
+    UnknownFormat,
+)
+
+Synchronous = Literal["NORMAL", "FULL"]
+
+PAGE_BYTES: Final = 4096
+FORMAT: Final = 1
+APPLICATION_ID: Final = 0x666F626A  # "fobj", in the header of the file
+
+_VERSION_MIN: Final = (3, 51, 3)
+_VERSION_WITHDRAWN: Final = (3, 52, 0)
+
+_SCHEMA: Final = """
+CREATE TABLE kv(space INTEGER NOT NULL, key BLOB NOT NULL, token BLOB NOT NULL,
+    value BLOB NOT NULL, PRIMARY KEY(space, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE counters(space INTEGER NOT NULL, key BLOB NOT NULL,
+    n0 INTEGER NOT NULL DEFAULT 0, n1 INTEGER NOT NULL DEFAULT 0,
+    n2 INTEGER NOT NULL DEFAULT 0, n3 INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(space, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE state(name TEXT NOT NULL PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+def check_version(version: str) -> None:
+    """Raises StoreError for a version of SQLite that can lose committed pages."""
+    number = tuple(int(part) for part in version.split(".")[:3])
+    if number < _VERSION_MIN or number == _VERSION_WITHDRAWN:
+        raise StoreError(
+            f"SQLite {version} can lose committed pages (its WAL-reset fault):"
+            " install apsw 3.51.3.0 or later, but not 3.52.0"
+        )
+
+
+def open_writer(path: str, synchronous: Synchronous, vfs: str | None = None) -> apsw.Connection:
+    """A connection that writes; makes the database where it is missing. Raises StoreError."""
+    check_version(apsw.sqlite_lib_version())
+    try:
+        connection = apsw.Connection(path, vfs=vfs)
+        _configure(connection, limits.SQLITE_WRITER_CACHE_BYTES)
+        connection.pragma("page_size", PAGE_BYTES)  # counts only where the file is empty
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise StoreError(f"{path}: this file system cannot hold a database in WAL mode")
+        connection.pragma("synchronous", synchronous)
+        if connection.pragma("application_id") != APPLICATION_ID:
+            _create(connection, path)
+    except apsw.Error as error:
+        raise translated(error, path) from error
+    check_format(connection, path)
+    return connection
+
+
+def open_reader(path: str, vfs: str | None = None) -> apsw.Connection:
+    """A connection that cannot write; the database must be there. Raises StoreError."""
+    check_version(apsw.sqlite_lib_version())
+    try:
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+        _configure(connection, limits.SQLITE_READER_CACHE_BYTES)
+    except apsw.Error as error:
+        raise translated(error, path) from error
+    check_format(connection, path)
+    return connection
+
+
+def open_checkpointer(path: str, vfs: str | None = None) -> apsw.Connection:
+    """A connection for checkpoints alone: it reads no rows, so it needs no cache."""
+    try:
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+        _configure(connection, 0)
+        connection.pragma("synchronous", "NORMAL")  # syncs the WAL before, the database after
+    except apsw.Error as error:
+        raise translated(error, path) from error
+    return connection
+
+
+def check_format(connection: apsw.Connection, path: str) -> None:
+    """Raises UnknownFormat for a newer format, StoreDamaged where this is no such database."""
+    try:
+        stored = connection.execute("SELECT value FROM state WHERE name = 'format'").get
+    except apsw.SQLError as error:
+        raise StoreDamaged(f"{path} is not a metadata database of fastobj") from error
+    except apsw.Error as error:
+        raise translated(error, path) from error
+    if not isinstance(stored, int):
+        raise StoreDamaged(f"{path} does not say its format")
+    if stored > FORMAT:
+        raise UnknownFormat(f"{path} has format {stored}, this version reads up to {FORMAT}")
+
+
+def translated(
+    error: apsw.Error, path: str, connection: apsw.Connection | None = None
+) -> Exception:
+    """The error of the tree in `core.errors` that an error of SQLite stands for."""
+    message = f"{path}: {error}"
+    extended = getattr(error, "extendedresult", 0)
+    number = connection.system_errno if connection is not None else 0
+    if isinstance(error, apsw.FullError):
+        return NoSpace(message)
+    if extended in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC):
+        return SyncFailed(message)
+    if isinstance(error, apsw.IOError | apsw.CantOpenError):
+        full = number in (errno.ENOSPC, errno.EDQUOT)
+        return NoSpace(message) if full else StoreError(message)
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return StoreLocked(message)
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return StoreDamaged(message)
+    return StoreError(message)
+
+
+def _configure(connection: apsw.Connection, cache_bytes: int) -> None:
+    connection.set_busy_timeout(limits.SQLITE_BUSY_MS_MAX)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.pragma("wal_autocheckpoint", 0)
+    connection.pragma("mmap_size", 0)
+    connection.pragma("cache_size", -(cache_bytes // limits.KIB))
+
+
+def _create(connection: apsw.Connection, path: str) -> None:
+    """Makes the tables, durably: the first commit must not lie over a file that a crash takes."""
+    if connection.execute("SELECT count(*) FROM sqlite_schema").get:
+        raise StoreDamaged(f"{path} is a database, but not one of fastobj")
+    with connection:
+        connection.execute(_SCHEMA)
+        connection.execute("INSERT INTO state VALUES ('format', ?)", (FORMAT,))
+        connection.pragma("application_id", APPLICATION_ID)
+    connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_RESTART)
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,1 @@
+"""Level 7: the processes of a server, and the only place that wires all layers together."""

@@ -1,0 +1,291 @@
+"""The committer: the one writer of the local log and of the metadata database.
+
+The main thread receives frames, applies and answers; a second one writes and syncs. While the
+second waits in the kernel, the first receives the next batch: so batches form by themselves
+under load, no request waits on a timer, and a lone request commits at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import Final
+
+import msgspec
+
+from fastobj.core.errors import FastobjError, SyncFailed
+from fastobj.node import frames, links
+from fastobj.node.committer_store import CommitterStore
+from fastobj.objects.ledger import Entry
+from fastobj.objects.local_ledger import LedgerBatch, Pending, Result, encoded_bytes
+
+EXIT_FENCED: Final = 75  # a sync failed: the supervisor starts all processes anew
+_RECEIVE_BYTES: Final = 1 << 20
+_INLINE_MAX: Final = 1  # a batch up to here is written by the main thread: nothing to overlap
+
+
+class Peer:
+    """One link: a worker's or the maintenance process's."""
+
+    def __init__(self, sock: socket.socket, owner: int) -> None:
+        self.sock = sock
+        self.owner = owner
+        self.reader = frames.FrameReader()
+        self.out: list[bytes] = []
+        self.waits_to_send = False
+        self.closed = False
+
+    def send(self, parts: list[bytes]) -> None:
+        """Queues a frame; `flush` sends all that queued at once."""
+        self.out += parts
+
+    def flush(self) -> bool:
+        """Sends what fits; True when nothing is left."""
+        if not self.out:
+            return True
+        data = self.out[0] if len(self.out) == 1 else b"".join(self.out)
+        try:
+            sent = self.sock.send(data, socket.MSG_NOSIGNAL)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # it died: what it sent before is still read, down to the end
+            sent = len(data)
+        self.out = [data[sent:]] if sent < len(data) else []
+        return not self.out
+
+
+class _Request:
+    """One commit frame on its way: its answer leaves when the last of its entries is done."""
+
+    __slots__ = ("_left", "_peer", "_request", "_results", "_sequence")
+
+    def __init__(
+        self, peer: Peer, request: int, count: int, sequence: Callable[[], int]
+    ) -> None:
+        self._peer = peer
+        self._request = request
+        self._results: list[Result] = [None] * count
+        self._left = count
+        self._sequence = sequence
+
+    def done(self, index: int, result: Result) -> None:
+        self._results[index] = result
+        self._left -= 1
+        if not self._left:
+            results = [frames.result_head(error) for error in self._results]
+            answer = frames.AnswerHead(self._sequence(), results)
+            self._peer.send(frames.encode(frames.ANSWER, self._request, answer))
+
+
+class Committer:
+    """The loop. `run` returns the exit status of the process."""
+
+    def __init__(self, store: CommitterStore, control: socket.socket) -> None:
+        self._store = store
+        self._ledger = store.ledger
+        self._control = control
+        self._epoll = select.epoll()
+        self._peers: dict[int, Peer] = {}
+        self._writer = _WriterThread(self._ledger.write)
+        self._batch: LedgerBatch | None = None
+        self._stopping = False
+        self._nudge = True
+        control.setblocking(False)
+        for fd in (control.fileno(), self._writer.eventfd):
+            self._epoll.register(fd, select.EPOLLIN)
+
+    def run(self) -> int:
+        """Serves links until told to stop, or until a sync fails."""
+        while not (self._stopping and self._batch is None and not self._ledger.waiting()):
+            for fd, events in self._epoll.poll():
+                self._on_event(fd, events)
+            self._advance()
+            self._flush()
+            if self._ledger.fenced is not None:
+                self._store.log_fence(self._ledger.fenced)
+                return EXIT_FENCED
+        self._writer.close()
+        return 0
+
+    # --- events
+
+    def _on_event(self, fd: int, events: int) -> None:
+        if fd == self._control.fileno():
+            self._on_control()
+        elif fd == self._writer.eventfd:
+            self._on_written()
+        elif fd in self._peers:
+            self._on_link(self._peers[fd], events)
+
+    def _on_control(self) -> None:
+        messages, alive = links.receive_all(self._control)
+        self._stopping = self._stopping or not alive
+        for message in messages:
+            if message.kind == links.LINK:
+                self._attach(message)
+            elif message.kind == links.STOP:
+                self._stopping = True
+
+    def _attach(self, message: links.Message) -> None:
+        peer = Peer(socket.socket(fileno=message.fd), message.argument)
+        peer.sock.setblocking(False)
+        self._peers[message.fd] = peer
+        self._epoll.register(message.fd, select.EPOLLIN)
+        ready = frames.ReadyHead(self._ledger.last_sequence)
+        peer.send(frames.encode(frames.READY, 0, ready))
+        self._nudge = True
+
+    def _on_link(self, peer: Peer, events: int) -> None:
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            self._receive(peer)
+
+    def _receive(self, peer: Peer) -> None:
+        try:
+            data = peer.sock.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            peer.closed = True
+            return
+        try:
+            for frame in peer.reader.feed(data):
+                self._on_frame(peer, frame)
+        except (ValueError, msgspec.MsgspecError) as error:
+            self._store.log.error("a link is closed: %s", error)
+            peer.closed = True
+
+    def _on_frame(self, peer: Peer, frame: frames.Frame) -> None:
+        if frame.kind == frames.COMMIT:
+            self._submit(peer, frame)
+        elif frame.kind == frames.OUTCOME:
+            self._answer_outcome(peer, frame)
+        elif frame.kind == frames.FENCE:
+            self._ledger.fenced = SyncFailed(frame.head.decode(errors="replace"))
+
+    def _submit(self, peer: Peer, frame: frames.Frame) -> None:
+        entries = frames.decode_commit(frame)
+        request = _Request(
+            peer, frame.request, len(entries), lambda: self._ledger.last_sequence
+        )
+        alone = len(entries) == 1
+        for index, entry in enumerate(entries):
+            size = len(frame.head) if alone else encoded_bytes(entry.txn)
+            self._ledger.submit(_pending(request, index, entry, size))
+
+    def _answer_outcome(self, peer: Peer, frame: frames.Frame) -> None:
+        asked = frames.decode_outcome(frame.head)
+        outcomes = [
+            self._ledger.outcomes.ask(txn_id, asked.since).value for txn_id in asked.ids
+        ]
+        answer = frames.AnswerHead(self._ledger.last_sequence, [], outcomes)
+        peer.send(frames.encode(frames.ANSWER, frame.request, answer))
+
+    # --- batches
+
+    def _advance(self) -> None:
+        """Commits until the queue is empty or a batch is with the writer."""
+        while self._batch is None:
+            batch = self._ledger.prepare()
+            if batch is None:
+                return
+            if batch.block is not None and len(batch.accepted) > _INLINE_MAX:
+                self._batch = batch
+                self._writer.submit(batch)
+                return
+            self._finish(batch, self._write_inline(batch))
+
+    def _write_inline(self, batch: LedgerBatch) -> FastobjError | None:
+        try:
+            self._ledger.write(batch)
+        except SyncFailed as error:
+            return error
+        return None
+
+    def _on_written(self) -> None:
+        batch, error = self._writer.result()
+        self._batch = None
+        self._finish(batch, error)
+
+    def _finish(self, batch: LedgerBatch, error: FastobjError | None) -> None:
+        if error is not None:
+            self._ledger.fail(batch, error)
+        else:
+            self._ledger.complete(batch)
+        self._nudge = self._nudge or batch.released
+        self._store.count(batch)
+
+    # --- what goes out
+
+    def _flush(self) -> None:
+        for fd, peer in list(self._peers.items()):
+            waits = not peer.flush()
+            if peer.closed:
+                self._detach(fd, peer)
+            elif waits != peer.waits_to_send:
+                peer.waits_to_send = waits
+                self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if waits else 0))
+        self._flush_nudge()
+
+    def _detach(self, fd: int, peer: Peer) -> None:
+        """All that the peer sent has been received: what it owned may be sealed behind it."""
+        del self._peers[fd]
+        self._epoll.unregister(fd)
+        peer.sock.close()
+        self._nudge = True
+
+    def _flush_nudge(self) -> None:
+        if not (self._nudge or self._store.wants_maintenance()):
+            return
+        self._nudge = False
+        attached = [peer.owner for peer in self._peers.values()]
+        nudge = frames.NudgeHead(attached, self._store.covered_sequence)
+        for peer in self._peers.values():
+            if peer.owner == self._store.maintenance_owner:
+                peer.send(frames.encode(frames.NUDGE, 0, nudge))
+                peer.flush()
+
+
+def _pending(request: _Request, index: int, entry: Entry, size: int) -> Pending:
+    return Pending(entry, size, lambda result: request.done(index, result))
+
+
+class _WriterThread:
+    """Writes and syncs one batch at a time; `eventfd` becomes readable when it is done."""
+
+    def __init__(self, write: Callable[[LedgerBatch], None]) -> None:
+        self.eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._write = write
+        self._in: SimpleQueue[LedgerBatch | None] = SimpleQueue()
+        self._out: SimpleQueue[tuple[LedgerBatch, FastobjError | None]] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, batch: LedgerBatch) -> None:
+        """Hands a batch over."""
+        self._in.put(batch)
+
+    def result(self) -> tuple[LedgerBatch, FastobjError | None]:
+        """The batch that was written, and what it failed with."""
+        os.eventfd_read(self.eventfd)
+        return self._out.get()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._in.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (batch := self._in.get()) is not None:
+            error: FastobjError | None = None
+            try:
+                self._write(batch)
+            except FastobjError as failure:
+                error = failure
+            self._out.put((batch, error))
+            os.eventfd_write(self.eventfd, 1)

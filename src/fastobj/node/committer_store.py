@@ -1,0 +1,116 @@
+"""What the committer holds: the store's lock, the database, its checkpoints, the ledger."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from fastobj.core.clock import SystemClock
+from fastobj.core.errors import FastobjError
+from fastobj.core.metrics import Metric
+from fastobj.core.settings import Settings
+from fastobj.meta.sqlite import SqliteEngine
+from fastobj.node.child import database_vfs
+from fastobj.node.layout import StoreLayout
+from fastobj.node.locks import StoreLock, take_store_lock
+from fastobj.node.shared_page import COMMITTER, SharedPage
+from fastobj.objects.local_ledger import LedgerBatch
+from fastobj.objects.local_recovery import Recovered, recover
+
+
+class CommitterStore:
+    """Opens the store for writing: lock, settle what a fence left, recover, new segment."""
+
+    def __init__(
+        self, layout: StoreLayout, settings: Settings, page: SharedPage, maintenance_owner: int
+    ) -> None:
+        self.log = logging.getLogger("fastobj.committer")
+        self.maintenance_owner = maintenance_owner
+        self._page = page
+        self._clock = SystemClock()
+        self._layout = layout
+        self._lock: StoreLock = take_store_lock(layout)
+        drop_caches_after_fence(layout)
+        self.engine = SqliteEngine(layout.database, vfs=database_vfs())
+        self.engine.open_now()
+        self.checkpoints = self.engine.checkpointer
+        self.recovered: Recovered = recover(
+            layout.log,
+            layout.store_id,
+            self.engine,
+            segment_bytes=(settings.log_segment_bytes_min, settings.log_segment_bytes_max),
+            checkpoints=self.checkpoints,
+            epoch_changed=page.epochs.bump,
+        )
+        self.ledger = self.recovered.ledger
+        self._covered_told = self.covered_sequence
+        self._segment = self.recovered.log.segment
+        self._rolled = False
+        page.epochs.bump_all()
+        self._forget_fence()
+        self._report()
+
+    @property
+    def covered_sequence(self) -> int:
+        """The highest log sequence that a completed checkpoint covers."""
+        return self.checkpoints.covered_sequence
+
+    def wants_maintenance(self) -> bool:
+        """Whether a checkpoint has ended or a spare was used up since the last call."""
+        wants = self._rolled or self._covered_told != self.covered_sequence
+        self._covered_told = self.covered_sequence
+        self._rolled = False
+        return wants
+
+    def count(self, batch: LedgerBatch) -> None:
+        """Counts a finished batch in the shared page."""
+        if batch.block is None:
+            return
+        self._rolled = self._rolled or self.recovered.log.segment != self._segment
+        self._segment = self.recovered.log.segment
+        metrics = self._page.metrics
+        metrics.add(COMMITTER, Metric.COMMIT_BATCHES, 1)
+        metrics.add(COMMITTER, Metric.COMMIT_TRANSACTIONS, len(batch.accepted))
+        metrics.add(COMMITTER, Metric.COMMIT_CONFLICTS, len(batch.refused))
+        metrics.set(COMMITTER, Metric.LAST_SEQUENCE, self.ledger.last_sequence)
+        metrics.set(COMMITTER, Metric.COVERED_SEQUENCE, self.covered_sequence)
+
+    def log_fence(self, error: FastobjError) -> None:
+        """Leaves word for the next start, as far as the disk takes it."""
+        self.log.critical("a sync failed, nothing is written after it: %s", error)
+        try:
+            self._layout.fence.write_text(f"{error}\n")
+        except OSError as failure:
+            self.log.critical("%s could not be written: %s", self._layout.fence, failure)
+
+    def _forget_fence(self) -> None:
+        self._layout.fence.unlink(missing_ok=True)
+
+    def _report(self) -> None:
+        self.log.info(
+            "recovered: %d blocks with %d transactions replayed, log goes on behind block %d",
+            self.recovered.blocks_replayed,
+            self.recovered.transactions_replayed,
+            self.ledger.last_sequence,
+        )
+
+    def close(self) -> None:
+        """Closes files; nothing that was committed depends on it."""
+        self.recovered.log.close()
+        self.engine.close_now()
+
+
+def drop_caches_after_fence(layout: StoreLayout) -> None:
+    """After a failed sync, what the cache says may not be on the disk: read it from there.
+
+    All processes have been started anew, so no connection holds an index of the WAL that still
+    counts lost frames: SQLite rebuilds it from what the disk has, and checks every frame's sum.
+    """
+    if not layout.fence.exists():
+        return
+    names = [layout.database, layout.database.with_name(layout.database.name + "-wal")]
+    for path in [*names, *layout.log.glob("*.log")]:
+        if path.exists():
+            fd = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)

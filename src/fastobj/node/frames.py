@@ -1,0 +1,186 @@
+"""Frames on the links between the committer and its peers.
+
+A frame is u32 length of what follows, u8 kind, u64 request, u32 length of the head, the head in
+MessagePack, then the bodies one behind the other. Integers are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from fastobj.core.errors import (
+    ChecksumMismatch,
+    Conflict,
+    FastobjError,
+    NoSpace,
+    StoreError,
+    SyncFailed,
+    Unknown,
+)
+from fastobj.core.limits import MIB
+from fastobj.meta.base import Txn
+from fastobj.objects.ledger import Entry
+from fastobj.storage.base import SmallBody
+
+COMMIT: Final = 1  # peer to committer: list of entries, one batch where they fit
+OUTCOME: Final = 2  # peer to committer: list of transaction ids
+ANSWER: Final = 3  # committer to peer
+FENCE: Final = 4  # peer to committer: a segment answered EIO
+READY: Final = 5  # committer to peer: the first frame of a link
+NUDGE: Final = 6  # committer to maintenance: something may be reclaimed
+
+FRAME_BYTES_MAX: Final = 128 * MIB
+_HEAD = struct.Struct("<IBQI")
+_PREFIX: Final = 4  # the length itself is not counted in it
+
+
+class Frame(NamedTuple):
+    """One frame. `head` is encoded; `bodies` all bodies together."""
+
+    kind: int
+    request: int
+    head: bytes
+    bodies: memoryview
+
+
+class EntryHead(msgspec.Struct, array_like=True, gc=False):
+    """An entry without the bytes of its bodies: CRC32C, hint and length of each."""
+
+    txn: Txn
+    arrival: int | None
+    bodies: list[tuple[int, bytes, int]]
+
+
+class ReadyHead(msgspec.Struct, array_like=True, gc=False):
+    """What a peer must know before its first commit."""
+
+    sequence: int
+
+
+class NudgeHead(msgspec.Struct, array_like=True, gc=False):
+    """`attached`: incarnations whose link is not drained. `covered`: see storage.log_format."""
+
+    attached: list[int]
+    covered: int
+
+
+class OutcomeHead(msgspec.Struct, array_like=True, gc=False):
+    """Transactions whose answer was lost; `since` is the sequence known when they were sent."""
+
+    ids: list[bytes]
+    since: int
+
+
+class ResultHead(msgspec.Struct, array_like=True, gc=False):
+    """One transaction's result: an error kind ("" for success) with its message."""
+
+    kind: str = ""
+    message: str = ""
+    present: list[tuple[bytes, bytes] | None] = []
+    arrival: int | None = None
+
+
+class AnswerHead(msgspec.Struct, array_like=True, gc=False):
+    """Results in the order asked for; `sequence` is the committer's last block."""
+
+    sequence: int
+    results: list[ResultHead] = []
+    outcomes: list[str] = []
+
+
+_encoder = msgspec.msgpack.Encoder()
+decode_entries = msgspec.msgpack.Decoder(list[EntryHead]).decode
+decode_answer = msgspec.msgpack.Decoder(AnswerHead).decode
+decode_outcome = msgspec.msgpack.Decoder(OutcomeHead).decode
+decode_ready = msgspec.msgpack.Decoder(ReadyHead).decode
+decode_nudge = msgspec.msgpack.Decoder(NudgeHead).decode
+
+_ERRORS: Final[dict[str, type[FastobjError]]] = {
+    kind.__name__: kind for kind in (NoSpace, SyncFailed, ChecksumMismatch, Unknown, StoreError)
+}
+_SUCCESS: Final = ResultHead()
+
+
+def encode(kind: int, request: int, head: object, bodies: Sequence[bytes] = ()) -> list[bytes]:
+    """A frame as parts to send: its head, then the bodies."""
+    encoded = _encoder.encode(head)
+    size = _HEAD.size - _PREFIX + len(encoded) + sum(map(len, bodies))
+    return [_HEAD.pack(size, kind, request, len(encoded)) + encoded, *bodies]
+
+
+def encode_commit(request: int, entries: Sequence[Entry]) -> list[bytes]:
+    """The frame that asks for a commit."""
+    heads = [
+        EntryHead(
+            entry.txn,
+            entry.arrival,
+            [(body.crc32c, body.hint, len(body.payload)) for body in entry.bodies],
+        )
+        for entry in entries
+    ]
+    payloads = [body.payload for entry in entries for body in entry.bodies]
+    return encode(COMMIT, request, heads, payloads)
+
+
+def decode_commit(frame: Frame) -> list[Entry]:
+    """The entries of a commit frame. Raises msgspec.MsgspecError or ValueError."""
+    entries: list[Entry] = []
+    at = 0
+    for head in decode_entries(frame.head):
+        bodies: list[SmallBody] = []
+        for ref, (crc, hint, length) in zip(head.txn.bodies, head.bodies, strict=True):
+            payload = bytes(frame.bodies[at : at + length])
+            bodies.append(SmallBody(ref.data_id, payload, crc, hint))
+            at += length
+        entries.append(Entry(head.txn, bodies, head.arrival))
+    return entries
+
+
+def result_head(error: FastobjError | None) -> ResultHead:
+    """A result as it travels."""
+    if error is None:
+        return _SUCCESS
+    if isinstance(error, Conflict):
+        return ResultHead("Conflict", "", error.present, error.arrival)
+    kind = type(error).__name__
+    return ResultHead(kind if kind in _ERRORS else StoreError.__name__, str(error))
+
+
+def result_error(head: ResultHead) -> FastobjError | None:
+    """The error of a result, None for success."""
+    if not head.kind:
+        return None
+    if head.kind == "Conflict":
+        return Conflict(head.present, head.arrival)
+    return _ERRORS.get(head.kind, StoreError)(head.message)
+
+
+class FrameReader:
+    """Cuts received bytes into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yields the frames that are whole now. Raises ValueError for an impossible length."""
+        self._buffer += data
+        buffer = bytes(self._buffer) if len(self._buffer) >= _HEAD.size else b""
+        view = memoryview(buffer)
+        at = 0
+        while len(buffer) - at >= _HEAD.size:
+            size, kind, request, head_length = _HEAD.unpack_from(buffer, at)
+            if size > FRAME_BYTES_MAX or _HEAD.size - _PREFIX + head_length > size:
+                raise ValueError(f"a frame of {size} bytes cannot be")
+            end = at + _PREFIX + size
+            if end > len(buffer):
+                break
+            head = at + _HEAD.size
+            yield Frame(
+                kind, request, buffer[head : head + head_length], view[head + head_length : end]
+            )
+            at = end
+        del self._buffer[:at]

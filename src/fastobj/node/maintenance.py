@@ -1,0 +1,101 @@
+"""The maintenance process: works when it is nudged, and only then; no request waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Final
+
+import uvloop
+
+from fastobj.background.reclaim import Known, Reclaim
+from fastobj.core.clock import SystemClock
+from fastobj.core.errors import FastobjError
+from fastobj.meta.sqlite import SqliteEngine
+from fastobj.node import frames, links
+from fastobj.node.child import ChildContext, database_vfs
+from fastobj.node.link_ledger import LinkLedger
+from fastobj.objects.segment_rows import rows_committer
+
+_PAUSE_S_MIN: Final = 0.1
+_PAUSE_FACTOR: Final = 10  # a pass is followed by a pause ten times as long, at the least
+
+
+def run(context: ChildContext) -> int:
+    """Reclaims until the supervisor says stop or goes away; returns the exit status."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(Maintenance(context).serve())
+
+
+class Maintenance:
+    """The loop: wait for a nudge, make a pass, pause."""
+
+    def __init__(self, context: ChildContext) -> None:
+        self._context = context
+        self._log = logging.getLogger("fastobj.maintenance")
+        self._clock = SystemClock()
+        self._nudged = asyncio.Event()
+        self._nudge = frames.NudgeHead([], 0)
+        self._stopping = asyncio.Event()
+        self._ledger = LinkLedger(asyncio.get_running_loop(), on_nudge=self._on_nudge)
+        self._engine = SqliteEngine(
+            context.layout.database, read_only=True, vfs=database_vfs()
+        )
+
+    async def serve(self) -> int:
+        """Runs until told to stop."""
+        control = self._context.control
+        control.setblocking(False)
+        asyncio.get_running_loop().add_reader(control.fileno(), self._on_control)
+        working = asyncio.create_task(self._work())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()  # raises what ended it
+        working.cancel()
+        self._ledger.close()
+        return 0
+
+    async def _work(self) -> int:
+        await self._nudged.wait()  # the committer has recovered the database
+        await self._engine.open()
+        settings = self._context.settings
+        reclaim = Reclaim(
+            self._context.layout.root,
+            self._engine,
+            rows_committer(self._ledger),
+            self._context.layout.log,
+            (settings.log_segment_bytes_min, settings.log_segment_bytes_max),
+        )
+        while True:
+            await self._nudged.wait()
+            self._nudged.clear()
+            began = self._clock.monotonic_ns()
+            await self._pass(reclaim)
+            took_s = (self._clock.monotonic_ns() - began) / 1e9
+            await asyncio.sleep(max(_PAUSE_S_MIN, took_s * _PAUSE_FACTOR))
+
+    async def _pass(self, reclaim: Reclaim) -> None:
+        alive = self._context.page.live_owners() | set(self._nudge.attached)
+        try:
+            report = await reclaim.run(Known(alive, self._nudge.covered))
+        except FastobjError as error:
+            self._log.warning("a reclaim pass ended early: %s", error)
+            return
+        if any(report):
+            self._log.info("reclaim: %s", report)
+
+    def _on_nudge(self, nudge: frames.NudgeHead) -> None:
+        self._nudge = nudge
+        self._nudged.set()
+
+    def _on_control(self) -> None:
+        messages, alive = links.receive_all(self._context.control)
+        for message in messages:
+            if message.kind == links.LINK:
+                self._ledger.attach(socket.socket(fileno=message.fd))
+            elif message.kind == links.STOP:
+                self._stopping.set()
+        if not alive:
+            self._stopping.set()

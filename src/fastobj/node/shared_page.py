@@ -1,0 +1,73 @@
+"""Memory shared by fork: epochs of cached records, live owners, connection counts, metrics.
+
+One anonymous mapping of 64-bit cells, made before the first fork. Each cell has one writer, and
+an aligned 64-bit store is whole for every reader, so nothing is locked.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Final
+from zlib import crc32
+
+from fastobj.core.limits import EPOCH_SLOTS
+from fastobj.core.metrics import METRICS, MetricsPage
+
+PROCESSES_MAX: Final = 72  # supervisor, committer, maintenance, and workers behind them
+SUPERVISOR: Final = 0
+COMMITTER: Final = 1
+MAINTENANCE: Final = 2
+FIRST_WORKER: Final = 3
+WORKERS_MAX: Final = PROCESSES_MAX - FIRST_WORKER
+
+_OWNERS_AT: Final = EPOCH_SLOTS
+_CLOSED_AT: Final = _OWNERS_AT + PROCESSES_MAX
+_METRICS_AT: Final = _CLOSED_AT + PROCESSES_MAX
+
+
+class SharedPage:
+    """The mapping. Make it before the first fork; slots are process slots (see above)."""
+
+    def __init__(self) -> None:
+        cells = _METRICS_AT + PROCESSES_MAX * len(METRICS)
+        self._cells = memoryview(mmap.mmap(-1, cells * 8)).cast("Q")
+        self.epochs = SharedEpochs(self._cells[:EPOCH_SLOTS])
+        self.metrics = MetricsPage(self._cells[_METRICS_AT:], PROCESSES_MAX)
+
+    def set_owner(self, slot: int, owner: int) -> None:
+        """Says which incarnation runs in a slot; 0 when it is dead. Written by the supervisor."""
+        self._cells[_OWNERS_AT + slot] = owner
+
+    def live_owners(self) -> set[int]:
+        """The incarnations that run now."""
+        return set(self._cells[_OWNERS_AT:_CLOSED_AT]) - {0}
+
+    def set_closed(self, slot: int, count: int) -> None:
+        """How many of the connections handed to it the worker in that slot has closed."""
+        self._cells[_CLOSED_AT + slot] = count
+
+    def closed(self, slot: int) -> int:
+        """The figure that the worker in that slot wrote last."""
+        return self._cells[_CLOSED_AT + slot]
+
+
+class SharedEpochs:
+    """64-bit epochs, one slot per hash of the cached key; the committer bumps, all read."""
+
+    def __init__(self, cells: memoryview) -> None:
+        self._cells = cells
+
+    def read(self, key: bytes) -> int:
+        """The present epoch of a cached key: read it *before* the record."""
+        epoch: int = self._cells[crc32(key) % EPOCH_SLOTS]
+        return epoch
+
+    def bump(self, key: bytes) -> None:
+        """After COMMIT and before the answer: all caches of that key are stale from here."""
+        slot = crc32(key) % EPOCH_SLOTS
+        self._cells[slot] = (self._cells[slot] + 1) & 0xFFFF_FFFF_FFFF_FFFF
+
+    def bump_all(self) -> None:
+        """A committer that starts does not know what the one before it had committed."""
+        for slot in range(EPOCH_SLOTS):
+            self._cells[slot] = (self._cells[slot] + 1) & 0xFFFF_FFFF_FFFF_FFFF

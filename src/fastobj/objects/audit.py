@@ -1,0 +1,74 @@
+"""Counts everything again from the rows and compares it with the counters. For a store at rest."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.meta import keys, records
+from fastobj.meta.base import Add
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects.put import kept
+from fastobj.objects.store import Store
+
+_Counts = dict[tuple[int, bytes], tuple[int, ...]]
+
+
+class Difference(NamedTuple):
+    """A counter that is not what the rows add up to."""
+
+    space: int
+    key: bytes
+    counted: tuple[int, ...]
+    stored: tuple[int, ...]
+
+
+async def differences(store: Store) -> list[Difference]:
+    """Every counter of buckets and segments that differs from the rows; empty where all is well.
+
+    A counter that is absent equals one of zeros.
+    """
+    counted = await _count(store)
+    stored = await _stored(store)
+    found: list[Difference] = []
+    for space, key in sorted(counted.keys() | stored.keys()):
+        rows, counter = counted.get((space, key), ()), stored.get((space, key), ())
+        width = max(len(rows), len(counter))
+        if _wide(rows, width) != _wide(counter, width):
+            found.append(Difference(space, key, rows, counter))
+    return found
+
+
+def _wide(amounts: tuple[int, ...], width: int) -> tuple[int, ...]:
+    return amounts + (0,) * (width - len(amounts))
+
+
+async def _stored(store: Store) -> _Counts:
+    found: _Counts = {}
+    for space in (keys.CURRENT, keys.SEGMENTS):
+        for key, amounts in await store.meta.counters(space, keys.FIRST, keys.LAST):
+            found[space, key] = amounts
+    return found
+
+
+async def _count(store: Store) -> _Counts:
+    found: defaultdict[tuple[int, bytes], list[int]] = defaultdict(lambda: [0, 0])
+    cursor = keys.FIRST
+    while True:
+        rows = await store.meta.scan(keys.CURRENT, cursor, keys.LAST, LOOP_SCAN_ROWS_MAX)
+        for row in rows:
+            record = records.decode(ObjectRecord, row.value)
+            counter = keys.bucket_counter(row.key[: keys.BUCKET_ID_BYTES])
+            _fold(found, Add(keys.CURRENT, counter, (1, record.size)))
+            for add in kept(store, record):
+                _fold(found, add)
+        if len(rows) < LOOP_SCAN_ROWS_MAX:
+            return {place: tuple(amounts) for place, amounts in found.items()}
+        cursor = keys.next_key(rows[-1].key)
+
+
+def _fold(counts: defaultdict[tuple[int, bytes], list[int]], add: Add) -> None:
+    amounts = counts[add.space, add.key]
+    for index, amount in enumerate(add.amounts):
+        amounts[index] += amount

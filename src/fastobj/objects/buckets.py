@@ -1,0 +1,246 @@
+"""Buckets: create, find, list, delete, and the cache of their rows.
+
+Object traffic never rewrites a bucket row; every transaction that creates an object checks its
+token. DeleteBucket first sets the state `deleting`, which changes the token, so no object can
+appear behind the scan that finds the bucket empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Final, NamedTuple
+
+import msgspec
+
+from fastobj.core import codes
+from fastobj.core.errors import Conflict, S3Error
+from fastobj.core.limits import BUCKETS_CACHED_MAX, LOOP_SCAN_ROWS_MAX
+from fastobj.meta import keys, records
+from fastobj.meta.base import ABSENT, DELETE, MetaReader, Row, ScanRow, Token, Txn, new_txn_id
+from fastobj.meta.records import BUCKET_ACTIVE, BUCKET_DELETING, BucketRecord
+from fastobj.objects.ledger import Entry
+from fastobj.objects.retry import Retry
+from fastobj.objects.store import Epochs, Store
+
+# How long a writer waits out a DeleteBucket; one that takes longer is taken for a crashed one.
+_DELETING_PAUSES_S: Final = (0.001, 0.004, 0.02, 0.05, 0.1)
+
+
+class Bucket(NamedTuple):
+    """A bucket as it was read: its record, and the token that a transaction checks."""
+
+    name: str
+    record: BucketRecord
+    token: Token
+
+
+class Usage(NamedTuple):
+    """What a bucket holds."""
+
+    objects: int = 0
+    bytes: int = 0
+
+
+class BucketCache:
+    """A reader that remembers bucket rows; all else goes through to `meta`.
+
+    An entry counts only while the bucket's epoch is the one read before its row was.
+    """
+
+    def __init__(self, meta: MetaReader, epochs: Epochs) -> None:
+        self._meta = meta
+        self._epochs = epochs
+        self._rows: dict[bytes, tuple[int, tuple[bytes, Token]]] = {}
+        self.get_many = meta.get_many
+        self.scan = meta.scan
+        self.counters = meta.counters
+
+    async def get(self, space: int, key: bytes) -> tuple[bytes, Token] | None:
+        """The value and token of a row, or None."""
+        if space != keys.BUCKETS:
+            return await self._meta.get(space, key)
+        epoch = self._epochs.read(key)
+        cached = self._rows.get(key)
+        if cached is not None and cached[0] == epoch:
+            return cached[1]
+        row = await self._meta.get(space, key)
+        self._rows.pop(key, None)
+        if row is not None:
+            if len(self._rows) >= BUCKETS_CACHED_MAX:
+                del self._rows[next(iter(self._rows))]
+            self._rows[key] = (epoch, row)
+        return row
+
+
+# --- reading
+
+
+async def find(store: Store, name: str) -> Bucket | None:
+    """The bucket, or None."""
+    return decode(name, await store.meta.get(keys.BUCKETS, name.encode()))
+
+
+async def get(store: Store, name: str) -> Bucket:
+    """The bucket. Raises NoSuchBucket."""
+    bucket = await find(store, name)
+    if bucket is None:
+        raise missing(name)
+    return bucket
+
+
+def decode(name: str, row: tuple[bytes, Token] | None) -> Bucket | None:
+    """A bucket from its row, as read or as a Conflict shows it."""
+    if row is None:
+        return None
+    return Bucket(name, records.decode(BucketRecord, row[0]), row[1])
+
+
+def missing(name: str) -> S3Error:
+    """NoSuchBucket, naming the bucket."""
+    return S3Error(codes.NO_SUCH_BUCKET, extra=(("BucketName", name),))
+
+
+async def list_owned(
+    store: Store, owner: str, prefix: str = "", after: str = "", limit: int = 10_000
+) -> tuple[list[Bucket], bool]:
+    """The owner's buckets whose names start with `prefix` and stand behind `after`.
+
+    At most `limit` of them, and whether there are more.
+    """
+    start = max(prefix.encode(), keys.next_key(after.encode()) if after else keys.FIRST)
+    end = keys.after(prefix.encode())
+    found: list[Bucket] = []
+    while True:
+        rows = await store.meta.scan(keys.BUCKETS, start, end, LOOP_SCAN_ROWS_MAX)
+        found += [bucket for bucket in map(_scanned, rows) if bucket.record.owner == owner]
+        if len(found) > limit or len(rows) < LOOP_SCAN_ROWS_MAX:
+            return found[:limit], len(found) > limit
+        start = keys.next_key(rows[-1].key)
+
+
+def _scanned(row: ScanRow) -> Bucket:
+    return Bucket(row.key.decode(), records.decode(BucketRecord, row.value), row.token)
+
+
+async def usage(store: Store, bucket: Bucket) -> Usage:
+    """Objects and bytes in the bucket: exact, because they move with each transaction."""
+    key = keys.bucket_counter(bucket.record.id)
+    found = await store.meta.counters(keys.CURRENT, key, keys.next_key(key))
+    return Usage(*found[0][1]) if found else Usage()
+
+
+# --- changing
+
+
+async def create(store: Store, name: str, owner: str) -> tuple[Bucket, bool]:
+    """The owner's bucket, and whether it is new. Raises BucketAlreadyExists for another's."""
+    record = BucketRecord(
+        format=records.FORMAT,
+        id=os.urandom(keys.BUCKET_ID_BYTES),
+        owner=owner,
+        created_ns=store.clock.now_ns(),
+        region=store.region,
+    )
+    present = await find(store, name)
+    retry = Retry(codes.OPERATION_ABORTED)
+    while True:
+        if present is None:
+            try:
+                return await _write(store, name, ABSENT, record, retry.arrival), True
+            except Conflict as conflict:
+                lost = conflict
+            await retry.after(lost)
+            present = decode(name, lost.present[0])
+        elif present.record.owner != owner:
+            raise S3Error(codes.BUCKET_ALREADY_EXISTS, extra=(("BucketName", name),))
+        elif present.record.state == BUCKET_ACTIVE:
+            return present, False
+        else:
+            present = await _outwait(store, present)
+
+
+async def writable(store: Store, bucket: Bucket) -> Bucket:
+    """The bucket once no DeleteBucket is under way.
+
+    Raises NoSuchBucket where that deleted it, OperationAborted where it does not come to an end.
+    """
+    if bucket.record.state == BUCKET_ACTIVE:
+        return bucket
+    present = await _outwait(store, bucket)
+    if present is None or present.record.id != bucket.record.id:
+        raise missing(bucket.name)
+    return present
+
+
+async def _outwait(store: Store, bucket: Bucket) -> Bucket | None:
+    """Waits for a DeleteBucket to end; where it seems to have crashed, sets the bucket back.
+
+    Setting it back is right even if the other still lives: its last step then fails its check.
+    """
+    present: Bucket | None = bucket
+    for pause_s in _DELETING_PAUSES_S:
+        await asyncio.sleep(pause_s)
+        present = await find(store, bucket.name)
+        if present is None or present.record.state == BUCKET_ACTIVE:
+            return present
+    assert present is not None
+    try:
+        return await _set_state(store, present, BUCKET_ACTIVE)
+    except Conflict:
+        raise S3Error(codes.OPERATION_ABORTED) from None
+
+
+async def delete(store: Store, bucket: Bucket) -> None:
+    """Deletes an empty bucket. Raises BucketNotEmpty, NoSuchBucket, OperationAborted."""
+    present: Bucket | None = bucket
+    retry = Retry(codes.OPERATION_ABORTED)
+    while True:
+        if present is None or present.record.id != bucket.record.id:
+            raise missing(bucket.name)
+        try:
+            marked = await _set_state(store, present, BUCKET_DELETING, retry.arrival)
+            if not await _is_empty(store, bucket.record.id):
+                await _set_state(store, marked, BUCKET_ACTIVE)
+                raise S3Error(codes.BUCKET_NOT_EMPTY, extra=(("BucketName", bucket.name),))
+            await _commit(store, bucket.name, marked.token, DELETE)
+            return
+        except Conflict as conflict:
+            lost = conflict
+        await retry.after(lost)
+        present = decode(bucket.name, lost.present[0])
+
+
+async def _is_empty(store: Store, bucket_id: bytes) -> bool:
+    return not await store.meta.scan(keys.CURRENT, bucket_id, keys.after(bucket_id), 1)
+
+
+async def _set_state(
+    store: Store, bucket: Bucket, state: int, arrival: int | None = None
+) -> Bucket:
+    record = msgspec.structs.replace(bucket.record, state=state)
+    return await _write(store, bucket.name, bucket.token, record, arrival)
+
+
+async def _write(
+    store: Store,
+    name: str,
+    expect: Token | None,
+    record: BucketRecord,
+    arrival: int | None = None,
+) -> Bucket:
+    token = await _commit(store, name, expect, records.encode(record), arrival)
+    return Bucket(name, record, token)
+
+
+async def _commit(
+    store: Store,
+    name: str,
+    expect: Token | None,
+    value: bytes | None,
+    arrival: int | None = None,
+) -> Token:
+    """Commits one change of the bucket's row; returns the row's new token."""
+    txn = Txn(new_txn_id(), [Row(keys.BUCKETS, name.encode(), expect, value)])
+    await store.ledger.commit(Entry(txn, arrival=arrival))
+    return txn.id

@@ -1,0 +1,109 @@
+"""A ledger over an engine that commits on its own: small bodies go to the volume first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from fastobj.core.errors import Conflict, FastobjError
+from fastobj.meta.base import MetaEngine, Row, Txn
+from fastobj.objects.ledger import Entry
+from fastobj.storage.base import LOCATION_BYTES, Location, SmallBody, Volume, Writer
+
+
+class _Placed(NamedTuple):
+    """A transaction whose bodies are stored, and the writers that hold them."""
+
+    txn: Txn
+    writers: list[Writer]
+
+
+class EngineLedger:
+    """Commits into `engine`, with small bodies in `volume`.
+
+    `committed` is told of each transaction once it is applied, before the answer is given: the
+    place to bump epochs and to release bodies.
+    """
+
+    def __init__(
+        self,
+        engine: MetaEngine,
+        volume: Volume,
+        committed: Callable[[Txn], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._volume = volume
+        self._committed = committed
+
+    async def commit(self, entry: Entry) -> None:
+        """Commits one. Raises Conflict, Unknown, NoSpace."""
+        result = (await self.commit_many([entry]))[0]
+        if result is not None:
+            raise result
+
+    async def commit_many(self, entries: Sequence[Entry]) -> list[FastobjError | None]:
+        """Commits independent transactions; one result each."""
+        attempts = await asyncio.gather(*(self._try_place(entry) for entry in entries))
+        placed = [attempt for attempt in attempts if isinstance(attempt, _Placed)]
+        for one in placed:
+            for writer in one.writers:
+                writer.sent()
+        try:
+            committed = iter(await self._engine.commit_many([one.txn for one in placed]))
+        finally:
+            for one in placed:
+                for writer in one.writers:
+                    writer.settled()
+        return [self._result(attempt, committed) for attempt in attempts]
+
+    def _result(
+        self, attempt: _Placed | FastobjError, committed: Iterator[Conflict | None]
+    ) -> FastobjError | None:
+        if not isinstance(attempt, _Placed):
+            return attempt
+        conflict = next(committed)
+        if conflict is None and self._committed is not None:
+            self._committed(attempt.txn)
+        return conflict
+
+    async def _try_place(self, entry: Entry) -> _Placed | FastobjError:
+        try:
+            return await self._place(entry)
+        except FastobjError as error:
+            return error
+
+    async def _place(self, entry: Entry) -> _Placed:
+        """Stores the bodies: the transaction with finished rows, and their bytes counted."""
+        txn = entry.txn
+        rows, adds = list(txn.rows), list(txn.adds)
+        writers: list[Writer] = []
+        for ref, body in zip(txn.bodies, entry.bodies, strict=True):
+            writer, location = await self._write(body)
+            rows[ref.row] = _with_location(rows[ref.row], ref.offset, location)
+            rows += writer.rows()
+            adds += self._volume.accounts(location, +1)
+            writers.append(writer)
+        return _Placed(Txn(txn.id, rows, adds), writers)
+
+    async def _write(self, body: SmallBody) -> tuple[Writer, Location]:
+        writer = await self._volume.writer(len(body.payload), body.data_id)
+        try:
+            payload = memoryview(body.payload)
+            while payload:
+                room = await writer.buffer()
+                length = min(len(room), len(payload))
+                room[:length] = payload[:length]
+                await writer.push(length)
+                payload = payload[length:]
+            return writer, await writer.finish()
+        except BaseException:
+            await writer.abort()
+            raise
+
+
+def _with_location(row: Row, offset: int, location: Location) -> Row:
+    assert isinstance(row.value, bytes), "a body belongs to a row that is written"
+    value = row.value[:offset] + location.encode() + row.value[offset + LOCATION_BYTES :]
+    return Row(row.space, row.key, row.expect, value)
+

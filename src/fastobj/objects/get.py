@@ -1,0 +1,94 @@
+"""Finds an object and opens its body.
+
+A body may be moved or released between the read of its row and the read of its bytes: then the
+row is read again. Only a row that did not move means that the bytes are damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Final, NamedTuple
+
+from fastobj.core import codes
+from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
+from fastobj.core.limits import PIECE_FRAME_BYTES
+from fastobj.meta import keys, records
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects.buckets import Bucket
+from fastobj.objects.store import Store
+from fastobj.storage.base import Location
+
+_READ_AGAIN_MAX: Final = 8
+
+Body = bytes | AsyncIterator[memoryview]
+
+
+class Span(NamedTuple):
+    """The bytes wanted of a body."""
+
+    offset: int
+    length: int
+
+
+async def find_object(store: Store, bucket: Bucket, key: bytes) -> ObjectRecord:
+    """The object under that key. Raises NoSuchKey."""
+    row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
+    if row is None:
+        raise S3Error(codes.NO_SUCH_KEY, extra=(("Key", key.decode(errors="replace")),))
+    return records.decode(ObjectRecord, row[0])
+
+
+async def read_object(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    choose: Callable[[ObjectRecord], Span | None],
+) -> tuple[ObjectRecord, Body]:
+    """The object and the bytes of it that `choose` wants (None: none of them).
+
+    The first bytes are verified before this returns. `choose` is asked again where the object
+    changed meanwhile; what it raises is passed on. Raises NoSuchKey, ChecksumMismatch.
+    """
+    stale: StaleLocation | None = None
+    location = b""
+    for _ in range(_READ_AGAIN_MAX):
+        record = await find_object(store, bucket, key)
+        if stale is not None and record.location == location:
+            raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
+        span = choose(record)
+        if span is None or span.length == 0:
+            return record, b""
+        try:
+            return record, await _open(store, record, span)
+        except StaleLocation as error:
+            stale, location = error, record.location
+    raise S3Error(codes.SLOW_DOWN)
+
+
+async def _open(store: Store, record: ObjectRecord, span: Span) -> Body:
+    location = Location.decode(record.location)
+    if span.length <= max(PIECE_FRAME_BYTES, store.small_body_bytes_max):
+        return await store.volume.read(location, record.data_id, span.offset, span.length)
+    slices = store.volume.stream(location, record.data_id, span.offset, span.length)
+    return _Begun(await anext(slices), slices)
+
+
+class _Begun:
+    """A stream whose first slice has been read: a stale place shows before the head is sent."""
+
+    def __init__(self, first: memoryview, rest: AsyncIterator[memoryview]) -> None:
+        self._first: memoryview | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[memoryview]:
+        return self
+
+    async def __anext__(self) -> memoryview:
+        first, self._first = self._first, None
+        return first if first is not None else await anext(self._rest)
+
+    async def aclose(self) -> None:
+        """Ends the stream early."""
+        close = getattr(self._rest, "aclose", None)
+        if close is not None:
+            await close()

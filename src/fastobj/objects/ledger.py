@@ -1,0 +1,50 @@
+"""The seam through which anything becomes durable and visible: `commit(txn, bodies)`.
+
+Implementations: `local_ledger` (group commit into the log, in the committer or a test server),
+`engine_ledger` (an engine that commits on its own), `node.link_ledger` (a worker's end of the
+link to the committer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from fastobj.core.errors import Conflict, FastobjError
+from fastobj.meta.base import Txn
+from fastobj.storage.base import SmallBody
+
+__all__ = ["Entry", "Ledger", "Outcome", "SmallBody"]
+
+
+class Entry(NamedTuple):
+    """One transaction with its small bodies, in the order of `txn.bodies`.
+
+    `arrival` is what a Conflict of an earlier try carried, so that a hot key is served in order
+    of first arrival.
+    """
+
+    txn: Txn
+    bodies: Sequence[SmallBody] = ()
+    arrival: int | None = None
+
+
+class Outcome(Enum):
+    """What became of a transaction."""
+
+    COMMITTED = "committed"
+    NOT_COMMITTED = "not committed"
+    TOO_OLD = "too old"
+
+
+class Ledger(Protocol):
+    """Commits transactions; when `commit` returns, the transaction is durable and visible."""
+
+    async def commit(self, entry: Entry) -> None:
+        """Commits one. Raises Conflict, Unknown, Unavailable, NoSpace."""
+        ...
+
+    async def commit_many(self, entries: Sequence[Entry]) -> list[FastobjError | None]:
+        """Commits independent transactions in one batch where they fit; one result each."""
+        ...

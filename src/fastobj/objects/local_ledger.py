@@ -1,0 +1,438 @@
+"""Group commit: queue, batch, log, engine. Knows no event loop and no socket.
+
+One commit takes all that queued, checks and applies it to the engine inside one open database
+transaction, writes one block to the log and syncs it, commits the database, and only then are
+the answers given. Nothing is visible before it is durable, and a failed sync is a rollback.
+
+The owner drives it: `submit` entries, `prepare` a batch, `write` it (this may happen on another
+thread), `complete` it. There is at most one batch between `prepare` and `complete`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from fastobj._ext.crc import crc32c
+from fastobj.core.errors import (
+    ChecksumMismatch,
+    Conflict,
+    FastobjError,
+    NoSpace,
+    StoreError,
+    SyncFailed,
+    Unknown,
+)
+from fastobj.core.limits import TXN_BYTES_MAX
+from fastobj.meta import keys
+from fastobj.meta.base import KEEP, Add, Batch, LocalEngine, LogPosition, Row, Txn
+from fastobj.objects.ledger import Entry, Outcome
+from fastobj.objects.log_rows import Sealed, first_block_txn
+from fastobj.storage.base import LOCATION_BYTES, Location
+from fastobj.storage.crash_points import reach
+from fastobj.storage.log_format import block_bytes, footprint
+from fastobj.storage.log_writer import (
+    RECORDS_PER_BLOCK_MAX,
+    TXN_PREFIX_BYTES,
+    Block,
+    BlockBuilder,
+    LogWriter,
+    content_bytes,
+)
+
+# A body adds one counter row to its transaction when it is placed: at most this many bytes.
+_PLACED_ADD_BYTES: Final = 48
+_encoder = msgspec.msgpack.Encoder()
+Result = FastobjError | None
+
+
+class Checkpoints(Protocol):
+    """The checkpointer of the engine's database (meta.wal), as far as the ledger needs it."""
+
+    covered_sequence: int
+
+    def committed(self, sequence: int) -> None:
+        """A batch up to that sequence has been committed to the database."""
+        ...
+
+    def before_batch(self) -> None:
+        """Between two batches: the moment in which the database may be checkpointed whole."""
+        ...
+
+
+class Pending:
+    """An entry on its way through the ledger. `done` is called once, with None or the error."""
+
+    __slots__ = ("arrival", "bytes_max", "done", "entry")
+
+    def __init__(self, entry: Entry, encoded_bytes: int, done: Callable[[Result], None]) -> None:
+        self.entry = entry
+        self.arrival = entry.arrival
+        self.bytes_max = encoded_bytes + TXN_PREFIX_BYTES + _PLACED_ADD_BYTES * len(entry.bodies)
+        self.done = done
+
+
+class LedgerBatch:
+    """A prepared batch: what was accepted, what conflicted, and the block to write (or none)."""
+
+    __slots__ = ("accepted", "block", "buckets", "engine", "ids", "refused", "released")
+
+    def __init__(self, engine: Batch) -> None:
+        self.engine = engine
+        self.accepted: list[Pending] = []
+        self.refused: list[tuple[Pending, FastobjError]] = []
+        self.block: Block | None = None
+        self.ids: list[bytes] = []
+        self.buckets: list[bytes] = []
+        self.released = False
+
+
+class Stats(NamedTuple):
+    """Figures since the start."""
+
+    batches: int
+    transactions: int
+    conflicts: int
+
+
+class LocalLedger:
+    """The group commit itself. Open one with `local_recovery.recover`."""
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        log: LogWriter,
+        next_segment: int,
+        owner: int,
+        *,
+        checkpoints: Checkpoints | None = None,
+        outcomes: Outcomes | None = None,
+        epoch_changed: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._log = log
+        self._next_segment = next_segment
+        self._owner = owner
+        self._sealed: Sealed = (0, 0, 0, 0)
+        self._checkpoints = checkpoints
+        self.outcomes = outcomes if outcomes is not None else Outcomes()
+        self._epoch_changed = epoch_changed
+        self._queue: deque[Pending] = deque()
+        self._unsorted = False
+        self._arrivals = 0
+        self._take_max = 0  # 0: all that fits; else after an engine error, the half to try
+        self.fenced: FastobjError | None = None
+        self.batches = self.transactions = self.conflicts = 0
+
+    # --- what comes in
+
+    def submit(self, pending: Pending) -> None:
+        """Queues an entry; `done` is called when its batch completes. Never blocks."""
+        if pending.arrival is None:
+            self._arrivals += 1
+            pending.arrival = self._arrivals
+        else:
+            self._unsorted = True
+        self._queue.append(pending)
+
+    def waiting(self) -> int:
+        """Entries that no batch has taken yet."""
+        return len(self._queue)
+
+    def prepare(self) -> LedgerBatch | None:
+        """Takes what queued, applies it and builds its block; None where nothing is left to do.
+
+        Where the engine fails, the batch is rolled back and tried again in halves, so that a bad
+        transaction fails alone.
+        """
+        while self._queue:
+            if self.fenced is not None:
+                self._refuse_all(self.fenced)
+                return None
+            try:
+                self._checkpoint()
+            except SyncFailed as error:  # the database lost a write: only a fresh start knows
+                self.fenced = error
+                continue
+            taken = self._take()
+            try:
+                return self._apply(taken)
+            except (StoreError, ValueError) as error:
+                self._split(taken, error)
+        return None
+
+    def _checkpoint(self) -> None:
+        if self._checkpoints is None:
+            return
+        try:
+            self._checkpoints.before_batch()
+        except NoSpace:  # the WAL grows until there is room; commits may still find some
+            return
+
+    def _take(self) -> list[Pending]:
+        """The longest run from the queue's head that fits one block, in order of first arrival."""
+        if self._unsorted:
+            self._queue = deque(sorted(self._queue, key=_arrival))
+            self._unsorted = False
+        taken: list[Pending] = []
+        content = content_bytes(TXN_BYTES_MAX // 64, ())  # room for a first block's own rows
+        records = 0
+        queue = self._queue
+        while queue and (not self._take_max or len(taken) < self._take_max):
+            entry = queue[0].entry
+            more = queue[0].bytes_max + content_bytes(0, entry.bodies)
+            if taken and (
+                content + more > self._log.block_bytes_max
+                or records + len(entry.bodies) > RECORDS_PER_BLOCK_MAX
+            ):
+                break
+            content += more
+            records += len(entry.bodies)
+            taken.append(queue.popleft())
+        return taken
+
+    def _split(self, taken: list[Pending], error: Exception) -> None:
+        if len(taken) > 1:
+            self._take_max = len(taken) // 2
+            self._queue.extendleft(reversed(taken))
+            return
+        self._take_max = 0
+        known = error if isinstance(error, FastobjError) else StoreError(f"refused: {error}")
+        taken[0].done(known)
+
+    # --- one batch
+
+    def _apply(self, taken: list[Pending]) -> LedgerBatch:
+        batch = LedgerBatch(self._engine.begin())
+        try:
+            builder, encoded = self._builder(batch, taken)
+            for pending in taken:
+                self._apply_one(batch, builder, encoded, pending)
+            if encoded:
+                batch.block = builder.build(encoded)
+        except BaseException:
+            batch.engine.rollback()
+            raise
+        return batch
+
+    def _builder(
+        self, batch: LedgerBatch, taken: list[Pending]
+    ) -> tuple[BlockBuilder, list[bytes]]:
+        """A block builder with room for all of `taken`, in a fresh segment where it must be.
+
+        A segment's first block carries the rows that open it and seal the one before.
+        """
+        log = self._log
+        txn_bytes = sum(pending.bytes_max for pending in taken)
+        bodies = [body for pending in taken for body in pending.entry.bodies]
+        if block_bytes(content_bytes(txn_bytes, bodies)) > log.room():
+            self._roll((log.segment, log.generation, log.size, log.last.sequence))
+        if log.offset:
+            return log.builder(txn_bytes), []
+        first = first_block_txn(log, self._sealed, self._owner)
+        batch.engine.apply_unchecked(first)
+        encoded = _encoder.encode(first)
+        return log.builder(txn_bytes + TXN_PREFIX_BYTES + len(encoded)), [encoded]
+
+    def _roll(self, sealed: Sealed) -> None:
+        self._log.roll(self._next_segment)
+        self._next_segment += 1
+        self._sealed = sealed
+
+    def open_segment(self, sealed: Sealed) -> None:
+        """Goes on behind `sealed` in a fresh segment, and commits its first block."""
+        self._roll(sealed)
+        batch = self._apply([])
+        try:
+            self.write(batch)
+        except BaseException:
+            batch.engine.rollback()
+            raise
+        self._commit(batch)
+
+    def _apply_one(
+        self, batch: LedgerBatch, builder: BlockBuilder, encoded: list[bytes], pending: Pending
+    ) -> None:
+        txn = pending.entry.txn
+        ceilings = any(add.ceiling is not None for add in txn.adds)
+        conflict = self._check_ceilings(batch, txn) if ceilings else None
+        placed = txn
+        if conflict is None:
+            mark = builder.mark()
+            placed = self._place(builder, pending.entry) if txn.bodies else txn
+            conflict = batch.engine.apply(placed)
+            if conflict is not None:
+                builder.reset(mark)
+                if ceilings:
+                    batch.engine.add([_negated(add) for add in txn.adds])
+        if conflict is not None:
+            conflict.arrival = pending.arrival
+            batch.refused.append((pending, conflict))
+            self.conflicts += 1
+            return
+        batch.engine.add(placed.adds[len(txn.adds) :] if ceilings else placed.adds)
+        encoded.append(_encoder.encode(placed))
+        self._note(batch, pending, placed)
+
+    def _check_ceilings(self, batch: LedgerBatch, txn: Txn) -> Conflict | None:
+        if not batch.engine.add(txn.adds):
+            return None
+        return Conflict([None] * len(txn.rows))
+
+    def _place(self, builder: BlockBuilder, entry: Entry) -> Txn:
+        """The transaction with its bodies placed: finished rows, and their live bytes counted."""
+        txn = entry.txn
+        rows = list(txn.rows)
+        adds = list(txn.adds)
+        for ref, body in zip(txn.bodies, entry.bodies, strict=True):
+            if crc32c(body.payload) != body.crc32c:
+                raise ChecksumMismatch("a body changed on its way to the committer")
+            place = builder.place(body)
+            rows[ref.row] = _with_location(rows[ref.row], ref.offset, place)
+            key = keys.segment(place.segment)
+            adds.append(Add(keys.SEGMENTS, key, (footprint(place.length), 1)))
+        return Txn(txn.id, rows, adds)
+
+    def _note(self, batch: LedgerBatch, pending: Pending, txn: Txn) -> None:
+        batch.accepted.append(pending)
+        batch.ids.append(txn.id)
+        for row in txn.rows:
+            if row.space == keys.BUCKETS and row.value != KEEP:
+                batch.buckets.append(row.key)
+        if not batch.released:
+            batch.released = any(
+                add.space == keys.SEGMENTS and add.amounts[0] < 0 for add in txn.adds
+            )
+
+    def write(self, batch: LedgerBatch) -> None:
+        """Writes and syncs the batch's block. Raises SyncFailed: then call `fail`."""
+        if batch.block is not None:
+            self._log.write(batch.block)
+
+    def complete(self, batch: LedgerBatch) -> None:
+        """Makes the written batch visible and gives the answers."""
+        try:
+            self._commit(batch)
+        except StoreError as error:
+            # The block is durable, the database lacks it: only a replay brings them together.
+            self.fail(batch, error)
+            return
+        reach("commit.before_answer")
+        self._take_max = 0
+        for pending in batch.accepted:
+            pending.done(None)
+        for pending, error in batch.refused:
+            pending.done(error)
+        reach("commit.answered")
+
+    def _commit(self, batch: LedgerBatch) -> None:
+        if batch.block is None:
+            batch.engine.rollback()
+            return
+        position = LogPosition(*batch.block.ref)
+        batch.engine.commit(position)
+        reach("commit.committed")
+        self.batches += 1
+        self.transactions += len(batch.accepted)
+        self.outcomes.remember(position.sequence, batch.ids)
+        if self._checkpoints is not None:
+            self._checkpoints.committed(position.sequence)
+            self._log.covered = max(self._log.covered, self._checkpoints.covered_sequence)
+            self.outcomes.forget(self._log.covered)
+        if self._epoch_changed is not None:
+            for name in batch.buckets:
+                self._epoch_changed(name)
+
+    def fail(self, batch: LedgerBatch, error: FastobjError) -> None:
+        """After a failed write: nothing of the batch is visible, and nothing more is taken.
+
+        The block may be on the disk all the same, so the answer is Unknown.
+        """
+        self.fenced = error
+        batch.engine.rollback()
+        for pending in batch.accepted:
+            pending.done(Unknown(f"the log could not be synced: {error}"))
+        for pending, conflict in batch.refused:
+            pending.done(conflict)
+        self._refuse_all(error)
+
+    def _refuse_all(self, error: FastobjError) -> None:
+        while self._queue:
+            self._queue.popleft().done(StoreError(f"the log is fenced: {error}"))
+
+    def stats(self) -> Stats:
+        """Batches, transactions and conflicts since the start."""
+        return Stats(self.batches, self.transactions, self.conflicts)
+
+    @property
+    def last_sequence(self) -> int:
+        """The sequence of the last block that was written and synced."""
+        return self._log.last.sequence
+
+
+class Outcomes:
+    """The ids of the transactions committed lately, so that a lost answer can be asked for.
+
+    `horizon` is the highest sequence that has been forgotten: about a transaction sent when the
+    sender knew a sequence at or above it, absence means that it was not committed.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[bytes, int] = {}
+        self._blocks: deque[tuple[int, list[bytes]]] = deque()
+        self.horizon = 0
+
+    def remember(self, sequence: int, ids: Sequence[bytes]) -> None:
+        """The transactions of block `sequence` have been committed."""
+        self._blocks.append((sequence, list(ids)))
+        for txn_id in ids:
+            self._ids[txn_id] = sequence
+
+    def remember_older(self, blocks: Sequence[tuple[int, list[bytes]]]) -> None:
+        """Blocks before all those remembered so far, in order."""
+        for sequence, ids in reversed(blocks):
+            self._blocks.appendleft((sequence, ids))
+            for txn_id in ids:
+                self._ids[txn_id] = sequence
+
+    def first_sequence(self) -> int | None:
+        """The lowest sequence that is remembered."""
+        return self._blocks[0][0] if self._blocks else None
+
+    def forget(self, covered: int) -> None:
+        """Forgets the blocks up to `covered`."""
+        while self._blocks and self._blocks[0][0] <= covered:
+            sequence, ids = self._blocks.popleft()
+            self.horizon = sequence
+            for txn_id in ids:
+                self._ids.pop(txn_id, None)
+
+    def ask(self, txn_id: bytes, since: int) -> Outcome:
+        """What became of a transaction whose sender knew block `since` when it was sent."""
+        if txn_id in self._ids:
+            return Outcome.COMMITTED
+        return Outcome.NOT_COMMITTED if since >= self.horizon else Outcome.TOO_OLD
+
+
+def encoded_bytes(txn: Txn) -> int:
+    """The bytes that a transaction takes in a block."""
+    return len(_encoder.encode(txn))
+
+
+def _arrival(pending: Pending) -> int:
+    return pending.arrival or 0
+
+
+def _negated(add: Add) -> Add:
+    return Add(add.space, add.key, tuple(-amount for amount in add.amounts))
+
+
+def _with_location(row: Row, offset: int, place: Location) -> Row:
+    value = row.value
+    if not isinstance(value, bytes) or offset + LOCATION_BYTES > len(value):
+        raise ValueError("a body names a row that has no room for its location")
+    patched = value[:offset] + place.encode() + value[offset + LOCATION_BYTES :]
+    return Row(row.space, row.key, row.expect, patched)

@@ -1,0 +1,235 @@
+"""Puts an object under a key: one transaction over the bucket's row and the object's.
+
+A small body travels with the transaction and is placed by the ledger; a large one is durable in
+its volume before the transaction is sent. An overwrite releases the body that it replaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import msgspec
+
+from fastobj._ext.crc import crc32c
+from fastobj.core import codes
+from fastobj.core.errors import Conflict
+from fastobj.meta import keys, records
+from fastobj.meta.base import ABSENT, KEEP, Add, BodyRef, Row, Token, Txn, new_txn_id
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects import buckets
+from fastobj.objects.buckets import Bucket
+from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
+from fastobj.objects.ledger import Entry
+from fastobj.objects.retry import Retry
+from fastobj.objects.store import Store
+from fastobj.storage.base import NO_LOCATION, Location, SmallBody, Writer, new_data_id
+
+_OBJECT_ROW = 1  # behind the bucket's
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What is stored under the key, apart from the bytes: see ObjectRecord for each field."""
+
+    size: int
+    etag: str
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    checksums: dict[str, str] = {}
+
+
+class LargeBody:
+    """A body that its writer has finished, and that no transaction names yet."""
+
+    def __init__(self, writer: Writer, data_id: bytes, location: Location) -> None:
+        self.writer = writer
+        self.data_id = data_id
+        self.location = location
+        self._is_sent = False
+
+    def send(self) -> None:
+        """A transaction that names the body is about to be sent."""
+        if not self._is_sent:
+            self._is_sent = True
+            self.writer.sent()
+
+    async def close(self, error: BaseException | None) -> None:
+        """After success, or `error`. Gives the room back where no transaction was sent.
+
+        A cancelled commit may still be on its way, so its body stays held.
+        """
+        if not self._is_sent:
+            await self.writer.abort()
+        elif not isinstance(error, asyncio.CancelledError):
+            self.writer.settled()
+
+
+class _Placed(NamedTuple):
+    """What a body puts into the record and into each try of the transaction."""
+
+    data_id: bytes
+    location: bytes
+    bodies: tuple[SmallBody, ...] = ()
+    rows: tuple[Row, ...] = ()
+    adds: tuple[Add, ...] = ()
+
+
+_EMPTY = _Placed(b"", NO_LOCATION)
+
+
+async def check_conditions(
+    store: Store, bucket: Bucket, key: bytes, conditions: WriteConditions
+) -> None:
+    """Checks conditions before a body is asked for; the transaction checks them again."""
+    if conditions != UNCONDITIONAL:
+        row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
+        conditions.check(_object(row))
+
+
+async def put_small(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    content: Content,
+    body: bytes,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> ObjectRecord:
+    """Stores an object whose body is at most `store.small_body_bytes_max` bytes.
+
+    Raises S3Error (PreconditionFailed, NoSuchKey, NoSuchBucket, SlowDown), Unknown, Unavailable,
+    NoSpace.
+    """
+    placed = _EMPTY
+    if body:
+        data_id = new_data_id()
+        hint = bucket.name.encode() + b"/" + key
+        small = SmallBody(data_id, body, crc32c(body), hint)
+        placed = _Placed(data_id, NO_LOCATION, bodies=(small,))
+    return await _put(store, bucket, key, content, placed, conditions, None)
+
+
+async def put_large(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    content: Content,
+    body: LargeBody,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> ObjectRecord:
+    """Stores an object whose body is in its volume; settles or aborts its writer.
+
+    Raises what `put_small` raises.
+    """
+    error: BaseException | None = None
+    try:
+        placed = _Placed(
+            body.data_id,
+            body.location.encode(),
+            rows=tuple(body.writer.rows()),
+            adds=tuple(store.volume.accounts(body.location, +1)),
+        )
+        return await _put(store, bucket, key, content, placed, conditions, body)
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        await body.close(error)
+
+
+async def _put(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    content: Content,
+    placed: _Placed,
+    conditions: WriteConditions,
+    large: LargeBody | None,
+) -> ObjectRecord:
+    row_key = keys.current(bucket.record.id, key)
+    present = await store.meta.get(keys.CURRENT, row_key)
+    conditional = conditions != UNCONDITIONAL
+    retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN)
+    while True:
+        bucket = await buckets.writable(store, bucket)
+        old = _object(present)
+        conditions.check(old)
+        record = _record(store, content, placed)
+        txn = _txn(store, bucket, row_key, record, placed, old, present[1] if present else ABSENT)
+        if large is not None:
+            large.send()
+        try:
+            await store.ledger.commit(Entry(txn, placed.bodies, retry.arrival))
+            return record
+        except Conflict as conflict:
+            lost = conflict
+        bucket = _same_bucket(bucket, lost)
+        present = lost.present[_OBJECT_ROW]
+        await retry.after(lost)
+
+
+def _object(row: tuple[bytes, Token] | None) -> ObjectRecord | None:
+    return None if row is None else records.decode(ObjectRecord, row[0])
+
+
+def _same_bucket(bucket: Bucket, conflict: Conflict) -> Bucket:
+    """The bucket's present row; one made again under the same name is another bucket."""
+    present = buckets.decode(bucket.name, conflict.present[0])
+    if present is None or present.record.id != bucket.record.id:
+        raise buckets.missing(bucket.name)
+    return present
+
+
+def _record(store: Store, content: Content, placed: _Placed) -> ObjectRecord:
+    return ObjectRecord(
+        format=records.FORMAT,
+        location=placed.location,
+        data_id=placed.data_id,
+        size=content.size,
+        etag=content.etag,
+        modified_ns=store.clock.now_ns(),
+        headers=content.headers,
+        metadata=content.metadata,
+        checksums=content.checksums,
+    )
+
+
+def _txn(
+    store: Store,
+    bucket: Bucket,
+    row_key: bytes,
+    record: ObjectRecord,
+    placed: _Placed,
+    old: ObjectRecord | None,
+    expect: Token | None,
+) -> Txn:
+    value = records.encode(record)
+    rows = [
+        Row(keys.BUCKETS, bucket.name.encode(), bucket.token, KEEP),
+        Row(keys.CURRENT, row_key, expect, value),
+        *placed.rows,
+    ]
+    counted = (0, record.size - old.size) if old is not None else (1, record.size)
+    adds = [Add(keys.CURRENT, keys.bucket_counter(bucket.record.id), counted), *placed.adds]
+    if old is not None:
+        adds += released(store, old)
+    refs = [
+        BodyRef(body.data_id, _OBJECT_ROW, records.location_offset(value))
+        for body in placed.bodies
+    ]
+    return Txn(new_txn_id(), rows, adds, refs)
+
+
+def released(store: Store, record: ObjectRecord) -> list[Add]:
+    """What a transaction adds that takes the last name from the object's body."""
+    return _accounts(store, record, -1)
+
+
+def kept(store: Store, record: ObjectRecord) -> list[Add]:
+    """What the transaction added that gave the object's body its name."""
+    return _accounts(store, record, +1)
+
+
+def _accounts(store: Store, record: ObjectRecord, sign: int) -> list[Add]:
+    if not record.data_id:
+        return []
+    return store.volume.accounts(Location.decode(record.location), sign)

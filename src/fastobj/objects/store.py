@@ -1,0 +1,32 @@
+"""What the operations of this layer work on: one value handed down by the wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fastobj.core.clock import Clock
+from fastobj.meta.base import MetaReader
+from fastobj.objects.ledger import Ledger
+from fastobj.storage.base import Volume
+
+
+class Epochs(Protocol):
+    """Tells whether a cached record may have changed since it was read."""
+
+    def read(self, key: bytes) -> int:
+        """The present epoch of a cached key: read it *before* the record."""
+        ...
+
+
+@dataclass(slots=True)
+class Store:
+    """Metadata to read, a ledger to write, a volume for bodies."""
+
+    meta: MetaReader
+    ledger: Ledger
+    volume: Volume
+    clock: Clock
+    epochs: Epochs
+    region: str = "us-east-1"
+    small_body_bytes_max: int = 64 * 1024

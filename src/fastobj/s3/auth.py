@@ -1,0 +1,391 @@
+"""Who sends a request: Signature Version 4, in the Authorization header or in the query.
+
+Nothing here looks at what the request wants. A secret is never part of a message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+from fastobj._ext import sigv4
+from fastobj.core import codes, limits
+from fastobj.core.clock import Clock
+from fastobj.core.codes import ErrorCode
+from fastobj.core.errors import S3Error
+from fastobj.http.message import Request
+from fastobj.iam.identity import Identities, Identity
+
+_ALGORITHM: Final = b"AWS4-HMAC-SHA256"
+_ALGORITHM_V4A: Final = b"AWS4-ECDSA-P256-SHA256"
+_SERVICE: Final = "s3"
+_TERMINATOR: Final = "aws4_request"
+_UNSIGNED: Final = b"UNSIGNED-PAYLOAD"
+_EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest().encode()
+_STREAMING: Final = frozenset(
+    {
+        b"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+        b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+        b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
+        b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
+    }
+)
+
+_SHA256_HEX: Final = re.compile(rb"[0-9a-fA-F]{64}")
+_SIGNATURE: Final = re.compile(rb"[0-9a-f]{64}")
+_AMZ_DATE: Final = re.compile(rb"[0-9]{8}T[0-9]{6}Z")
+_EXPIRES: Final = re.compile(r"-?[0-9]{1,20}")
+
+_QUERY_SIGNS: Final = frozenset({"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"})
+_QUERY_V2_SIGNS: Final = frozenset({"AWSAccessKeyId", "Signature"})
+_QUERY_REQUIRED: Final = (
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-SignedHeaders",
+    "X-Amz-Signature",
+)
+
+
+class Authenticated(NamedTuple):
+    """Who sent a request, and the SHA-256 that they signed for its body (None: unsigned)."""
+
+    identity: Identity
+    payload_sha256: bytes | None
+
+
+class _Credential(NamedTuple):
+    """The parts of `key/date/region/service/terminator`."""
+
+    access_key: str
+    date: str
+    region: str
+    service: str
+    terminator: str
+
+    @property
+    def scope(self) -> bytes:
+        """What is signed of it."""
+        return "/".join(self[1:]).encode()
+
+
+class _Claim(NamedTuple):
+    """What a request says about its signature, from either place."""
+
+    credential: _Credential
+    signed_headers: bytes
+    signature: bytes
+    amz_date: bytes
+    payload: bytes
+    malformed: ErrorCode
+    expires_s: int | None = None
+
+
+class Authenticator:
+    """Verifies requests for one region. Signing keys are cached, a bounded number of them."""
+
+    def __init__(self, identities: Identities, region: str, clock: Clock) -> None:
+        self._identities = identities
+        self._region = region
+        self._clock = clock
+        # The secret is part of the place, so a changed one never meets the key of the old one.
+        self._keys: dict[tuple[str, str, str], bytes] = {}
+
+    def authenticate(self, request: Request, query: Mapping[str, str]) -> Authenticated:
+        """The sender of a request whose decoded query is `query`.
+
+        Raises S3Error: AccessDenied for an unsigned request, else what is wrong with it;
+        NotImplemented, once the signature holds, for a body in signed chunks.
+        """
+        claim = _claim(request, query)
+        self._check_credential(claim)
+        self._check_time(claim)
+        _check_signed_headers(request, claim)
+        identity = self._identities.find(claim.credential.access_key)
+        if identity is None:
+            extra = [("AWSAccessKeyId", claim.credential.access_key)]
+            raise S3Error(codes.INVALID_ACCESS_KEY_ID, extra=extra)
+        if not self._is_signed(request, claim, identity):
+            extra = [("AWSAccessKeyId", claim.credential.access_key)]
+            raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH, extra=extra)
+        _check_no_session(request, query)
+        return Authenticated(identity, _payload_sha256(claim.payload))
+
+    def _is_signed(self, request: Request, claim: _Claim, identity: Identity) -> bool:
+        credential = claim.credential
+        return sigv4.verify(
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+            claim.signed_headers,
+            claim.payload,
+            claim.amz_date,
+            credential.scope,
+            self._signing_key(identity, credential.date),
+            claim.signature,
+        )
+
+    def _signing_key(self, identity: Identity, date: str) -> bytes:
+        place = (identity.access_key, identity.secret_key, date)
+        key = self._keys.get(place)
+        if key is None:
+            secret, region = identity.secret_key.encode(), self._region.encode()
+            key = sigv4.signing_key(secret, date.encode(), region, _SERVICE.encode())
+            if len(self._keys) >= limits.SIGNING_KEYS_CACHED_MAX:
+                del self._keys[next(iter(self._keys))]
+            self._keys[place] = key
+        return key
+
+    def _check_credential(self, claim: _Claim) -> None:
+        _, date, region, service, terminator = claim.credential
+        if date.encode() != claim.amz_date[:8]:
+            reason = f'the credential date "{date}" is not that of the request'
+        elif region != self._region:
+            reason = f"the region '{region}' is wrong; expecting '{self._region}'"
+            extra = [("Region", self._region)]
+            raise S3Error(claim.malformed, f"{claim.malformed.message} ({reason})", extra=extra)
+        elif service != _SERVICE:
+            reason = f'incorrect service "{service}"; this endpoint belongs to "{_SERVICE}"'
+        elif terminator != _TERMINATOR:
+            reason = f'incorrect terminal "{terminator}"; this endpoint uses "{_TERMINATOR}"'
+        else:
+            return
+        raise _malformed(claim.malformed, reason)
+
+    def _check_time(self, claim: _Claim) -> None:
+        now_s = self._clock.now_ns() // 1_000_000_000
+        signed_s = _seconds(claim.amz_date, claim.malformed)
+        if claim.expires_s is None:
+            if abs(now_s - signed_s) > limits.CLOCK_SKEW_S_MAX:
+                raise _skewed(signed_s, now_s)
+            return
+        if signed_s - now_s > limits.CLOCK_SKEW_S_MAX:
+            raise S3Error(codes.ACCESS_DENIED, "Request is not valid yet")
+        if now_s > signed_s + claim.expires_s:
+            extra = [
+                ("X-Amz-Expires", str(claim.expires_s)),
+                ("Expires", _instant(signed_s + claim.expires_s)),
+                ("ServerTime", _instant(now_s)),
+            ]
+            raise S3Error(codes.ACCESS_DENIED, "Request has expired", extra=extra)
+
+
+# --- reading the claim
+
+
+def _claim(request: Request, query: Mapping[str, str]) -> _Claim:
+    header = request.header(b"authorization")
+    in_query = bool(query) and not _QUERY_SIGNS.isdisjoint(query)
+    is_v2 = bool(query) and _QUERY_V2_SIGNS.issubset(query)
+    if header and (in_query or is_v2):
+        message = (
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter,"
+            " Signature query string parameter or the Authorization header should be specified"
+        )
+        raise S3Error(codes.INVALID_ARGUMENT, message)
+    if header:
+        return _header_claim(request, header)
+    if in_query:
+        return _query_claim(request, query)
+    if is_v2:
+        raise _unsupported_v2()
+    raise S3Error(codes.ACCESS_DENIED)
+
+
+def _header_claim(request: Request, header: bytes) -> _Claim:
+    if sum(name == b"authorization" for name, _ in request.headers) > 1:
+        raise S3Error(codes.INVALID_ARGUMENT, "Only one Authorization header is allowed")
+    malformed = codes.AUTHORIZATION_HEADER_MALFORMED
+    algorithm, _, rest = header.partition(b" ")
+    _check_algorithm(algorithm, malformed)
+    parts: dict[bytes, bytes] = {}
+    for part in rest.split(b","):
+        name, _, value = part.strip().partition(b"=")
+        if name in parts:
+            raise _malformed(malformed, "a part stands twice")
+        parts[name] = value
+    try:
+        credential, signed_headers = parts[b"Credential"], parts[b"SignedHeaders"]
+        signature = parts[b"Signature"]
+    except KeyError as missing:
+        raise _malformed(malformed, f"{missing.args[0].decode()} is missing") from None
+    return _Claim(
+        _credential(credential.decode("utf-8", "replace"), malformed),
+        signed_headers,
+        _checked_signature(signature),
+        _header_date(request),
+        _header_payload(request),
+        malformed,
+    )
+
+
+def _query_claim(request: Request, query: Mapping[str, str]) -> _Claim:
+    malformed = codes.AUTHORIZATION_QUERY_PARAMETERS_ERROR
+    if (algorithm := query.get("X-Amz-Algorithm")) is not None:
+        _check_algorithm(algorithm.encode(), malformed)
+    if any(name not in query for name in _QUERY_REQUIRED):
+        raise _malformed(malformed, f"all of {', '.join(_QUERY_REQUIRED)} are needed")
+    if request.query.count(b"X-Amz-Signature=") > 1:
+        raise _malformed(malformed, "X-Amz-Signature stands twice")
+    amz_date = query["X-Amz-Date"].encode()
+    if not _AMZ_DATE.fullmatch(amz_date):
+        raise _malformed(malformed, "X-Amz-Date must be in the ISO8601 Long Format")
+    payload = query.get("X-Amz-Content-Sha256", "").encode()
+    return _Claim(
+        _credential(query["X-Amz-Credential"], malformed),
+        query["X-Amz-SignedHeaders"].encode(),
+        _checked_signature(query["X-Amz-Signature"].encode()),
+        amz_date,
+        _known_payload(payload or request.header(b"x-amz-content-sha256") or _UNSIGNED),
+        malformed,
+        _expires(query["X-Amz-Expires"], malformed),
+    )
+
+
+def _check_algorithm(algorithm: bytes, malformed: ErrorCode) -> None:
+    if algorithm == _ALGORITHM:
+        return
+    if algorithm == _ALGORITHM_V4A:
+        raise S3Error(codes.NOT_IMPLEMENTED, "Signature Version 4A is not implemented")
+    if algorithm == b"AWS":
+        raise _unsupported_v2()
+    if malformed is codes.AUTHORIZATION_HEADER_MALFORMED:
+        raise S3Error(codes.INVALID_ARGUMENT, "Unsupported Authorization Type")
+    raise _malformed(malformed, f'X-Amz-Algorithm only supports "{_ALGORITHM.decode()}"')
+
+
+def _unsupported_v2() -> S3Error:
+    message = "The authorization mechanism you have provided is not supported."
+    return S3Error(codes.INVALID_REQUEST, f"{message} Please use {_ALGORITHM.decode()}.")
+
+
+def _credential(text: str, malformed: ErrorCode) -> _Credential:
+    parts = text.rsplit("/", 4)  # an access key may hold slashes
+    if len(parts) != 5 or not parts[0]:
+        example = '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"'
+        raise _malformed(malformed, f"the Credential is mal-formed; expecting {example}")
+    return _Credential(*parts)
+
+
+def _checked_signature(signature: bytes) -> bytes:
+    if not _SIGNATURE.fullmatch(signature):
+        raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH)
+    return signature
+
+
+def _header_date(request: Request) -> bytes:
+    value = request.header(b"x-amz-date") or request.header(b"date") or b""
+    if _AMZ_DATE.fullmatch(value):
+        return value
+    try:
+        instant = parsedate_to_datetime(value.decode("latin-1"))
+    except ValueError:
+        message = "AWS authentication requires a valid Date or x-amz-date header"
+        raise S3Error(codes.ACCESS_DENIED, message) from None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ").encode()
+
+
+def _header_payload(request: Request) -> bytes:
+    value = request.header(b"x-amz-content-sha256")
+    if value is not None:
+        return _known_payload(value)
+    if request.body.length == 0:
+        return _EMPTY_SHA256
+    message = "Missing required header for this request: x-amz-content-sha256"
+    raise S3Error(codes.INVALID_REQUEST, message)
+
+
+def _known_payload(value: bytes) -> bytes:
+    if _SHA256_HEX.fullmatch(value) or value == _UNSIGNED or value in _STREAMING:
+        return value
+    known = ", ".join(name.decode() for name in (_UNSIGNED, *sorted(_STREAMING)))
+    message = f"x-amz-content-sha256 must be {known} or a valid sha256 value."
+    raise S3Error(codes.INVALID_ARGUMENT, message)
+
+
+def _expires(text: str, malformed: ErrorCode) -> int:
+    if not _EXPIRES.fullmatch(text):
+        raise _malformed(malformed, "X-Amz-Expires should be a number")
+    seconds = int(text)
+    if not 1 <= seconds <= limits.PRESIGN_EXPIRES_S_MAX:
+        reason = f"X-Amz-Expires must be between 1 and {limits.PRESIGN_EXPIRES_S_MAX} seconds"
+        raise _malformed(malformed, reason)
+    return seconds
+
+
+# --- judging it
+
+
+def _seconds(amz_date: bytes, malformed: ErrorCode) -> int:
+    """Seconds since the Unix epoch; the form of `amz_date` has been checked."""
+    text = amz_date.decode()
+    try:
+        instant = datetime(
+            int(text[:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[9:11]),
+            int(text[11:13]),
+            int(text[13:15]),
+            tzinfo=UTC,
+        )
+    except ValueError:
+        raise _malformed(malformed, "the date does not exist") from None
+    return int(instant.timestamp())
+
+
+def _instant(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _skewed(signed_s: int, now_s: int) -> S3Error:
+    extra = [
+        ("RequestTime", _instant(signed_s)),
+        ("ServerTime", _instant(now_s)),
+        ("MaxAllowedSkewMilliseconds", str(limits.CLOCK_SKEW_S_MAX * 1000)),
+    ]
+    return S3Error(codes.REQUEST_TIME_TOO_SKEWED, extra=extra)
+
+
+def _check_signed_headers(request: Request, claim: _Claim) -> None:
+    """Host and every x-amz-* header are signed, and every signed header is there."""
+    signed = set(claim.signed_headers.split(b";"))
+    unsigned = [
+        name for name, _ in request.headers if name.startswith(b"x-amz-") and name not in signed
+    ]
+    if b"host" not in signed:
+        unsigned.append(b"host")
+    if unsigned:
+        message = "There were headers present in the request which were not signed"
+        names = ", ".join(sorted({name.decode("latin-1") for name in unsigned}))
+        raise S3Error(codes.ACCESS_DENIED, message, extra=[("HeadersNotSigned", names)])
+    if not signed.issubset([name for name, _ in request.headers]):
+        raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH, "A signed header is missing.")
+
+
+def _check_no_session(request: Request, query: Mapping[str, str]) -> None:
+    """There are no temporary credentials, so nobody has a session token."""
+    if request.header(b"x-amz-security-token") is not None or "X-Amz-Security-Token" in query:
+        raise S3Error(codes.INVALID_TOKEN)
+
+
+def _payload_sha256(payload: bytes) -> bytes | None:
+    if payload == _UNSIGNED:
+        return None
+    if payload in _STREAMING:
+        message = f"The payload mode {payload.decode()} is not implemented"
+        raise S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", "x-amz-content-sha256")])
+    return bytes.fromhex(payload.decode())
+
+
+def _malformed(code: ErrorCode, reason: str) -> S3Error:
+    return S3Error(code, f"{code.message} ({reason})")

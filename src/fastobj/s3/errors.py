@@ -1,0 +1,56 @@
+"""From any exception to an error of S3, in one mapping, and from there to a response."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastobj.core import codes
+from fastobj.core.codes import ErrorCode
+from fastobj.core.errors import Conflict, NoSpace, S3Error, Unavailable, Unknown
+from fastobj.http.message import BodyIncomplete, BodyTooLarge, Headers, Request, Response
+from fastobj.s3 import xml
+
+_RETRY_AFTER: Final = (b"retry-after", b"1")
+_XML: Final = (b"content-type", b"application/xml")
+_BODILESS_STATUS: Final = frozenset({204, 304})
+
+# The first row that fits; what is not here is InternalError (ChecksumMismatch, a bug, ...).
+_MAPPING: Final[tuple[tuple[type[Exception], ErrorCode, Headers], ...]] = (
+    (NoSpace, codes.INSUFFICIENT_STORAGE, []),
+    (Unavailable, codes.SERVICE_UNAVAILABLE, [_RETRY_AFTER]),
+    (Unknown, codes.INTERNAL_ERROR, []),
+    (Conflict, codes.OPERATION_ABORTED, []),
+    (BodyTooLarge, codes.ENTITY_TOO_LARGE, []),
+    (BodyIncomplete, codes.INCOMPLETE_BODY, []),
+)
+
+
+def translate(error: Exception) -> S3Error:
+    """What the client is told. Nothing of an unexpected error's own text is."""
+    if isinstance(error, S3Error):
+        return error
+    if isinstance(error, BodyIncomplete) and error.stalled:
+        return S3Error(codes.REQUEST_TIMEOUT)
+    for kind, code, headers in _MAPPING:
+        if isinstance(error, kind):
+            return S3Error(code, headers=headers)
+    return S3Error(codes.INTERNAL_ERROR)
+
+
+def render(error: S3Error, request: Request, request_id: str, host_id: str) -> Response:
+    """The response to `error`: XML, but no body to HEAD and none with 204 and 304."""
+    status = error.code.status
+    if request.method == b"HEAD" or status in _BODILESS_STATUS:
+        return Response(status, list(error.headers))
+    body = xml.encode(
+        "Error",
+        {
+            "Code": error.code.name,
+            "Message": error.message,
+            "Extra": error.extra,
+            "Resource": error.resource or request.path.decode("utf-8", "replace"),
+            "RequestId": request_id,
+            "HostId": host_id,
+        },
+    )
+    return Response(status, [_XML, *error.headers], body)

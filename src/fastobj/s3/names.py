@@ -1,0 +1,100 @@
+"""Bucket names, object keys and query strings: from raw request bytes to names, decoded once."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from fastobj.core import codes, limits
+from fastobj.core.errors import S3Error
+from fastobj.core.op import Scope
+
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_IP_ADDRESS: Final = re.compile(r"[0-9]+(\.[0-9]+){3}")
+# S3 keeps these for itself. (It keeps `amzn-s3-demo-` too, but all its examples use that.)
+_RESERVED_PREFIXES: Final = ("xn--", "sthree-")
+_RESERVED_SUFFIXES: Final = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+
+
+class Names(NamedTuple):
+    """What a path names. `bucket` may be no valid name; `key` is the exact bytes of the key."""
+
+    scope: Scope
+    bucket: str = ""
+    key: bytes = b""
+
+
+_SERVICE: Final = Names(Scope.SERVICE)
+
+
+def split_path(path: bytes) -> Names:
+    """Splits a raw path of the form /bucket/key and percent-decodes each part once.
+
+    Raises InvalidURI (not a path, a bad escape, a key that is not UTF-8) and KeyTooLongError.
+    """
+    if path[:1] != b"/":
+        raise S3Error(codes.INVALID_URI)
+    if len(path) == 1:
+        return _SERVICE
+    raw_bucket, _, raw_key = path[1:].partition(b"/")
+    bucket = _unescape(raw_bucket).decode("utf-8", "replace")
+    if not raw_key:
+        return Names(Scope.BUCKET, bucket)
+    return Names(Scope.OBJECT, bucket, _checked_key(_unescape(raw_key)))
+
+
+def parse_query(query: bytes) -> dict[str, str]:
+    """The decoded query of a request, the first value of each key; `a` and `a=` are the same.
+
+    Raises InvalidURI for a bad escape or for bytes that are not UTF-8.
+    """
+    found: dict[str, str] = {}
+    if not query:
+        return found
+    is_plain = b"%" not in query and b"+" not in query
+    try:
+        for pair in query.split(b"&"):
+            name, _, value = pair.partition(b"=")
+            if not is_plain:
+                name = _unescape(name.replace(b"+", b" "))
+                value = _unescape(value.replace(b"+", b" "))
+            if pair:
+                found.setdefault(name.decode(), value.decode())
+    except UnicodeDecodeError:
+        raise S3Error(codes.INVALID_URI) from None
+    return found
+
+
+def is_bucket_name(name: str) -> bool:
+    """Whether a bucket may have that name."""
+    return (
+        _BUCKET.fullmatch(name) is not None
+        and ".." not in name
+        and ".-" not in name
+        and "-." not in name
+        and _IP_ADDRESS.fullmatch(name) is None
+        and not name.startswith(_RESERVED_PREFIXES)
+        and not name.endswith(_RESERVED_SUFFIXES)
+    )
+
+
+def _unescape(raw: bytes) -> bytes:
+    if b"%" not in raw:
+        return raw
+    if _BAD_ESCAPE.search(raw):
+        raise S3Error(codes.INVALID_URI)
+    return unquote_to_bytes(raw)
+
+
+def _checked_key(key: bytes) -> bytes:
+    if len(key) > limits.KEY_BYTES_MAX:
+        extra = [("Size", str(len(key))), ("MaxSizeAllowed", str(limits.KEY_BYTES_MAX))]
+        raise S3Error(codes.KEY_TOO_LONG, extra=extra)
+    if not key.isascii():
+        try:
+            key.decode()
+        except UnicodeDecodeError:
+            raise S3Error(codes.INVALID_URI) from None
+    return key

@@ -1,0 +1,365 @@
+"""THE TABLE: every operation of the S3 API, served or refused. Imports no handler.
+
+A row's first query key is its sub-resource: where a request carries it, no row without it is
+ever chosen, so that `DELETE /bucket?acl` never deletes a bucket.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastobj.core.op import Body, Cost, Op, Scope, Support
+
+GET: Final = "GET"
+HEAD: Final = "HEAD"
+PUT: Final = "PUT"
+POST: Final = "POST"
+DELETE: Final = "DELETE"
+OPTIONS: Final = "OPTIONS"
+
+SERVICE: Final = Scope.SERVICE
+BUCKET: Final = Scope.BUCKET
+OBJECT: Final = Scope.OBJECT
+
+
+def _refused(
+    name: str, method: str, scope: Scope, action: str, *query: str, header: str | None = None
+) -> Op:
+    """A row that answers NotImplemented once the request is authenticated."""
+    return Op(name, method, scope, action, query, header=header, support=Support.REFUSED)
+
+
+_SERVED: Final = (
+    Op(
+        "ListBuckets", GET, SERVICE, "s3:ListAllMyBuckets",
+        cost=Cost.LIST, xml_out="ListAllMyBucketsResult",
+    ),
+    Op(
+        "CreateBucket", PUT, BUCKET, "s3:CreateBucket",
+        body=Body.XML, xml_in="CreateBucketConfiguration",
+    ),
+    Op("HeadBucket", HEAD, BUCKET, "s3:ListBucket", cost=Cost.READ),
+    Op("DeleteBucket", DELETE, BUCKET, "s3:DeleteBucket"),
+    Op(
+        "GetBucketLocation", GET, BUCKET, "s3:GetBucketLocation", ("location",),
+        xml_out="LocationConstraint",
+    ),
+    Op(
+        "ListObjects", GET, BUCKET, "s3:ListBucket",
+        cost=Cost.LIST, xml_out="ListBucketResult",
+    ),
+    Op(
+        "ListObjectsV2", GET, BUCKET, "s3:ListBucket", pinned=(("list-type", "2"),),
+        cost=Cost.LIST, xml_out="ListBucketResultV2",
+    ),
+    Op(
+        "DeleteObjects", POST, BUCKET, "s3:DeleteObject", ("delete",),
+        cost=Cost.WRITE, body=Body.XML, xml_in="Delete", xml_out="DeleteResult",
+        event="s3:ObjectRemoved:Delete",
+    ),
+    Op(
+        "PutObject", PUT, OBJECT, "s3:PutObject",
+        cost=Cost.WRITE, body=Body.STREAM, event="s3:ObjectCreated:Put",
+    ),
+    Op("GetObject", GET, OBJECT, "s3:GetObject", cost=Cost.READ),
+    Op("HeadObject", HEAD, OBJECT, "s3:GetObject", cost=Cost.READ),
+    Op(
+        "DeleteObject", DELETE, OBJECT, "s3:DeleteObject",
+        cost=Cost.WRITE, event="s3:ObjectRemoved:Delete",
+    ),
+)  # fmt: skip
+
+# `max-directory-buckets` is all that tells ListDirectoryBuckets from ListBuckets on one endpoint.
+_REFUSED_SERVICE: Final = (
+    _refused(
+        "ListDirectoryBuckets", GET, SERVICE, "s3express:ListAllMyDirectoryBuckets",
+        "max-directory-buckets",
+    ),
+)  # fmt: skip
+
+_REFUSED_BUCKET_GET: Final = (
+    _refused("CreateSession", GET, BUCKET, "s3express:CreateSession", "session"),
+    _refused("GetBucketAbac", GET, BUCKET, "s3:GetBucketAbac", "abac"),
+    _refused(
+        "GetBucketAccelerateConfiguration", GET, BUCKET, "s3:GetAccelerateConfiguration",
+        "accelerate",
+    ),
+    _refused("GetBucketAcl", GET, BUCKET, "s3:GetBucketAcl", "acl"),
+    _refused(
+        "GetBucketAnalyticsConfiguration", GET, BUCKET, "s3:GetAnalyticsConfiguration",
+        "analytics", "id",
+    ),
+    _refused("GetBucketCors", GET, BUCKET, "s3:GetBucketCORS", "cors"),
+    _refused("GetBucketEncryption", GET, BUCKET, "s3:GetEncryptionConfiguration", "encryption"),
+    _refused(
+        "GetBucketIntelligentTieringConfiguration", GET, BUCKET,
+        "s3:GetIntelligentTieringConfiguration", "intelligent-tiering", "id",
+    ),
+    _refused(
+        "GetBucketInventoryConfiguration", GET, BUCKET, "s3:GetInventoryConfiguration",
+        "inventory", "id",
+    ),
+    _refused(
+        "GetBucketLifecycleConfiguration", GET, BUCKET, "s3:GetLifecycleConfiguration",
+        "lifecycle",
+    ),
+    _refused("GetBucketLogging", GET, BUCKET, "s3:GetBucketLogging", "logging"),
+    _refused(
+        "GetBucketMetadataConfiguration", GET, BUCKET, "s3:GetBucketMetadataTableConfiguration",
+        "metadataConfiguration",
+    ),
+    _refused(
+        "GetBucketMetadataTableConfiguration", GET, BUCKET,
+        "s3:GetBucketMetadataTableConfiguration", "metadataTable",
+    ),
+    _refused(
+        "GetBucketMetricsConfiguration", GET, BUCKET, "s3:GetMetricsConfiguration",
+        "metrics", "id",
+    ),
+    _refused(
+        "GetBucketNotificationConfiguration", GET, BUCKET, "s3:GetBucketNotification",
+        "notification",
+    ),
+    _refused(
+        "GetBucketOwnershipControls", GET, BUCKET, "s3:GetBucketOwnershipControls",
+        "ownershipControls",
+    ),
+    _refused("GetBucketPolicy", GET, BUCKET, "s3:GetBucketPolicy", "policy"),
+    _refused("GetBucketPolicyStatus", GET, BUCKET, "s3:GetBucketPolicyStatus", "policyStatus"),
+    _refused(
+        "GetBucketReplication", GET, BUCKET, "s3:GetReplicationConfiguration", "replication"
+    ),
+    _refused(
+        "GetBucketRequestPayment", GET, BUCKET, "s3:GetBucketRequestPayment", "requestPayment"
+    ),
+    _refused("GetBucketTagging", GET, BUCKET, "s3:GetBucketTagging", "tagging"),
+    _refused("GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning", "versioning"),
+    _refused("GetBucketWebsite", GET, BUCKET, "s3:GetBucketWebsite", "website"),
+    _refused(
+        "GetObjectLockConfiguration", GET, BUCKET, "s3:GetBucketObjectLockConfiguration",
+        "object-lock",
+    ),
+    _refused(
+        "GetPublicAccessBlock", GET, BUCKET, "s3:GetBucketPublicAccessBlock", "publicAccessBlock"
+    ),
+    _refused(
+        "ListBucketAnalyticsConfigurations", GET, BUCKET, "s3:GetAnalyticsConfiguration",
+        "analytics",
+    ),
+    _refused(
+        "ListBucketIntelligentTieringConfigurations", GET, BUCKET,
+        "s3:GetIntelligentTieringConfiguration", "intelligent-tiering",
+    ),
+    _refused(
+        "ListBucketInventoryConfigurations", GET, BUCKET, "s3:GetInventoryConfiguration",
+        "inventory",
+    ),
+    _refused(
+        "ListBucketMetricsConfigurations", GET, BUCKET, "s3:GetMetricsConfiguration", "metrics"
+    ),
+    _refused("ListMultipartUploads", GET, BUCKET, "s3:ListBucketMultipartUploads", "uploads"),
+    _refused("ListObjectVersions", GET, BUCKET, "s3:ListBucketVersions", "versions"),
+)  # fmt: skip
+
+_REFUSED_BUCKET_PUT: Final = (
+    _refused("PutBucketAbac", PUT, BUCKET, "s3:PutBucketAbac", "abac"),
+    _refused(
+        "PutBucketAccelerateConfiguration", PUT, BUCKET, "s3:PutAccelerateConfiguration",
+        "accelerate",
+    ),
+    _refused("PutBucketAcl", PUT, BUCKET, "s3:PutBucketAcl", "acl"),
+    _refused(
+        "PutBucketAnalyticsConfiguration", PUT, BUCKET, "s3:PutAnalyticsConfiguration",
+        "analytics", "id",
+    ),
+    _refused("PutBucketCors", PUT, BUCKET, "s3:PutBucketCORS", "cors"),
+    _refused("PutBucketEncryption", PUT, BUCKET, "s3:PutEncryptionConfiguration", "encryption"),
+    _refused(
+        "PutBucketIntelligentTieringConfiguration", PUT, BUCKET,
+        "s3:PutIntelligentTieringConfiguration", "intelligent-tiering", "id",
+    ),
+    _refused(
+        "PutBucketInventoryConfiguration", PUT, BUCKET, "s3:PutInventoryConfiguration",
+        "inventory", "id",
+    ),
+    _refused(
+        "PutBucketLifecycleConfiguration", PUT, BUCKET, "s3:PutLifecycleConfiguration",
+        "lifecycle",
+    ),
+    _refused("PutBucketLogging", PUT, BUCKET, "s3:PutBucketLogging", "logging"),
+    _refused(
+        "PutBucketMetricsConfiguration", PUT, BUCKET, "s3:PutMetricsConfiguration",
+        "metrics", "id",
+    ),
+    _refused(
+        "PutBucketNotificationConfiguration", PUT, BUCKET, "s3:PutBucketNotification",
+        "notification",
+    ),
+    _refused(
+        "PutBucketOwnershipControls", PUT, BUCKET, "s3:PutBucketOwnershipControls",
+        "ownershipControls",
+    ),
+    _refused("PutBucketPolicy", PUT, BUCKET, "s3:PutBucketPolicy", "policy"),
+    _refused(
+        "PutBucketReplication", PUT, BUCKET, "s3:PutReplicationConfiguration", "replication"
+    ),
+    _refused(
+        "PutBucketRequestPayment", PUT, BUCKET, "s3:PutBucketRequestPayment", "requestPayment"
+    ),
+    _refused("PutBucketTagging", PUT, BUCKET, "s3:PutBucketTagging", "tagging"),
+    _refused("PutBucketVersioning", PUT, BUCKET, "s3:PutBucketVersioning", "versioning"),
+    _refused("PutBucketWebsite", PUT, BUCKET, "s3:PutBucketWebsite", "website"),
+    _refused(
+        "PutObjectLockConfiguration", PUT, BUCKET, "s3:PutBucketObjectLockConfiguration",
+        "object-lock",
+    ),
+    _refused(
+        "PutPublicAccessBlock", PUT, BUCKET, "s3:PutBucketPublicAccessBlock", "publicAccessBlock"
+    ),
+    _refused(
+        "UpdateBucketMetadataAnnotationTableConfiguration", PUT, BUCKET,
+        "s3:UpdateBucketMetadataAnnotationTableConfiguration", "metadataAnnotationTable",
+    ),
+    _refused(
+        "UpdateBucketMetadataInventoryTableConfiguration", PUT, BUCKET,
+        "s3:UpdateBucketMetadataInventoryTableConfiguration", "metadataInventoryTable",
+    ),
+    _refused(
+        "UpdateBucketMetadataJournalTableConfiguration", PUT, BUCKET,
+        "s3:UpdateBucketMetadataJournalTableConfiguration", "metadataJournalTable",
+    ),
+)  # fmt: skip
+
+_REFUSED_BUCKET_DELETE: Final = (
+    _refused(
+        "DeleteBucketAnalyticsConfiguration", DELETE, BUCKET, "s3:PutAnalyticsConfiguration",
+        "analytics", "id",
+    ),
+    _refused("DeleteBucketCors", DELETE, BUCKET, "s3:PutBucketCORS", "cors"),
+    _refused(
+        "DeleteBucketEncryption", DELETE, BUCKET, "s3:PutEncryptionConfiguration", "encryption"
+    ),
+    _refused(
+        "DeleteBucketIntelligentTieringConfiguration", DELETE, BUCKET,
+        "s3:PutIntelligentTieringConfiguration", "intelligent-tiering", "id",
+    ),
+    _refused(
+        "DeleteBucketInventoryConfiguration", DELETE, BUCKET, "s3:PutInventoryConfiguration",
+        "inventory", "id",
+    ),
+    _refused(
+        "DeleteBucketLifecycle", DELETE, BUCKET, "s3:PutLifecycleConfiguration", "lifecycle"
+    ),
+    _refused(
+        "DeleteBucketMetadataConfiguration", DELETE, BUCKET,
+        "s3:DeleteBucketMetadataTableConfiguration", "metadataConfiguration",
+    ),
+    _refused(
+        "DeleteBucketMetadataTableConfiguration", DELETE, BUCKET,
+        "s3:DeleteBucketMetadataTableConfiguration", "metadataTable",
+    ),
+    _refused(
+        "DeleteBucketMetricsConfiguration", DELETE, BUCKET, "s3:PutMetricsConfiguration",
+        "metrics", "id",
+    ),
+    _refused(
+        "DeleteBucketOwnershipControls", DELETE, BUCKET, "s3:PutBucketOwnershipControls",
+        "ownershipControls",
+    ),
+    _refused("DeleteBucketPolicy", DELETE, BUCKET, "s3:DeleteBucketPolicy", "policy"),
+    _refused(
+        "DeleteBucketReplication", DELETE, BUCKET, "s3:PutReplicationConfiguration",
+        "replication",
+    ),
+    _refused("DeleteBucketTagging", DELETE, BUCKET, "s3:PutBucketTagging", "tagging"),
+    _refused("DeleteBucketWebsite", DELETE, BUCKET, "s3:DeleteBucketWebsite", "website"),
+    _refused(
+        "DeletePublicAccessBlock", DELETE, BUCKET, "s3:PutBucketPublicAccessBlock",
+        "publicAccessBlock",
+    ),
+)  # fmt: skip
+
+# PostObject is the upload from an HTML form. WriteGetObjectResponse is sent to a path that looks
+# like a bucket; only its header tells. Preflights are unsigned, so they end as AccessDenied.
+_REFUSED_BUCKET_OTHER: Final = (
+    _refused(
+        "CreateBucketMetadataConfiguration", POST, BUCKET,
+        "s3:CreateBucketMetadataTableConfiguration", "metadataConfiguration",
+    ),
+    _refused(
+        "CreateBucketMetadataTableConfiguration", POST, BUCKET,
+        "s3:CreateBucketMetadataTableConfiguration", "metadataTable",
+    ),
+    _refused("PostObject", POST, BUCKET, "s3:PutObject"),
+    _refused(
+        "WriteGetObjectResponse", POST, BUCKET, "s3-object-lambda:WriteGetObjectResponse",
+        header="x-amz-request-route",
+    ),
+    _refused("PreflightBucket", OPTIONS, BUCKET, ""),
+)  # fmt: skip
+
+_REFUSED_OBJECT: Final = (
+    _refused("GetObjectAcl", GET, OBJECT, "s3:GetObjectAcl", "acl"),
+    _refused(
+        "GetObjectAnnotation", GET, OBJECT, "s3:GetObjectAnnotation",
+        "annotation", "annotationName",
+    ),
+    _refused("GetObjectAttributes", GET, OBJECT, "s3:GetObjectAttributes", "attributes"),
+    _refused("GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", "legal-hold"),
+    _refused("GetObjectRetention", GET, OBJECT, "s3:GetObjectRetention", "retention"),
+    _refused("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", "tagging"),
+    _refused("GetObjectTorrent", GET, OBJECT, "s3:GetObjectTorrent", "torrent"),
+    _refused("ListObjectAnnotations", GET, OBJECT, "s3:ListObjectAnnotations", "annotation"),
+    _refused("ListParts", GET, OBJECT, "s3:ListMultipartUploadParts", "uploadId"),
+    Op(
+        "CopyObject", PUT, OBJECT, "s3:PutObject", header="x-amz-copy-source",
+        also=("s3:GetObject@source",), support=Support.REFUSED,
+    ),
+    _refused("PutObjectAcl", PUT, OBJECT, "s3:PutObjectAcl", "acl"),
+    _refused(
+        "PutObjectAnnotation", PUT, OBJECT, "s3:PutObjectAnnotation",
+        "annotation", "annotationName",
+    ),
+    _refused("PutObjectLegalHold", PUT, OBJECT, "s3:PutObjectLegalHold", "legal-hold"),
+    _refused("PutObjectRetention", PUT, OBJECT, "s3:PutObjectRetention", "retention"),
+    _refused("PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", "tagging"),
+    _refused("RenameObject", PUT, OBJECT, "s3:PutObject", "renameObject"),
+    _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
+    _refused("UploadPart", PUT, OBJECT, "s3:PutObject", "uploadId", "partNumber"),
+    Op(
+        "UploadPartCopy", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
+        header="x-amz-copy-source", also=("s3:GetObject@source",), support=Support.REFUSED,
+    ),
+    _refused("CompleteMultipartUpload", POST, OBJECT, "s3:PutObject", "uploadId"),
+    _refused("CreateMultipartUpload", POST, OBJECT, "s3:PutObject", "uploads"),
+    _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
+    Op(
+        "SelectObjectContent", POST, OBJECT, "s3:GetObject", ("select",),
+        pinned=(("select-type", "2"),), support=Support.REFUSED,
+    ),
+    _refused("AbortMultipartUpload", DELETE, OBJECT, "s3:AbortMultipartUpload", "uploadId"),
+    _refused(
+        "DeleteObjectAnnotation", DELETE, OBJECT, "s3:DeleteObjectAnnotation",
+        "annotation", "annotationName",
+    ),
+    _refused("DeleteObjectTagging", DELETE, OBJECT, "s3:DeleteObjectTagging", "tagging"),
+    _refused("PreflightObject", OPTIONS, OBJECT, ""),
+)  # fmt: skip
+
+OPERATIONS: Final[tuple[Op, ...]] = (
+    *_SERVED,
+    *_REFUSED_SERVICE,
+    *_REFUSED_BUCKET_GET,
+    *_REFUSED_BUCKET_PUT,
+    *_REFUSED_BUCKET_DELETE,
+    *_REFUSED_BUCKET_OTHER,
+    *_REFUSED_OBJECT,
+)
+
+# Deprecated operations of the API that are one with a later one on the wire.
+ALIASES: Final = {
+    "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
+    "GetBucketNotification": "GetBucketNotificationConfiguration",
+    "PutBucketLifecycle": "PutBucketLifecycleConfiguration",
+    "PutBucketNotification": "PutBucketNotificationConfiguration",
+}

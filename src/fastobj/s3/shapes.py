@@ -1,0 +1,173 @@
+"""The second table: what each XML document holds, read by encoder and decoder alike.
+
+A document is a mapping from element name to value. A flat list is a list under the name of the
+element that repeats (`Contents`); a wrapped list is a list under the name of the element around
+it (`Buckets`). An element that is None or absent is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+
+class Kind(Enum):
+    """What the text of an element means, and its type in a document."""
+
+    TEXT = auto()  # str
+    INT = auto()  # int
+    BOOL = auto()  # bool
+    TIME = auto()  # int: nanoseconds since the Unix epoch; S3 shows whole seconds
+    ETAG = auto()  # str without quotes
+    PAIRS = auto()  # sequence of (element, text): further elements, in place; never read
+    REFUSED = auto()  # a request that holds it asks for something that fastobj does not do
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One element: its name, its kind (or the fields inside it), and how it repeats.
+
+    `many` is a flat list; `item` names the elements of a wrapped one.
+    """
+
+    name: str
+    kind: Kind | tuple[Field, ...] = Kind.TEXT
+    many: bool = False
+    item: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One document. `root` is its outermost element, which has `text` or `fields`.
+
+    A request may come without it where it `may_be_absent`.
+    """
+
+    name: str
+    root: str
+    fields: tuple[Field, ...] = ()
+    text: bool = False
+    has_namespace: bool = True
+    may_be_absent: bool = False
+
+
+_OWNER: Final = (Field("ID"), Field("DisplayName"))
+
+_BUCKET: Final = (Field("Name"), Field("CreationDate", Kind.TIME), Field("BucketRegion"))
+
+_CONTENTS: Final = (
+    Field("Key"),
+    Field("LastModified", Kind.TIME),
+    Field("ETag", Kind.ETAG),
+    Field("ChecksumAlgorithm", many=True),
+    Field("ChecksumType"),
+    Field("Size", Kind.INT),
+    Field("Owner", _OWNER),
+    Field("StorageClass"),
+)
+
+_LISTED: Final = (
+    Field("Contents", _CONTENTS, many=True),
+    Field("CommonPrefixes", (Field("Prefix"),), many=True),
+)
+
+_TO_DELETE: Final = (
+    Field("Key", required=True),
+    Field("VersionId"),
+    Field("ETag", Kind.ETAG),
+    Field("LastModifiedTime", Kind.REFUSED),
+    Field("Size", Kind.REFUSED),
+)
+
+_DELETED: Final = (
+    Field("Key"),
+    Field("VersionId"),
+    Field("DeleteMarker", Kind.BOOL),
+    Field("DeleteMarkerVersionId"),
+)
+
+_NOT_DELETED: Final = (Field("Key"), Field("VersionId"), Field("Code"), Field("Message"))
+
+_ROWS: Final = (
+    Shape(
+        "CreateBucketConfiguration",
+        "CreateBucketConfiguration",
+        (
+            Field("LocationConstraint"),
+            Field("Location", Kind.REFUSED),
+            Field("Bucket", Kind.REFUSED),
+            Field("Tags", Kind.REFUSED),
+        ),
+        may_be_absent=True,
+    ),
+    Shape(
+        "Delete",
+        "Delete",
+        (Field("Object", _TO_DELETE, many=True, required=True), Field("Quiet", Kind.BOOL)),
+    ),
+    Shape(
+        "DeleteResult",
+        "DeleteResult",
+        (Field("Deleted", _DELETED, many=True), Field("Error", _NOT_DELETED, many=True)),
+    ),
+    Shape(
+        "ListAllMyBucketsResult",
+        "ListAllMyBucketsResult",
+        (
+            Field("Owner", _OWNER),
+            Field("Buckets", _BUCKET, item="Bucket"),
+            Field("ContinuationToken"),
+            Field("Prefix"),
+        ),
+    ),
+    Shape("LocationConstraint", "LocationConstraint", text=True),
+    Shape(
+        "ListBucketResult",
+        "ListBucketResult",
+        (
+            Field("Name"),
+            Field("Prefix"),
+            Field("Marker"),
+            Field("NextMarker"),
+            Field("MaxKeys", Kind.INT),
+            Field("Delimiter"),
+            Field("EncodingType"),
+            Field("IsTruncated", Kind.BOOL),
+            *_LISTED,
+        ),
+    ),
+    Shape(
+        "ListBucketResultV2",
+        "ListBucketResult",
+        (
+            Field("Name"),
+            Field("Prefix"),
+            Field("StartAfter"),
+            Field("ContinuationToken"),
+            Field("NextContinuationToken"),
+            Field("KeyCount", Kind.INT),
+            Field("MaxKeys", Kind.INT),
+            Field("Delimiter"),
+            Field("EncodingType"),
+            Field("IsTruncated", Kind.BOOL),
+            *_LISTED,
+        ),
+    ),
+    Shape(
+        "Error",
+        "Error",
+        (
+            Field("Code"),
+            Field("Message"),
+            Field("Extra", Kind.PAIRS),
+            Field("Resource"),
+            Field("RequestId"),
+            Field("HostId"),
+        ),
+        has_namespace=False,
+    ),
+)
+
+SHAPES: Final = {shape.name: shape for shape in _ROWS}

@@ -1,0 +1,257 @@
+"""Encodes and decodes the documents of `shapes`. Knows XML; knows no operation.
+
+The decoder refuses document types and entities, bounds depth and number of elements, takes any
+namespace or none, and passes over elements that the table does not name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from xml.parsers import expat
+
+from fastobj.core import codes, limits
+from fastobj.core.errors import S3Error
+from fastobj.s3.shapes import SHAPES, Field, Kind, Shape
+
+Document = Mapping[str, Any]
+
+NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+# --- encoding
+
+_SPECIAL: Final = re.compile('[&<>"\x00-\x1f\x7f\ufffe\uffff]')
+_ESCAPES: Final = {
+    **{code: f"&#x{code:X};" for code in (*range(0x20), 0x7F, 0xFFFE, 0xFFFF)},
+    **{ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"},
+}
+
+_Write = Callable[[Any], str]
+
+
+def escape(text: str) -> str:
+    """The text as it stands inside an element: markup and control characters as references."""
+    return text.translate(_ESCAPES) if _SPECIAL.search(text) else text
+
+
+@lru_cache(maxsize=4096)
+def _instant(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+_SCALARS: Final[Mapping[Kind, _Write]] = {
+    Kind.TEXT: escape,
+    Kind.INT: str,
+    Kind.BOOL: lambda value: "true" if value else "false",
+    Kind.TIME: lambda value: _instant(value // 1_000_000_000),
+    Kind.ETAG: lambda value: f"&quot;{escape(value)}&quot;",
+}
+
+
+def _writer(field: Field) -> _Write:
+    """What writes the whole element of a field, or all elements of a list."""
+    if field.kind is Kind.PAIRS:
+        return _write_pairs
+    if field.kind is Kind.REFUSED:
+        return _write_nothing
+    inner = _SCALARS[field.kind] if isinstance(field.kind, Kind) else _content(field.kind)
+    name = field.item or field.name
+    opening, closing = f"<{name}>", f"</{name}>"
+    if field.item:
+        start, end = f"<{field.name}>", f"</{field.name}>"
+        between = closing + opening
+        return lambda values: (
+            f"{start}{opening}{between.join(map(inner, values))}{closing}{end}"
+            if values
+            else start + end
+        )
+    if field.many:
+        between = closing + opening
+        return lambda values: (
+            f"{opening}{between.join(map(inner, values))}{closing}" if values else ""
+        )
+    return lambda value: f"{opening}{inner(value)}{closing}"
+
+
+def _write_pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    return "".join([f"<{name}>{escape(text)}</{name}>" for name, text in pairs])
+
+
+def _write_nothing(value: object) -> str:
+    raise AssertionError("an element that requests are refused for has no place in an answer")
+
+
+def _content(fields: tuple[Field, ...]) -> _Write:
+    """What writes the elements of a document one after the other, in the order of the table."""
+    writers = [(field.name, _writer(field)) for field in fields]
+
+    def write(document: Document) -> str:
+        get = document.get
+        return "".join([put(value) for name, put in writers if (value := get(name)) is not None])
+
+    return write
+
+
+def _root_writer(shape: Shape) -> _Write:
+    namespace = f' xmlns="{NAMESPACE}"' if shape.has_namespace else ""
+    start, end = f"{_DECLARATION}<{shape.root}{namespace}>", f"</{shape.root}>"
+    content = _content(shape.fields)
+    if shape.text:
+        return lambda document: f"{start}{escape(document[shape.root])}{end}"
+    return lambda document: f"{start}{content(document)}{end}"
+
+
+_ENCODERS: Final = {name: _root_writer(shape) for name, shape in SHAPES.items()}
+
+
+def encode(shape: str, document: Document) -> bytes:
+    """The XML of a document whose shape has that name. A shape of text has it under its root."""
+    return _ENCODERS[shape](document).encode()
+
+
+# --- decoding
+
+_INT: Final = re.compile(r"[0-9]{1,19}")
+_BOOLS: Final = {"true": True, "1": True, "false": False, "0": False}
+
+
+def decode(shape: str, body: bytes) -> dict[str, Any]:
+    """The document in a request's body. Raises MalformedXML, and NotImplemented for what the
+    table refuses."""
+    reader = _Reader(SHAPES[shape])
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    parser.StartElementHandler = reader.start
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.characters
+    parser.StartDoctypeDeclHandler = _refuse_declaration
+    parser.EntityDeclHandler = _refuse_declaration
+    try:
+        parser.Parse(body, True)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise _malformed(str(error)) from None
+    return reader.document
+
+
+def _malformed(reason: str) -> S3Error:
+    return S3Error(codes.MALFORMED_XML, f"{codes.MALFORMED_XML.message} ({reason})")
+
+
+def _refuse_declaration(*_: object) -> None:
+    raise _malformed("document types and entities are not allowed")
+
+
+class _Frame:
+    """One open element. `field` is None where the table does not name it."""
+
+    __slots__ = ("fields", "field", "found", "text")
+
+    def __init__(self, field: Field | None, fields: Mapping[str, Field]) -> None:
+        self.field = field
+        self.fields = fields
+        self.found: dict[str, Any] = {}
+        self.text: list[str] = []
+
+    def keep(self, field: Field, value: object) -> None:
+        """Takes the value of a child that has ended."""
+        if field.many:
+            self.found.setdefault(field.name, []).append(value)
+        elif field.name in self.found:
+            raise _malformed(f"{field.name} stands twice")
+        else:
+            self.found[field.name] = value
+
+    def value(self) -> Any:
+        """What the element comes to, now that it ends."""
+        assert self.field is not None
+        if self.field.item:
+            return self.found.get(self.field.item, [])
+        if isinstance(self.field.kind, Kind):
+            return _scalar(self.field, "".join(self.text))
+        _check_required(self.fields, self.found)
+        return self.found
+
+
+class _Reader:
+    """Builds the document from what the parser reports."""
+
+    def __init__(self, shape: Shape) -> None:
+        kind = Kind.TEXT if shape.text else shape.fields
+        self._outside = _Frame(None, {shape.root: Field(shape.root, kind, required=True)})
+        self._is_text = shape.text
+        self._root = shape.root
+        self._stack = [self._outside]
+        self._elements = 0
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The document, once the parser is done. Raises MalformedXML for another root."""
+        found = self._outside.found
+        _check_required(self._outside.fields, found)
+        document: dict[str, Any] = found if self._is_text else found[self._root]
+        return document
+
+    def start(self, name: str, _: object) -> None:
+        """An element begins."""
+        self._elements += 1
+        if self._elements > limits.XML_ELEMENTS_MAX or len(self._stack) > limits.XML_DEPTH_MAX:
+            raise _malformed("too many elements")
+        field = self._stack[-1].fields.get(name.rpartition(" ")[2])
+        if field is not None and field.kind is Kind.REFUSED:
+            message = f"The element {field.name} asks for something that is not implemented."
+            raise S3Error(codes.NOT_IMPLEMENTED, message)
+        self._stack.append(_Frame(field, _children(field)))
+
+    def end(self, _: str) -> None:
+        """The innermost element ends."""
+        frame = self._stack.pop()
+        if frame.field is not None:
+            self._stack[-1].keep(frame.field, frame.value())
+
+    def characters(self, text: str) -> None:
+        """Text inside the innermost element."""
+        self._stack[-1].text.append(text)
+
+
+@lru_cache(maxsize=1024)
+def _children(field: Field | None) -> Mapping[str, Field]:
+    if field is None or isinstance(field.kind, Kind):
+        return {}
+    if field.item:
+        return {field.item: Field(field.item, field.kind, many=True)}
+    return {child.name: child for child in field.kind}
+
+
+def _check_required(fields: Mapping[str, Field], found: Mapping[str, Any]) -> None:
+    for field in fields.values():
+        if field.required and field.name not in found:
+            raise _malformed(f"{field.name} is missing")
+
+
+def _scalar(field: Field, text: str) -> str | int | bool:
+    if field.kind is Kind.TEXT:
+        return text
+    text = text.strip()
+    if field.kind is Kind.ETAG:
+        return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if field.kind is Kind.INT and _INT.fullmatch(text):
+        return int(text)
+    if field.kind is Kind.BOOL and text.lower() in _BOOLS:
+        return _BOOLS[text.lower()]
+    if field.kind is Kind.TIME:
+        return _time(field, text)
+    raise _malformed(f"{field.name} has a bad value")
+
+
+def _time(field: Field, text: str) -> int:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise _malformed(f"{field.name} has a bad value") from None
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return int(instant.timestamp()) * 1_000_000_000

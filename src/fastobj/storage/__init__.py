@@ -1,0 +1,1 @@
+"""Level 2: where bytes lie: the log, extents, volumes. Never hears of buckets or ETags."""

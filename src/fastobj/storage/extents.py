@@ -1,0 +1,433 @@
+"""Large bodies on their way in: extent files, the runs in them, and the writer of one body.
+
+A body is a contiguous run of pieces; each piece is a head of 4 KiB and up to 1 MiB of payload, and
+all but the last are full. An extent file is written by the process that made it and by no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
+
+from fastobj.core.errors import Conflict, FastobjError, NoSpace, StoreError, SyncFailed
+from fastobj.core.limits import (
+    EXTENT_FILE_BYTES_MAX,
+    EXTENT_FILE_BYTES_MIN,
+    OWN_FILE_BYTES_MIN,
+    PIECE_BYTES,
+    PIECE_HEAD_BYTES,
+    PIECES_IN_FLIGHT_MAX,
+)
+from fastobj.meta import keys, records
+from fastobj.meta.base import ABSENT, DELETE, Add, Row
+from fastobj.storage import io
+from fastobj.storage.base import LOCAL_VOLUME, Digest, Location
+from fastobj.storage.log_format import align
+from fastobj.storage.pool import Buffer, BufferPool, Hashing, IoPool, PieceName
+from fastobj.storage.segment_files import new_extent_id, segment_path
+
+STRIDE: Final = PIECE_HEAD_BYTES + PIECE_BYTES
+ALIGN_BYTES: Final = 4096
+IDS_TRIED_MAX: Final = 4
+
+# Commits segment rows and returns the id of the transaction: the token of the rows it wrote.
+CommitRows = Callable[[list[Row], list[Add]], Awaitable[bytes]]
+
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+
+
+def piece_count(length: int) -> int:
+    """How many pieces a body of `length` bytes has."""
+    return (length + PIECE_BYTES - 1) // PIECE_BYTES
+
+
+def piece_length(length: int, index: int) -> int:
+    """The payload of piece `index` of a body of `length` bytes."""
+    return min(PIECE_BYTES, length - index * PIECE_BYTES)
+
+
+def run_bytes(length: int) -> int:
+    """What a body of `length` bytes takes in its file: pieces with heads, in whole pages."""
+    return align(piece_count(length) * PIECE_HEAD_BYTES + length, ALIGN_BYTES)
+
+
+def _make(path: str, size: int) -> io.File:
+    """Makes a durable file of reserved bytes, or leaves none."""
+    file = io.create(path)
+    try:
+        file.allocate(size)
+        file.fsync()
+        io.sync_directory(os.path.dirname(path))
+    except BaseException:
+        _remove(file)
+        raise
+    return file
+
+
+def _remove(file: io.File) -> None:
+    file.close()
+    try:
+        io.unlink(file.path)
+    except StoreError as error:
+        _log.warning("left behind: %s", error)
+
+
+class ExtentFile:
+    """An extent file of this process, with the row that says so."""
+
+    def __init__(
+        self, pool: IoPool, file: io.File, segment: int, record: records.SegmentRecord, token: bytes
+    ) -> None:
+        self.file = file
+        self.segment = segment
+        self.generation = record.generation
+        self.uncommitted = 0
+        self.failed: SyncFailed | None = None
+        self._record = record
+        self._token = token
+        self._used = 0
+        self._pool = pool
+        self._lock = asyncio.Lock()
+        self._syncs_begun = 0
+
+    def reserve(self, run: int) -> int | None:
+        """The offset of a fresh run, or None where it does not fit."""
+        if self.failed is not None or self._used + run > self._record.size:
+            return None
+        offset = self._used
+        self._used += run
+        self.uncommitted += 1
+        return offset
+
+    def sealing_row(self) -> Row:
+        """Seals the segment, if it still has the row that this process wrote."""
+        sealed = records.encode(_sealed(self._record))
+        return Row(keys.SEGMENTS, keys.segment(self.segment), self._token, sealed)
+
+    def removal_row(self) -> Row:
+        """Removes the segment's row."""
+        return Row(keys.SEGMENTS, keys.segment(self.segment), self._token, DELETE)
+
+    async def sync(self) -> None:
+        """Makes durable what was written before the call. Not to be cancelled.
+
+        One sync serves all who wait, and there is never more than one: the kernel reports a lost
+        write to one caller per descriptor, and that failure must reach every body in the file.
+        """
+        seen = self._syncs_begun
+        async with self._lock:
+            if self._syncs_begun == seen and self.failed is None:
+                self._syncs_begun += 1
+                try:
+                    await self._pool.sync(self.file)
+                except SyncFailed as error:
+                    self.failed = error
+        if self.failed is not None:
+            raise SyncFailed(str(self.failed))
+
+
+def _sealed(record: records.SegmentRecord) -> records.SegmentRecord:
+    return records.SegmentRecord(
+        records.FORMAT,
+        record.kind,
+        records.SEGMENT_SEALED,
+        record.generation,
+        record.size,
+        record.owner,
+    )
+
+
+class Run(NamedTuple):
+    """Reserved room for one body."""
+
+    file: ExtentFile
+    offset: int
+    own_file: bool
+
+
+class Extents:
+    """The extent files that this process writes: one open for new bodies, some closing."""
+
+    def __init__(
+        self,
+        root: str,
+        pool: IoPool,
+        commit_rows: CommitRows,
+        owner: int,
+        own_file_bytes_min: int = OWN_FILE_BYTES_MIN,
+    ) -> None:
+        self.pool = pool
+        self._root = root
+        self._commit_rows = commit_rows
+        self._owner = owner
+        self._own_file_bytes_min = own_file_bytes_min
+        self._size = EXTENT_FILE_BYTES_MIN
+        self._open: ExtentFile | None = None
+        self._closing: list[ExtentFile] = []
+        self._sealing = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def reserve(self, length: int) -> Run:
+        """Room for a body of `length` bytes. Raises NoSpace."""
+        run = run_bytes(length)
+        if length >= self._own_file_bytes_min:
+            return await self._reserve_file(run)
+        while True:
+            file = self._open
+            offset = None if file is None else file.reserve(run)
+            if file is not None and offset is not None:
+                return Run(file, offset, own_file=False)
+            await self._open_next(run)
+
+    def settle(self, run: Run) -> None:
+        """The body is committed, or never will be by this process: its file may be sealed."""
+        run.file.uncommitted -= 1
+        if run.file in self._closing:
+            self.spawn(self._seal())
+
+    async def discard(self, run: Run) -> None:
+        """Gives back a file of one body; nothing may be reading, writing or syncing it."""
+        self._closing.remove(run.file)
+        try:
+            await self._commit_rows([run.file.removal_row()], [])
+        except FastobjError as error:
+            _log.warning("the row of %s stays until its owner ends: %s", run.file.file.path, error)
+        await self.pool.run(partial(_remove, run.file.file))
+
+    def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Runs what must not stop when the request that began it is cancelled."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def close(self) -> None:
+        """Waits for what was spawned and closes all files; seals nothing."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        for file in [*self._closing, *([self._open] if self._open else [])]:
+            file.file.close()
+        self._closing.clear()
+        self._open = None
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.debug("a task of a body failed: %s", error)
+
+    async def _reserve_file(self, size: int) -> Run:
+        making = self.spawn(self._make_own_file(size))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            self.spawn(self._discard_made(making))
+            raise
+
+    async def _make_own_file(self, size: int) -> Run:
+        file = await self._create(records.SEGMENT_BODY, size)
+        offset = file.reserve(size)
+        assert offset == 0
+        self._closing.append(file)
+        return Run(file, offset, own_file=True)
+
+    async def _discard_made(self, making: asyncio.Task[Run]) -> None:
+        await asyncio.wait([making])
+        if making.exception() is None:
+            await self.discard(making.result())
+
+    async def _open_next(self, run: int) -> None:
+        """Waits for another open file, made by this caller or by one before it."""
+        opening = self._opening
+        if opening is not None and not opening.done():
+            await asyncio.wait([opening])
+            return
+        self._opening = self.spawn(self._replace_open(run))
+        await asyncio.shield(self._opening)
+
+    async def _replace_open(self, run: int) -> None:
+        size = max(self._size, run)
+        while True:
+            try:
+                file = await self._create(records.SEGMENT_EXTENTS, size)
+                break
+            except NoSpace:
+                if size == run:
+                    raise
+                size = max(run, size // 2)  # what is left may still hold this body
+        self._size = min(2 * self._size, EXTENT_FILE_BYTES_MAX)
+        if self._open is not None:
+            self._closing.append(self._open)
+        self._open = file
+        self.spawn(self._seal())
+
+    async def _create(self, kind: int, size: int) -> ExtentFile:
+        """A durable file with a committed row."""
+        for _ in range(IDS_TRIED_MAX):
+            segment = new_extent_id(kind == records.SEGMENT_BODY)
+            generation = int.from_bytes(os.urandom(4), "big")
+            record = records.SegmentRecord(
+                records.FORMAT, kind, records.SEGMENT_OPEN, generation, size, self._owner
+            )
+            file = await self.pool.run(partial(_make, segment_path(self._root, segment), size))
+            row = Row(keys.SEGMENTS, keys.segment(segment), ABSENT, records.encode(record))
+            try:
+                token = await self._commit_rows([row], [])
+            except BaseException as error:
+                await self.pool.run(partial(_remove, file))
+                if isinstance(error, Conflict):
+                    continue
+                raise
+            return ExtentFile(self.pool, file, segment, record, token)
+        raise StoreError("random segment ids are all taken: the source of randomness is broken")
+
+    async def _seal(self) -> None:
+        """Seals every closing file whose bodies are settled; what fails is tried again later."""
+        async with self._sealing:
+            for file in [file for file in self._closing if not file.uncommitted]:
+                try:
+                    await self._commit_rows([file.sealing_row()], [])
+                except Conflict:
+                    pass  # the transaction of a body with a file of its own sealed it
+                except FastobjError as error:
+                    _log.warning("%s is not sealed yet: %s", file.file.path, error)
+                    continue
+                self._closing.remove(file)
+                file.file.close()
+
+
+class _Piece:
+    """A piece in flight: its buffer is free when its jobs (write, digests) are done."""
+
+    __slots__ = ("buffer", "jobs")
+
+    def __init__(self, buffer: Buffer, jobs: int) -> None:
+        self.buffer = buffer
+        self.jobs = jobs
+
+
+class ExtentWriter:
+    """The writer of one body (storage.base.Writer)."""
+
+    def __init__(
+        self,
+        extents: Extents,
+        run: Run,
+        length: int,
+        data_id: bytes,
+        buffers: BufferPool,
+        digests: Sequence[Digest],
+    ) -> None:
+        self._extents = extents
+        self._run = run
+        self._length = length
+        self._data_id = data_id
+        self._buffers = buffers
+        self._hashing = Hashing(extents.pool, digests) if digests else None
+        self._index = 0  # of the piece being filled
+        self._buffer: Buffer | None = None
+        self._in_flight = 0
+        self._moved = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._syncing: asyncio.Task[None] | None = None
+        self._finished = self._was_sent = self._over = False
+
+    async def buffer(self) -> memoryview:
+        """Room for exactly the next piece; waits while too many pieces are in flight."""
+        assert self._index < piece_count(self._length), "the body is complete"
+        self._raise_failure()
+        if self._buffer is None:
+            await self._wait_below(PIECES_IN_FLIGHT_MAX)
+            self._buffer = await self._buffers.acquire()
+        return self._buffer.payload(0, piece_length(self._length, self._index))
+
+    async def push(self, length: int) -> None:
+        """Hands over a whole piece. Raises what an earlier one failed with."""
+        self._raise_failure()
+        buffer, self._buffer = self._buffer, None
+        assert buffer is not None, "nothing to push: ask for the buffer first"
+        assert length == piece_length(self._length, self._index), "a piece is filled whole"
+        piece = _Piece(buffer, 1 if self._hashing is None else 2)
+        self._in_flight += 1
+        self._write(piece, length).add_done_callback(partial(self._job_ended, piece))
+        if self._hashing is not None:
+            hashed = self._hashing.update(buffer.payload(0, length))
+            hashed.add_done_callback(partial(self._job_ended, piece))
+        self._index += 1
+
+    async def finish(self) -> Location:
+        """Makes the body durable and returns its place. Raises NoSpace, SyncFailed."""
+        assert self._index == piece_count(self._length), "the body is not complete"
+        await self._wait_below(1)
+        self._raise_failure()
+        file = self._run.file
+        self._syncing = self._extents.spawn(file.sync())
+        await asyncio.shield(self._syncing)
+        self._finished = True
+        return Location(LOCAL_VOLUME, file.segment, file.generation, self._run.offset, self._length)
+
+    def rows(self) -> list[Row]:
+        """The row that seals a file of its own; nothing where other bodies share the file."""
+        assert self._finished, "rows are known after finish"
+        return [self._run.file.sealing_row()] if self._run.own_file else []
+
+    async def abort(self) -> None:
+        """Gives the room back, also after a failure or a cancelled wait; may be repeated."""
+        assert not self._was_sent, "only reclaim releases a body whose transaction was sent"
+        if not self._over:
+            self._over = True
+            await asyncio.shield(self._extents.spawn(self._give_back()))
+
+    def sent(self) -> None:
+        """From here only reclaim may release the body."""
+        assert self._finished, "only a durable body may be committed"
+        self._was_sent = True
+
+    def settled(self) -> None:
+        """The room is no longer held open; may be repeated."""
+        if not self._over:
+            self._over = True
+            self._extents.settle(self._run)
+
+    def _write(self, piece: _Piece, length: int) -> asyncio.Future[None]:
+        file = self._run.file
+        name = PieceName(self._data_id, file.segment, file.generation, self._index, length)
+        offset = self._run.offset + self._index * STRIDE
+        return self._extents.pool.write_piece(file.file, offset, piece.buffer, name)
+
+    def _job_ended(self, piece: _Piece, job: asyncio.Future[None]) -> None:
+        error = job.exception()
+        if error is not None and self._failure is None:
+            self._failure = error
+        piece.jobs -= 1
+        if not piece.jobs:
+            self._buffers.release(piece.buffer)
+            self._in_flight -= 1
+            self._moved.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    async def _wait_below(self, count: int) -> None:
+        while self._in_flight >= count:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def _give_back(self) -> None:
+        await self._wait_below(1)
+        if self._buffer is not None:
+            self._buffers.release(self._buffer)
+            self._buffer = None
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
+        if self._run.own_file:
+            await self._extents.discard(self._run)
+        else:
+            self._extents.settle(self._run)

@@ -1,0 +1,230 @@
+"""The seam of writes and syncs: every change of a store file goes through here or `_ext.segio`.
+
+With the environment variable FASTOBJ_IO_RECORD=<directory> each change is recorded there, for
+tests that cut the power. Knows files and bytes only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from fastobj._ext import segio
+from fastobj.core.errors import NoSpace, StoreError, SyncFailed
+from fastobj.core.limits import BLOCK_VECTORS_MAX
+
+RECORD_VARIABLE: Final = "FASTOBJ_IO_RECORD"
+FILE_MODE: Final = 0o600
+
+# Kinds of recorded entries; the layout of an entry is in _ext/segio_impl.h.
+RECORD_WRITE: Final = 1
+RECORD_SYNC: Final = 2
+RECORD_TRUNCATE: Final = 3
+RECORD_CREATE: Final = 4
+RECORD_RENAME: Final = 5
+RECORD_UNLINK: Final = 6
+RECORD_SYNC_DIRECTORY: Final = 7
+RECORD_ALLOCATE: Final = 8
+
+StrPath = str | os.PathLike[str]
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CURES = {
+    errno.EACCES: "give the user of the server the right to it",
+    errno.EPERM: "give the user of the server the right to it",
+    errno.EROFS: "mount the file system for writing",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the system's limit of open files (fs.file-max)",
+    errno.ENOENT: "the store's directory was changed from outside: restore it",
+    errno.EEXIST: "the store's directory was changed from outside: restore it",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f) or use another file system",
+    errno.EIO: "look for drive errors in the system log and replace the drive",
+}
+_CURE_OTHERWISE = "look into the system log"
+
+
+def configure() -> None:
+    """Reads the environment; to be called once in each process, after the fork."""
+    directory = os.environ.get(RECORD_VARIABLE)
+    if not directory:
+        segio.record_close()
+        return
+    folder = Path(directory).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    segio.record_open(folder / f"{os.getpid()}.record", folder / "counter")
+
+
+def store_error(error: OSError, path: StrPath, action: str) -> StoreError:
+    """What a failed system call means for the store, with the path and what to do about it."""
+    number = error.errno or errno.EIO
+    text = f"cannot {action} {path}: {os.strerror(number)}"
+    if number in _NO_SPACE:
+        return NoSpace(f"{text}; free some space or raise the quota")
+    return StoreError(f"{text}; {_CURES.get(number, _CURE_OTHERWISE)}")
+
+
+def sync_error(error: OSError, path: StrPath) -> SyncFailed:
+    """A failed sync, whatever its reason: the kernel may have dropped what was written."""
+    number = error.errno or errno.EIO
+    cure = _CURES.get(number, _CURE_OTHERWISE)
+    return SyncFailed(f"cannot sync {path}: {os.strerror(number)}; {cure}")
+
+
+class File:
+    """An open file of the store. Not for the event loop, but for what is known to be short."""
+
+    __slots__ = ("fd", "path")
+
+    def __init__(self, path: StrPath, fd: int) -> None:
+        self.path = os.fspath(path)
+        self.fd = fd
+
+    def pwritev(self, buffers: Sequence[bytes | bytearray | memoryview], offset: int) -> int:
+        """Writes all buffers, one behind the other; returns their bytes. Raises NoSpace."""
+        if len(buffers) > BLOCK_VECTORS_MAX:
+            raise ValueError(f"{len(buffers)} buffers in one write, {BLOCK_VECTORS_MAX} at most")
+        views = [memoryview(buffer).cast("B") for buffer in buffers if len(buffer)]
+        begin = segio.record_begin()
+        done = 0
+        try:
+            while views:
+                count = os.pwritev(self.fd, views, offset + done)
+                done += count
+                views = _behind(views, count)
+        except OSError as error:
+            raise store_error(error, self.path, "write") from error
+        finally:
+            if begin:
+                written = b"".join(buffers)[:done]
+                segio.record_end(begin, RECORD_WRITE, self.path, offset, written)
+        return done
+
+    def pread(self, size: int, offset: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end of the file."""
+        parts = []
+        try:
+            while size:
+                part = os.pread(self.fd, size, offset)
+                if not part:
+                    break
+                parts.append(part)
+                offset += len(part)
+                size -= len(part)
+        except OSError as error:
+            raise store_error(error, self.path, "read") from error
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def fdatasync(self) -> None:
+        """Makes the bytes durable. Raises SyncFailed: never to be called again after that."""
+        begin = segio.record_begin()
+        try:
+            os.fdatasync(self.fd)
+        except OSError as error:
+            raise sync_error(error, self.path) from error
+        segio.record_end(begin, RECORD_SYNC, self.path)
+
+    def fsync(self) -> None:
+        """Makes bytes and inode durable. Raises SyncFailed."""
+        begin = segio.record_begin()
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            raise sync_error(error, self.path) from error
+        segio.record_end(begin, RECORD_SYNC, self.path)
+
+    def allocate(self, size: int) -> None:
+        """Reserves the first `size` bytes; the file has at least that size. Raises NoSpace."""
+        begin = segio.record_begin()
+        try:
+            os.posix_fallocate(self.fd, 0, size)
+        except OSError as error:
+            raise store_error(error, self.path, "allocate") from error
+        segio.record_end(begin, RECORD_ALLOCATE, self.path, 0, size.to_bytes(8, "little"))
+
+    def truncate(self, size: int) -> None:
+        """Sets the size."""
+        begin = segio.record_begin()
+        try:
+            os.ftruncate(self.fd, size)
+        except OSError as error:
+            raise store_error(error, self.path, "truncate") from error
+        segio.record_end(begin, RECORD_TRUNCATE, self.path, size)
+
+    def size(self) -> int:
+        """The present size in bytes."""
+        return os.fstat(self.fd).st_size
+
+    def drop_cache(self) -> None:
+        """Asks the kernel to forget its clean cached pages, so that reads come from the drive."""
+        os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def close(self) -> None:
+        """Closes the descriptor; may be repeated."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _behind(views: list[memoryview], count: int) -> list[memoryview]:
+    """What is left of `views` after their first `count` bytes."""
+    for index, view in enumerate(views):
+        if count < len(view):
+            return [view[count:], *views[index + 1 :]]
+        count -= len(view)
+    return []
+
+
+def create(path: StrPath) -> File:
+    """Makes a new file, for reading and writing. Raises StoreError where there is one."""
+    begin = segio.record_begin()
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    except OSError as error:
+        raise store_error(error, path, "create") from error
+    segio.record_end(begin, RECORD_CREATE, path)
+    return File(path, fd)
+
+
+def open_existing(path: StrPath) -> File:
+    """Opens a file for reading and writing. Raises StoreError where there is none."""
+    try:
+        return File(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        raise store_error(error, path, "open") from error
+
+
+def rename(path: StrPath, new_path: StrPath) -> None:
+    """Renames a file, over the one that may be there; durable after `sync_directory`."""
+    begin = segio.record_begin()
+    try:
+        os.rename(path, new_path)
+    except OSError as error:
+        raise store_error(error, path, "rename") from error
+    segio.record_end(begin, RECORD_RENAME, path, 0, os.fsencode(new_path))
+
+
+def unlink(path: StrPath) -> None:
+    """Removes a file; durable after `sync_directory`. Raises StoreError where there is none."""
+    begin = segio.record_begin()
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise store_error(error, path, "remove") from error
+    segio.record_end(begin, RECORD_UNLINK, path)
+
+
+def sync_directory(path: StrPath) -> None:
+    """Makes the names in a directory durable. Raises SyncFailed."""
+    begin = segio.record_begin()
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise sync_error(error, path) from error
+    segio.record_end(begin, RECORD_SYNC_DIRECTORY, path)

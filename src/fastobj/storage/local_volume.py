@@ -1,0 +1,274 @@
+"""The volume on the local drive: small bodies are read from the log, large ones from extents."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from fastobj._ext import crc
+from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
+from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
+from fastobj.meta import keys
+from fastobj.meta.base import Add
+from fastobj.storage import io, log_format
+from fastobj.storage.base import Digest, Location
+from fastobj.storage.extents import (
+    STRIDE,
+    CommitRows,
+    Extents,
+    ExtentWriter,
+    piece_length,
+    run_bytes,
+)
+from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, Buffer, BufferPool, IoPool, PieceName
+from fastobj.storage.segment_files import SegmentFiles, is_log
+
+# What a file system answers that cannot tell what its cache holds, or where the cache is cold.
+_NOT_NOW: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
+
+
+class LocalVolume:
+    """Bodies below one directory (storage.base.Volume). To be made on the running loop.
+
+    `owner` is the incarnation of this process. `commit_rows` commits segment rows and returns the
+    id of the transaction. The pool stays the caller's to close, after the volume.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        pool: IoPool,
+        commit_rows: CommitRows,
+        owner: int,
+        body_memory_bytes_max: int = BODY_MEMORY_BYTES_MAX,
+        own_file_bytes_min: int = OWN_FILE_BYTES_MIN,
+    ) -> None:
+        root = os.path.abspath(root)
+        self.pool = pool
+        self.files = SegmentFiles(root)
+        self.buffers = BufferPool(body_memory_bytes_max)
+        self._extents = Extents(root, pool, commit_rows, owner, own_file_bytes_min)
+
+    async def writer(
+        self, length: int, data_id: bytes, digests: Sequence[Digest] = ()
+    ) -> ExtentWriter:
+        """Room for a body of `length` bytes, 1 to limits.OBJECT_BYTES_MAX. Raises NoSpace."""
+        if not 0 < length <= OBJECT_BYTES_MAX:
+            raise ValueError(f"a body of {length} bytes has no extent")
+        run = await self._extents.reserve(length)
+        return ExtentWriter(self._extents, run, length, data_id, self.buffers, digests)
+
+    async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:
+        """Verified bytes of a body. Raises ChecksumMismatch, StaleLocation."""
+        _check_range(location, offset, length)
+        if is_log(location.segment):
+            body = await self._read_record(location, data_id)
+            return bytes(body[offset : offset + length])
+        stream = PieceStream(self, location, data_id, offset, length)
+        try:
+            return b"".join([bytes(part) async for part in stream])
+        finally:
+            await stream.aclose()
+
+    def stream(
+        self, location: Location, data_id: bytes, offset: int, length: int
+    ) -> AsyncIterator[memoryview]:
+        """Verified bytes in slices of up to 1 MiB; a slice is valid until the next is asked for.
+
+        The iterator has `aclose`, which whoever stops before the end must call.
+        """
+        _check_range(location, offset, length)
+        if is_log(location.segment):
+            return self._record_slices(location, data_id, offset, length)
+        return PieceStream(self, location, data_id, offset, length)
+
+    def accounts(self, location: Location, sign: int) -> list[Add]:
+        """Live bytes and bodies of the segment that holds the body."""
+        if is_log(location.segment):
+            live = log_format.footprint(location.length)
+        else:
+            live = run_bytes(location.length)
+        return [Add(keys.SEGMENTS, keys.segment(location.segment), (sign * live, sign))]
+
+    def retire(self, segment: int) -> None:
+        """The segment is gone or recycled: nothing of it stays open but running streams."""
+        self.files.drop(segment)
+
+    async def close(self) -> None:
+        """Closes the files; seals nothing: that is for whoever finds the owner gone."""
+        await self._extents.close()
+        self.files.close()
+        self.buffers.close()
+
+    async def _record_slices(
+        self, location: Location, data_id: bytes, offset: int, length: int
+    ) -> AsyncIterator[memoryview]:
+        if length:
+            body = await self._read_record(location, data_id)
+            yield body[offset : offset + length]
+
+    async def _read_record(self, location: Location, data_id: bytes) -> memoryview:
+        """The whole body of a record: inline where the page cache has it."""
+        if location.length > BLOCK_BYTES_MAX:
+            raise StoreDamaged(f"a row places {location.length} bytes in a block of the log")
+        record = bytearray(log_format.RECORD_HEAD_BYTES + location.length)
+        file = self.files.lend(location.segment)
+        if _read_now(file, record, location.offset) < len(record):
+            await self._read_later(location, record)
+        view = memoryview(record)
+        _check_record(view, location, data_id, file.path)
+        return view[log_format.RECORD_HEAD_BYTES :]
+
+    async def _read_later(self, location: Location, record: bytearray) -> None:
+        file = self.files.duplicate(location.segment)
+        done = self.pool.read(file, location.offset, record)
+        done.add_done_callback(lambda _: file.close())
+        await asyncio.shield(done)
+
+
+def _check_range(location: Location, offset: int, length: int) -> None:
+    if offset < 0 or length < 0 or offset + length > location.length:
+        raise ValueError(f"{length} bytes at {offset} are not in a body of {location.length}")
+
+
+def _read_now(file: io.File, into: bytearray, offset: int) -> int:
+    """Reads what the page cache holds; the count of bytes, 0 where it cannot tell."""
+    try:
+        return os.preadv(file.fd, [into], offset, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno in _NOT_NOW:
+            return 0
+        raise io.store_error(error, file.path, "read") from error
+
+
+def _check_record(record: memoryview, location: Location, data_id: bytes, path: str) -> None:
+    head = log_format.decode_record_head(record)
+    if head is None or (head.data_id, head.segment, head.generation, head.length) != (
+        data_id,
+        location.segment,
+        location.generation,
+        location.length,
+    ):
+        raise StaleLocation(f"{path} no longer holds this body at {location.offset}")
+    if crc.crc32c(record[log_format.RECORD_HEAD_BYTES :]) != head.crc32c:
+        raise ChecksumMismatch(f"{path} is damaged in the body at {location.offset}")
+
+
+class _Reading:
+    """A piece being read: `wanted` is the range of its payload."""
+
+    __slots__ = ("abandoned", "buffer", "done", "ended", "wanted")
+
+    def __init__(self, buffer: Buffer, wanted: range, done: asyncio.Future[None]) -> None:
+        self.buffer = buffer
+        self.wanted = wanted
+        self.done = done
+        self.ended = False  # the pool no longer touches the buffer
+        self.abandoned = False  # nobody wants the bytes: the buffer is free when it ended
+
+
+class PieceStream:
+    """Verified bytes of an extent, one piece read ahead. Holds a descriptor of its own."""
+
+    def __init__(
+        self, volume: LocalVolume, location: Location, data_id: bytes, offset: int, length: int
+    ) -> None:
+        self._volume = volume
+        self._location = location
+        self._data_id = data_id
+        self._next = offset  # the first byte not yet being read
+        self._end = offset + length
+        self._file: io.File | None = None
+        self._readings: deque[_Reading] = deque()
+        self._under_way = 0
+        self._lent: Buffer | None = None
+        self._closed = False
+
+    def __aiter__(self) -> PieceStream:
+        return self
+
+    async def __anext__(self) -> memoryview:
+        """The next slice. Raises ChecksumMismatch, StaleLocation; the stream is closed then."""
+        self._take_back()
+        if self._closed or (self._next == self._end and not self._readings):
+            self._close()
+            raise StopAsyncIteration
+        if not self._readings:
+            self._read_next(await self._volume.buffers.acquire())
+        self._read_ahead()
+        reading = self._readings[0]
+        try:
+            await asyncio.shield(reading.done)
+        except Exception:
+            self._close()
+            raise
+        self._readings.popleft()
+        self._lent = reading.buffer
+        return reading.buffer.payload(reading.wanted.start, reading.wanted.stop)
+
+    async def aclose(self) -> None:
+        """Gives everything back, what is being read as soon as that ends; may be repeated."""
+        self._take_back()
+        self._close()
+
+    def _read_ahead(self) -> None:
+        """Never waits for memory: who holds some must not wait for more."""
+        if self._next == self._end or len(self._readings) > 1:
+            return
+        buffer = self._volume.buffers.acquire_now()
+        if buffer is not None:
+            self._read_next(buffer)
+
+    def _read_next(self, buffer: Buffer) -> None:
+        location = self._location
+        index, begin = divmod(self._next, PIECE_BYTES)
+        size = piece_length(location.length, index)
+        wanted = range(begin, min(size, begin + self._end - self._next))
+        name = PieceName(self._data_id, location.segment, location.generation, index, size)
+        try:
+            if self._file is None:
+                self._file = self._volume.files.duplicate(location.segment)
+            offset = location.offset + index * STRIDE
+            done = self._volume.pool.read_piece(self._file, offset, buffer, wanted, name)
+        except BaseException:
+            self._volume.buffers.release(buffer)
+            raise
+        self._next += len(wanted)
+        self._under_way += 1
+        reading = _Reading(buffer, wanted, done)
+        self._readings.append(reading)
+        done.add_done_callback(lambda _: self._read_ended(reading))
+
+    def _read_ended(self, reading: _Reading) -> None:
+        reading.done.exception()  # asked for, so that a read that nobody awaits is no noise
+        reading.ended = True
+        self._under_way -= 1
+        if reading.abandoned:
+            self._volume.buffers.release(reading.buffer)
+        if self._closed:
+            self._close_file()
+
+    def _take_back(self) -> None:
+        buffer, self._lent = self._lent, None
+        if buffer is not None:
+            self._volume.buffers.release(buffer)
+
+    def _close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        while self._readings:
+            reading = self._readings.popleft()
+            reading.abandoned = True
+            if reading.ended:
+                self._volume.buffers.release(reading.buffer)
+        self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None and not self._under_way:
+            self._file.close()
+            self._file = None

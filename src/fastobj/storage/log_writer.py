@@ -1,0 +1,202 @@
+"""The writing half of the log: builds blocks, appends them, rolls to fresh segments.
+
+Only the committer's process has one. Nothing here decides what is in a transaction: it takes
+encoded transactions and small bodies, and says where each body will stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from fastobj.core.errors import StoreError, SyncFailed
+from fastobj.core.limits import BLOCK_BYTES_MAX, BLOCK_VECTORS_MAX
+from fastobj.storage import io
+from fastobj.storage.base import LOCAL_VOLUME, Location, SmallBody
+from fastobj.storage.crash_points import reach
+from fastobj.storage.log_format import (
+    BLOCK_HEAD_BYTES,
+    RECORD_ALIGN_BYTES,
+    RECORD_HEAD_BYTES,
+    BlockHead,
+    BlockRef,
+    RecordHead,
+    align,
+    block_bytes,
+    block_crc_of_parts,
+    encode_block_head,
+    encode_record_head,
+    join_txns,
+    record_bytes,
+)
+from fastobj.storage.spares import Spares, log_path
+
+TXN_PREFIX_BYTES: Final = 4
+RECORDS_PER_BLOCK_MAX: Final = (BLOCK_VECTORS_MAX - 2) // 3
+
+
+def content_bytes(txn_bytes: int, bodies: Iterable[SmallBody]) -> int:
+    """An upper bound of a block's content; `txn_bytes` includes each transaction's prefix."""
+    start = align(BLOCK_HEAD_BYTES + txn_bytes, RECORD_ALIGN_BYTES)
+    return start + sum(record_bytes(len(body.payload), len(body.hint)) for body in bodies)
+
+
+class BlockBuilder:
+    """One block in the making: records are placed first, so that rows can name their places."""
+
+    def __init__(self, log: LogWriter, txn_bytes_max: int) -> None:
+        self._log = log
+        self._txn_bytes_max = txn_bytes_max
+        self.records_offset = align(BLOCK_HEAD_BYTES + txn_bytes_max, RECORD_ALIGN_BYTES)
+        self._end = self.records_offset
+        self._record_parts: list[bytes] = []
+        self._heads_and_hints: list[bytes] = []
+        self._count = 0
+
+    def place(self, body: SmallBody) -> Location:
+        """Appends a record and says where it will stand."""
+        log = self._log
+        length = len(body.payload)
+        head = encode_record_head(
+            RecordHead(
+                body.data_id, log.segment, log.generation, body.crc32c, length, len(body.hint)
+            )
+        )
+        size = record_bytes(length, len(body.hint))
+        padding = bytes(size - RECORD_HEAD_BYTES - length - len(body.hint))
+        place = Location(
+            LOCAL_VOLUME, log.segment, log.generation, log.offset + self._end, length
+        )
+        self._record_parts += (head, body.payload, body.hint + padding)
+        self._heads_and_hints += (head, body.hint)
+        self._end += size
+        self._count += 1
+        return place
+
+    def mark(self) -> tuple[int, int, int]:
+        """The present state, to go back to with `reset`."""
+        return self._end, len(self._record_parts), self._count
+
+    def reset(self, mark: tuple[int, int, int]) -> None:
+        """Takes back what was placed since `mark`: its transaction conflicted."""
+        self._end, parts, self._count = mark
+        del self._record_parts[parts:]
+        del self._heads_and_hints[2 * self._count :]
+
+    def build(self, txns: list[bytes]) -> Block:
+        """The finished block. Raises ValueError where the transactions outgrow their room."""
+        log = self._log
+        section = join_txns(txns)
+        if len(section) > self._txn_bytes_max:
+            raise ValueError("the transactions outgrew the room kept for them")
+        gap = self.records_offset - BLOCK_HEAD_BYTES - len(section)
+        length = block_bytes(self._end)
+        head = BlockHead(
+            store=log.store,
+            segment=log.segment,
+            generation=log.generation,
+            sequence=log.last.sequence + 1,
+            previous=log.last,
+            covered=log.covered,
+            length=length,
+            txn_count=len(txns),
+            txns_length=len(section),
+            record_count=self._count,
+            records_offset=self.records_offset,
+            records_length=self._end - self.records_offset,
+        )
+        crc = block_crc_of_parts(encode_block_head(head), section, self._heads_and_hints)
+        first = encode_block_head(head._replace(crc=crc)) + section + bytes(gap)
+        parts = [first, *self._record_parts, bytes(length - self._end)]
+        ref = BlockRef(log.segment, log.generation, log.offset, head.sequence, crc)
+        return Block(ref, parts, length)
+
+
+class Block:
+    """A built block, not yet written."""
+
+    __slots__ = ("length", "parts", "ref")
+
+    def __init__(self, ref: BlockRef, parts: list[bytes], length: int) -> None:
+        self.ref = ref
+        self.parts = parts
+        self.length = length
+
+
+class LogWriter:
+    """Appends blocks to the open segment. `last` is the last block written and synced."""
+
+    def __init__(
+        self,
+        directory: Path,
+        store: bytes,
+        last: BlockRef,
+        spares: Spares,
+        segment_bytes_min: int,
+    ) -> None:
+        self.store = store
+        self.last = last
+        self.covered = 0
+        self.block_bytes_max = min(BLOCK_BYTES_MAX, segment_bytes_min)
+        self.segment = 0
+        self.generation = 0
+        self.offset = 0
+        self.size = 0
+        self._directory = directory
+        self._spares = spares
+        self._file: io.File | None = None
+        self._failed = False
+
+    def room(self) -> int:
+        """Bytes left in the open segment; 0 before the first `roll`."""
+        return self.size - self.offset
+
+    def roll(self, segment: int) -> None:
+        """Goes on in a fresh segment with that id, never used before. Raises NoSpace.
+
+        The file has its final name durably when this returns; the segment becomes part of the
+        chain with its first block.
+        """
+        spare = self._spares.take()
+        path = log_path(self._directory, segment)
+        io.rename(spare.path, path)
+        io.sync_directory(self._directory)
+        reach("log.renamed")
+        file = io.open_existing(path)
+        if self._file is not None:
+            self._file.close()
+        self._file = file
+        self.segment, self.generation = segment, spare.generation
+        self.offset, self.size = 0, spare.size
+
+    def builder(self, txn_bytes_max: int) -> BlockBuilder:
+        """A block for at most that many bytes of transactions, prefixes included."""
+        return BlockBuilder(self, txn_bytes_max)
+
+    def write(self, block: Block) -> None:
+        """Writes the block and syncs it: durable when this returns.
+
+        Any failure from the first byte on is SyncFailed, and the log takes nothing more: the
+        kernel may have dropped what it could not write.
+        """
+        if self._failed or self._file is None:
+            raise SyncFailed("the log is closed to writes after a failure")
+        assert block.length <= self.room()
+        try:
+            reach("log.before_pwritev")
+            self._file.pwritev(block.parts, self.offset)
+            reach("log.after_pwritev")
+            self._file.fdatasync()
+            reach("log.after_sync")
+        except (OSError, StoreError) as error:
+            self._failed = True
+            raise SyncFailed(f"{self._file.path}: {error}") from error
+        self.offset += block.length
+        self.last = block.ref
+
+    def close(self) -> None:
+        """Closes the open segment's file; the segment stays as it is."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

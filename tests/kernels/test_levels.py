@@ -1,0 +1,73 @@
+"""FASTOBJ_ISA: what each level gives, and that a wrong one is an error at import."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kernels.conftest import LEVELS, NOT_HERE
+
+AVX512 = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
+
+
+def _cpu_flags() -> set[str]:
+    if platform.machine() != "x86_64":
+        return set()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return set(next(line for line in lines if line.startswith("flags")).split(":")[1].split())
+
+
+FLAGS = _cpu_flags()
+HERE = {
+    "generic": True,
+    "sse42": "sse4_2" in FLAGS,
+    "avx512": FLAGS >= AVX512,
+}
+
+
+def _expected_isa(kernel: str, level: str) -> str:
+    if level == "generic":
+        return "generic"
+    if kernel == "sigv4":
+        return "sha_ni" if "sha_ni" in FLAGS else "generic"
+    if level == "avx512" and "vpclmulqdq" in FLAGS:
+        return "avx512"
+    return "sse42" if "pclmulqdq" in FLAGS else "generic"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+def test_level_gives_what_the_machine_has(load_kernel, kernel, level):
+    if HERE[level]:
+        assert _expected_isa(kernel, level) == load_kernel(kernel, level).ISA
+    else:
+        with pytest.raises(ImportError, match=NOT_HERE):
+            load_kernel(kernel, level)
+
+
+@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+def test_best_level_is_the_default(load_kernel, kernel):
+    best = [level for level in LEVELS if HERE[level]][-1]
+    assert load_kernel(kernel, "").ISA == load_kernel(kernel, best).ISA
+
+
+@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+@pytest.mark.parametrize("wrong", ["fastest", "SSE42", "sse", "generic "])
+def test_unknown_level_is_an_import_error(kernel, wrong):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import fastobj._ext.{kernel}"],
+        env={**os.environ, "FASTOBJ_ISA": wrong},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "ImportError: FASTOBJ_ISA names no level" in done.stderr
+
+
+@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+def test_version_is_a_number(load_kernel, kernel):
+    assert isinstance(load_kernel(kernel, "generic").VERSION, int)

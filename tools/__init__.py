@@ -1,0 +1,1 @@
+"""The project's own tools: run one as `python -m tools.<name>` from the root of the checkout."""

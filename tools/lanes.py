@@ -1,0 +1,121 @@
+"""Tests by lanes: `python -m tools.lanes [--long] [LANE ...]`.
+
+A lane is a folder of tests that may touch the same things, so lanes can be run, timed and blamed
+one by one. Every lane runs, whatever fails; a summary with times closes the run.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NO_TESTS_COLLECTED = 5  # pytest's exit code
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One row: where its tests are, what it may use, and how long it ought to take."""
+
+    name: str
+    path: str
+    budget_s: int
+    workers: int = 0
+    timeout_long_s: int = 1800
+
+
+# Only lanes whose tests share no server, port or directory run on more than one worker.
+LANES = (
+    Lane("house", "tests/test_house.py", budget_s=60),
+    Lane("unit", "tests/unit", budget_s=60, workers=2),
+    Lane("kernels", "tests/kernels", budget_s=120, workers=2),
+    Lane("contract", "tests/contract", budget_s=120),
+    Lane("s3", "tests/s3", budget_s=240),
+    Lane("clients", "tests/clients", budget_s=180),
+    Lane("crash", "tests/crash", budget_s=120),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a lane ended."""
+
+    lane: Lane
+    word: str
+    seconds: float
+
+
+def lane_of(path: str) -> Lane | None:
+    """The lane that runs the test file at this path (relative to the root)."""
+    return next((lane for lane in LANES if f"{path}/".startswith(f"{lane.path}/")), None)
+
+
+def command_of(lane: Lane, long: bool, seed: int) -> list[str]:
+    """The command that runs a lane."""
+    if lane.name == "house":  # formats, lint and types as well: they are one check
+        return [sys.executable, "-m", "tools.check"]
+    command = [sys.executable, "-m", "pytest", lane.path, "-q"]
+    command += ["-m", "long" if long else "not long"]
+    command += [f"--seed={seed}", f"--hypothesis-seed={seed}"]
+    if long:
+        command += [f"--timeout={lane.timeout_long_s}"]
+    elif lane.workers:
+        command += ["-n", str(lane.workers)]
+    return command
+
+
+def run(lane: Lane, long: bool, seed: int) -> Result:
+    """Run one lane with its output shown."""
+    if not (ROOT / lane.path).exists():
+        return Result(lane, "absent", 0.0)
+    print(f"\n=== {lane.name} " + "=" * (70 - len(lane.name)), flush=True)
+    begin = time.monotonic()
+    code = subprocess.run(
+        command_of(lane, long, seed), cwd=ROOT, stdin=subprocess.DEVNULL, check=False
+    ).returncode
+    word = {0: "ok", NO_TESTS_COLLECTED: "empty"}.get(code, "FAILED")
+    return Result(lane, word, time.monotonic() - begin)
+
+
+def summary(results: Sequence[Result], long: bool, seed: int) -> str:
+    """The closing lines: each lane, its time, and how to repeat what failed."""
+    lines = ["", "=== summary " + "=" * 63]
+    for result in results:
+        late = not long and result.seconds > result.lane.budget_s
+        remark = f"  (over its {result.lane.budget_s} s)" if late else ""
+        lines.append(f"{result.lane.name:10} {result.word:7} {result.seconds:7.1f} s{remark}")
+    failed = [result.lane.name for result in results if result.word == "FAILED"]
+    total = sum(result.seconds for result in results)
+    lines.append(f"{'total':10} {'FAILED' if failed else 'ok':7} {total:7.1f} s  seed {seed}")
+    if failed:
+        target = "long" if long else "test"
+        lines.append(f"repeat with: make {target} LANES='{' '.join(failed)}' SEED={seed}")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the named lanes, or all; 1 when one failed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.lanes", description=__doc__)
+    parser.add_argument("--long", action="store_true", help="the tests marked long, no others")
+    parser.add_argument("lanes", nargs="*", metavar="LANE", help=" ".join(x.name for x in LANES))
+    options = parser.parse_args(argv)
+    unknown = set(options.lanes) - {lane.name for lane in LANES}
+    if unknown:
+        parser.error(f"no such lane: {', '.join(sorted(unknown))}")
+    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(2**32))
+    print(f"lanes: seed {seed}", flush=True)
+    chosen = [lane for lane in LANES if not options.lanes or lane.name in options.lanes]
+    if options.long:
+        chosen = [lane for lane in chosen if lane.name != "house"]
+    results = [run(lane, options.long, seed) for lane in chosen]
+    print(summary(results, options.long, seed), flush=True)
+    return 1 if any(result.word == "FAILED" for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
