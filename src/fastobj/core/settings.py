@@ -26,6 +26,12 @@ WORKERS_MAX: Final = 64
 _WORKERS_DEFAULT_MAX: Final = 8
 _PORT_MAX: Final = 65535
 _VALUE_FILE_BYTES_MAX: Final = 64 * limits.KIB
+_EPILOG: Final = (
+    "Each setting may also stand in the environment as FASTOBJ_NAME (capitals, underscores), or in"
+    " a file that FASTOBJ_NAME_FILE names, or as `name = value` in FILE. The first of flag,"
+    " environment, FILE and default wins. The root password has no flag: every user of a machine"
+    " sees command lines."
+)
 _UNITS: Final = {"": 1, "KiB": limits.KIB, "MiB": limits.MIB, "GiB": limits.GIB}
 
 
@@ -211,10 +217,10 @@ def default_workers() -> int:
 class Settings:
     """The settings of a server, each with a default. `origins` says where the others came from."""
 
-    address: Address = _row(
+    address: Address = _row(  # noqa: RUF009 (it makes a field)
         _ADDRESS, Address("127.0.0.1", 9000), "where the S3 API listens", group="network"
     )
-    console_address: Address = _row(
+    console_address: Address = _row(  # noqa: RUF009
         _ADDRESS, Address("127.0.0.1", 9001), "where health and metrics listen", group="network"
     )
     workers: int = _row(
@@ -297,6 +303,7 @@ _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--config` and a flag for each setting that is not secret; their values stay text."""
+    parser.epilog = _EPILOG
     parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
     groups = {setting.group: parser.add_argument_group(setting.group) for setting in SETTINGS}
     for setting in SETTINGS:
@@ -393,13 +400,12 @@ def _parse(setting: Setting, value: Value) -> Any:
     try:
         return setting.kind.parse(value.text)
     except ValueError as error:
-        shown = "" if setting.secret else f" {value.text!r}"
-        source = value.origin
-        if source != f"--{setting.name}":
-            source = f"{setting.name} (from {source})"
-        message = f"{source}:{shown} cannot be used: {error}"
-        # A secret must not come back with the cause in a traceback either.
-        raise SettingsError(message, usage=source.startswith("--")) from None
+        shown = "its value" if setting.secret else repr(value.text)
+        usage = value.origin == f"--{setting.name}"
+        source = value.origin if usage else f"{setting.name} (from {value.origin})"
+        message = f"{source}: {shown} cannot be used: {error}"
+    # Raised outside the handler: a secret must not come back with its cause in a traceback.
+    raise SettingsError(message, usage=usage)
 
 
 def _checked(settings: Settings) -> Settings:

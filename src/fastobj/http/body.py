@@ -43,7 +43,7 @@ class HeldBody:
     __slots__ = ("_content", "_position")
 
     complete = True
-    waiting = False
+    failed = False
     unread = 0
 
     def __init__(self, content: bytes) -> None:
@@ -69,6 +69,10 @@ class HeldBody:
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
+
+    def is_waiting(self) -> bool:
+        """Never: there is nothing to wait for."""
+        return False
 
     def feed(self, data: bytearray, stop: int) -> int:
         """Takes nothing: the body is complete."""
@@ -100,10 +104,14 @@ class _ArrivingBody:
         self._filled = 0
         self._waiter: asyncio.Future[None] | None = None
 
-    @property
-    def waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether a reader waits for bytes."""
         return self._waiter is not None and not self._waiter.done()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the body ended before its end."""
+        return self._error is not None
 
     def fail(self, error: BodyIncomplete) -> None:
         """Ends the body before its end: the present reader and later ones get the error."""

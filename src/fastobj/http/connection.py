@@ -16,29 +16,17 @@ pauses meanwhile: memory is bounded by one read, whatever the client does.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import cast
 
 from fastobj.core import limits
 from fastobj.core.clock import Clock
 from fastobj.http.body import NO_BODY, Body, ChunkedBody, FixedBody, HeldBody
+from fastobj.http.deadline import Deadline, Timeouts
 from fastobj.http.head import HeadParser, HeadRefused
 from fastobj.http.message import Application, BodyIncomplete, BodyTooLarge, Request, Response
-from fastobj.http.render import CONTINUE, Renderer, has_body, plain_response
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long a connection waits, in seconds, and the slowest body it takes, in bytes a second."""
-
-    head_s: float = limits.HTTP_HEAD_S_MAX
-    idle_s: float = limits.HTTP_IDLE_S_MAX
-    body_s: float = limits.HTTP_BODY_STALL_S_MAX
-    body_bytes_s: float = limits.HTTP_BODY_BYTES_S_MIN
-    write_s: float = limits.HTTP_WRITE_STALL_S_MAX
-    linger_s: float = limits.HTTP_LINGER_S_MAX
+from fastobj.http.render import CONTINUE, Renderer, plain_response
+from fastobj.http.writer import Writer
 
 
 class Shared:
@@ -78,56 +66,6 @@ class Shared:
         self.draining = False
 
 
-class Deadline:
-    """The one timer of a connection. Moving it later, the usual case, does not touch the loop."""
-
-    __slots__ = ("_at", "_expired", "_handle", "_loop", "_rings_at")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
-        self._loop = loop
-        self._expired: Callable[[], None] | None = expired
-        self._handle: asyncio.TimerHandle | None = None
-        self._at = math.inf
-        self._rings_at = math.inf
-
-    def set(self, seconds: float) -> None:
-        """Expires that many seconds from now, whatever was set before."""
-        self._at = self._loop.time() + seconds
-        if self._handle is not None:
-            if self._rings_at <= self._at:
-                return
-            self._handle.cancel()
-        self._arm()
-
-    def extend(self, seconds: float, most: float) -> None:
-        """Adds time, up to `most` seconds from now."""
-        self._at = min(self._at + seconds, self._loop.time() + most)
-
-    def clear(self) -> None:
-        """Does not expire until it is set again."""
-        self._at = math.inf
-
-    def close(self) -> None:
-        """Ends the timer and lets go of the connection."""
-        if self._handle is not None:
-            self._handle.cancel()
-        self._handle = self._expired = None
-
-    def _arm(self) -> None:
-        self._rings_at = self._at
-        self._handle = self._loop.call_at(self._at, self._ring)
-
-    def _ring(self) -> None:
-        self._handle = None
-        if self._at == math.inf or self._expired is None:
-            return
-        if self._loop.time() < self._at:
-            self._arm()
-        else:
-            self._at = math.inf
-            self._expired()
-
-
 _HEAD, _REQUEST, _DRAIN, _LINGER, _CLOSED = range(5)  # see the module's docstring
 
 
@@ -139,7 +77,6 @@ class Connection(asyncio.BufferedProtocol):
         "_deadline",
         "_eof",
         "_expects_continue",
-        "_flush_waiter",
         "_lingered_bytes",
         "_loop",
         "_parser",
@@ -152,11 +89,12 @@ class Connection(asyncio.BufferedProtocol):
         "_task",
         "_transport",
         "_unwritten_bytes",
-        "_write_blocked",
+        "_writer",
         "backlog",
     )
 
     _transport: asyncio.Transport
+    _writer: Writer
 
     def __init__(self, shared: Shared, loop: asyncio.AbstractEventLoop) -> None:
         self._shared = shared
@@ -170,9 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         self._expects_continue = False
         self._reading = True
         self._eof = False
-        self._write_blocked = False
         self._unwritten_bytes = 0
-        self._flush_waiter: asyncio.Future[None] | None = None
         self._lingered_bytes = 0
         self._peer = ""
         self._secure = False
@@ -190,6 +126,7 @@ class Connection(asyncio.BufferedProtocol):
         # itself, not above it, and would never resume from 0.
         self._transport.set_write_buffer_limits(high=1 if self._secure else 0, low=0)
         shared = self._shared
+        self._writer = Writer(self._transport, shared.renderer, self._loop)
         shared.open.add(self)
         shared.changed(len(shared.open))
         self._deadline.set(shared.timeouts.idle_s)
@@ -200,7 +137,8 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline.close()
         self._parser.close()
         self._body.fail(BodyIncomplete("the client went away"))
-        self._end_flush()
+        self._writer.closed = True
+        self._writer.release()
         shared = self._shared
         shared.open.discard(self)
         if self._task is None:
@@ -235,19 +173,19 @@ class Connection(asyncio.BufferedProtocol):
         self._eof = True
         if self._state != _REQUEST:
             return False
-        if self._body.waiting:
+        if self._body.is_waiting():
             self._body.fail(BodyIncomplete("the client ended the connection"))
         return not self._secure
 
     def pause_writing(self) -> None:
         """The socket is full."""
-        self._write_blocked = True
+        self._writer.blocked = True
         self._unwritten_bytes = self._transport.get_write_buffer_size()
         self._deadline.set(self._shared.timeouts.write_s)
 
     def resume_writing(self) -> None:
         """All is written."""
-        self._end_flush()
+        self._writer.release()
         if self._state == _REQUEST:
             self._deadline.clear()
 
@@ -337,17 +275,17 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline.extend(count / timeouts.body_bytes_s, timeouts.body_s)
         self._target = target[count:]
         self._body.filled(count)
-        if not self._body.waiting:
+        if not self._body.is_waiting():
             self.rest()
 
     def _received_ahead(self, count: int) -> None:
         """Bytes came while a request runs: for its reader to decode, or for later."""
         taken = 0
-        if self._body.waiting:
+        if self._body.is_waiting():
             timeouts = self._shared.timeouts
             self._deadline.extend(count / timeouts.body_bytes_s, timeouts.body_s)
             taken = self._body.feed(self._shared.buffer, count)
-            if not self._body.waiting:
+            if not self._body.is_waiting():
                 self.rest()
         self._keep(taken, count)
 
@@ -378,35 +316,39 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _serve(self, request: Request, keep_alive: bool) -> None:
         """Answers one request, then goes on to the next or ends the connection."""
-        finished = False
+        writer, finished = self._writer, False
         try:
-            try:
-                response = await self._shared.application(request)
-            except BodyIncomplete:
-                response = plain_response(400)
-            except BodyTooLarge:
-                response = plain_response(413)
-            except Exception as error:
-                self._report(error, "the application failed")
-                response = plain_response(500)
+            response = await self._response_to(request)
             keep_alive = keep_alive and not response.close and self._can_go_on()
             if isinstance(response.body, bytes):
-                keep_alive = self._send(request, response, keep_alive)
+                keep_alive = writer.send(request.method, response, keep_alive)
             else:
-                keep_alive = await self._stream(request, response, response.body, keep_alive)
-            if self._write_blocked:
-                await self._flushed()
+                keep_alive = await writer.stream(request.method, response, keep_alive)
+            if writer.blocked:
+                await writer.flushed()
             finished = True
         finally:
             if not finished:
                 self.abort()
         self._answered(keep_alive)
 
+    async def _response_to(self, request: Request) -> Response:
+        """What the application answers, and something in its place where it fails."""
+        try:
+            return await self._shared.application(request)
+        except BodyIncomplete:
+            return plain_response(400)
+        except BodyTooLarge:
+            return plain_response(413)
+        except Exception as error:
+            self._writer.report(error, "the application failed")
+            return plain_response(500)
+
     def _can_go_on(self) -> bool:
         """Whether the next request can follow, given how much of the body is still to come."""
-        if self._shared.draining or (self._eof and not self.backlog):
-            return False
         body, backlog = self._body, self.backlog
+        if self._shared.draining or body.failed or (self._eof and not backlog):
+            return False
         if not body.complete:
             del backlog[: body.skip(backlog, len(backlog))]
         if body.complete:
@@ -415,105 +357,6 @@ class Connection(asyncio.BufferedProtocol):
         return not self._expects_continue and (
             unread is not None and unread <= limits.DRAIN_BYTES_MAX
         )
-
-    def _send(self, request: Request, response: Response, keep_alive: bool) -> bool:
-        """Writes a response whose body is at hand; returns whether the connection is kept."""
-        if self._state == _CLOSED:
-            return False
-        body = cast(bytes, response.body)
-        length = response.length if response.length is not None else len(body)
-        with_body = has_body(request.method, response.status)
-        try:
-            if with_body and length != len(body):
-                raise ValueError("a body is not as long as its response says")
-            head = self._head(response, length, keep_alive)
-        except ValueError as error:
-            self._report(error, "a response cannot be sent")
-            return self._send(request, plain_response(500), False)
-        if not with_body or not body:
-            self._transport.write(head)
-        elif len(body) <= limits.HTTP_JOIN_BYTES_MAX:
-            self._transport.write(head + body)
-        else:
-            self._transport.writelines((head, body))
-        return keep_alive
-
-    async def _stream(
-        self,
-        request: Request,
-        response: Response,
-        pieces: AsyncIterator[memoryview],
-        keep_alive: bool,
-    ) -> bool:
-        """Writes a response whose body comes in pieces; returns whether the connection is kept.
-
-        A failure before the first piece is still answered; one behind the head cuts the connection:
-        a short body must never look whole.
-        """
-        unsent = b""
-        try:
-            if response.length is None:
-                raise ValueError("a body in pieces must say its length")
-            unsent = self._head(response, response.length, keep_alive)
-            if has_body(request.method, response.status) and self._state != _CLOSED:
-                unsent = await self._pump(unsent, pieces, response.length)
-            if unsent and self._state != _CLOSED:
-                self._transport.write(unsent)
-        except _CutShort as cut:
-            self._report(cut.cause, "a body failed behind its head")
-            self.abort()
-            return False
-        except Exception as error:
-            self._report(error, "a response cannot be sent")
-            return self._send(request, plain_response(500), False)
-        finally:
-            await self._close(pieces)
-        return keep_alive
-
-    async def _pump(self, head: bytes, pieces: AsyncIterator[memoryview], length: int) -> bytes:
-        """Writes all pieces, the head with the first; returns the head where none came."""
-        left = length
-        try:
-            async for piece in pieces:
-                left -= len(piece)
-                if left < 0:
-                    raise ValueError("a body is longer than its response says")
-                if self._state == _CLOSED:
-                    return b""
-                if head:
-                    self._transport.writelines((head, piece))
-                    head = b""
-                else:
-                    self._transport.write(piece)
-                # The transport refers to the piece until it is written, and the iterator may
-                # use its memory again.
-                if self._write_blocked:
-                    await self._flushed()
-                    if self._state == _CLOSED:
-                        return b""
-            if left:
-                raise ValueError("a body is shorter than its response says")
-        except Exception as error:
-            if head:
-                raise
-            raise _CutShort(error) from error
-        return head
-
-    def _head(self, response: Response, length: int, keep_alive: bool) -> bytes:
-        return self._shared.renderer.head(
-            response.status, response.headers, length, close=not keep_alive
-        )
-
-    async def _flushed(self) -> None:
-        """Waits until all is written or the connection is gone."""
-        if self._write_blocked and self._state != _CLOSED:
-            self._flush_waiter = self._loop.create_future()
-            await self._flush_waiter
-
-    def _end_flush(self) -> None:
-        self._write_blocked = False
-        if self._flush_waiter is not None and not self._flush_waiter.done():
-            self._flush_waiter.set_result(None)
 
     def _answered(self, keep_alive: bool) -> None:
         """The response is written: on to the next request, or to the end."""
@@ -549,9 +392,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, status: int) -> None:
         """Answers a head that cannot be served, and ends the connection."""
-        response = plain_response(status)
-        body = cast(bytes, response.body)
-        self._transport.write(self._head(response, len(body), keep_alive=False) + body)
+        self._writer.send(b"GET", plain_response(status), False)
         self._linger()
 
     def _end(self) -> None:
@@ -579,7 +420,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _expired(self) -> None:
         """The deadline has passed: what that means depends on what the connection waits for."""
-        if self._write_blocked and self._state != _LINGER:
+        if self._writer.blocked and self._state != _LINGER:
             unwritten = self._transport.get_write_buffer_size()
             if unwritten < self._unwritten_bytes:
                 self._unwritten_bytes = unwritten
@@ -594,23 +435,3 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         else:
             self._transport.abort()
-
-    async def _close(self, pieces: AsyncIterator[memoryview]) -> None:
-        """Ends a generator that was not read to its end, so that it lets go of what it holds."""
-        aclose = getattr(pieces, "aclose", None)
-        if aclose is not None:
-            try:
-                await aclose()
-            except Exception as error:
-                self._report(error, "a body could not be closed")
-
-    def _report(self, error: BaseException, message: str) -> None:
-        self._loop.call_exception_handler({"message": message, "exception": error})
-
-
-class _CutShort(Exception):
-    """A body failed when its head had left."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause

@@ -75,6 +75,8 @@ class HeadParser:
         self._parser: HttpRequestParser | None = None
         self._spent = True
         self._version = ""
+        self._tail = b""
+        self.complete = False
         self.keep_alive = False
         self.method = b""
         self._restart()

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from ssl import SSLContext
 
 from fastobj.core.clock import Clock, SystemClock
-from fastobj.http.connection import Connection, Shared, Timeouts
+from fastobj.http.connection import Connection, Shared
+from fastobj.http.deadline import Timeouts
 from fastobj.http.message import Application
 
 _LISTEN_BACKLOG = 1024

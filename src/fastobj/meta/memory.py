@@ -40,8 +40,11 @@ class _Space:
     def scan(self, start: bytes, end: bytes, limit: int, reverse: bool) -> list[ScanRow]:
         """At most `limit` rows with start <= key < end."""
         low, high = bisect_left(self.keys, start), bisect_left(self.keys, end)
-        keys = self.keys[max(low, high - limit) : high] if reverse else self.keys[low:high][:limit]
-        return [ScanRow(key, *self.rows[key]) for key in (reversed(keys) if reverse else keys)]
+        if reverse:
+            keys = self.keys[max(low, high - limit) : high][::-1]
+        else:
+            keys = self.keys[low : min(high, low + limit)]
+        return [ScanRow(key, *self.rows[key]) for key in keys]
 
 
 class MemoryEngine:

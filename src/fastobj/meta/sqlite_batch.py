@@ -156,12 +156,15 @@ class SqliteBatch:
 
     def _apply(self, txn: Txn) -> bool:
         """Whether all rows held; applies them then, and nothing otherwise."""
-        written = [row for row in txn.rows if not isinstance(row.value, int)]
+        written = []
+        for row in txn.rows:
+            if not isinstance(row.value, int):
+                written.append(row)
+            elif not self._holds(row):  # KEEP: only checked
+                return False
         if len(written) == 1:
-            only = written[0]
-            kept = all(row is only or self._holds(row) for row in txn.rows)
-            return kept and self._put_if(only, txn.id)
-        if not all(map(self._holds, txn.rows)):
+            return self._put_if(written[0], txn.id)
+        if not all(map(self._holds, written)):
             return False
         for row in written:
             self._put(row, txn.id)

@@ -72,6 +72,7 @@ class Checkpointer:
         self._pool: ThreadPoolExecutor | None = None
         self._passive: Future[bool] | None = None
         self._passive_sequence = 0
+        self._passive_frames = 0
         self._sequence = 0
         self._covered = 0
         self._frames = 0
@@ -110,7 +111,7 @@ class Checkpointer:
         """
         size = self.wal_bytes
         if self._passive is not None:
-            if size < limits.WAL_BYTES_MAX and not self._passive.done():
+            if size < limits.WAL_BYTES_MAX and not self._passive_is_enough():
                 return
         elif size < limits.WAL_BYTES_MAX or size < self._due_bytes:
             return
@@ -140,7 +141,19 @@ class Checkpointer:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self.stats.passive_count += 1
         self._passive_sequence = self._sequence
+        self._passive_frames = self._frames
         self._passive = self._pool.submit(self._run_passive)
+
+    def _passive_is_enough(self) -> bool:
+        """Whether PASSIVE has returned and left little; where it left much, starts another."""
+        if self._passive is None or not self._passive.done():
+            return False
+        left = (self._frames - self._passive_frames) * self._frame_bytes
+        if left <= limits.WAL_BYTES_RETRY:
+            return True
+        self._await_passive()
+        self._start_passive()
+        return False
 
     def _run_passive(self) -> bool:
         """In the thread: whether all frames that were there at the beginning are copied."""

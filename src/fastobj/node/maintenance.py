@@ -25,7 +25,11 @@ _PAUSE_FACTOR: Final = 10  # a pass is followed by a pause ten times as long, at
 def run(context: ChildContext) -> int:
     """Reclaims until the supervisor says stop or goes away; returns the exit status."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Maintenance(context).serve())
+        return runner.run(_serve(context))
+
+
+async def _serve(context: ChildContext) -> int:
+    return await Maintenance(context).serve()
 
 
 class Maintenance:

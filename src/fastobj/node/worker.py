@@ -105,9 +105,9 @@ class Worker:
 
     def _serve_with(self, application: HealthApplication) -> None:
         console = ConsoleApplication(self._is_ready)
-        self._servers = [HttpServer(application), HttpServer(console)]
-        for server in self._servers:
-            server.on_connections = self._count_connections
+        self._servers = [
+            HttpServer(served, changed=self._count_connections) for served in (application, console)
+        ]
         waiting, self._waiting = self._waiting, []
         for message in waiting:
             self._adopt(message)
@@ -119,7 +119,7 @@ class Worker:
         if not self._first_ready.done():
             self._first_ready.set_result(None)
 
-    def _count_connections(self) -> None:
+    def _count_connections(self, _: int) -> None:
         closed = self._adopted - sum(server.connections for server in self._servers)
         self._context.page.set_closed(self._context.slot, closed)
 

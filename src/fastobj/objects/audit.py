@@ -29,19 +29,20 @@ async def differences(store: Store) -> list[Difference]:
 
     A counter that is absent equals one of zeros.
     """
-    counted = await _count(store)
-    stored = await _stored(store)
+    counted, stored = await _count(store), await _stored(store)
     found: list[Difference] = []
-    for space, key in sorted(counted.keys() | stored.keys()):
-        rows, counter = counted.get((space, key), ()), stored.get((space, key), ())
-        width = max(len(rows), len(counter))
-        if _wide(rows, width) != _wide(counter, width):
-            found.append(Difference(space, key, rows, counter))
+    for place in sorted(counted.keys() | stored.keys()):
+        rows, counter = _trim(counted.get(place, ())), _trim(stored.get(place, ()))
+        if rows != counter:
+            found.append(Difference(*place, rows, counter))
     return found
 
 
-def _wide(amounts: tuple[int, ...], width: int) -> tuple[int, ...]:
-    return amounts + (0,) * (width - len(amounts))
+def _trim(amounts: tuple[int, ...]) -> tuple[int, ...]:
+    """Without zeros at the end: engines differ in how many they keep."""
+    while amounts and amounts[-1] == 0:
+        amounts = amounts[:-1]
+    return amounts
 
 
 async def _stored(store: Store) -> _Counts:

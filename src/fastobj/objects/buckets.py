@@ -127,7 +127,7 @@ async def usage(store: Store, bucket: Bucket) -> Usage:
     """Objects and bytes in the bucket: exact, because they move with each transaction."""
     key = keys.bucket_counter(bucket.record.id)
     found = await store.meta.counters(keys.CURRENT, key, keys.next_key(key))
-    return Usage(*found[0][1]) if found else Usage()
+    return Usage(*found[0][1][:2]) if found else Usage()
 
 
 # --- changing

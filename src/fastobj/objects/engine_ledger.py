@@ -106,4 +106,3 @@ def _with_location(row: Row, offset: int, location: Location) -> Row:
     assert isinstance(row.value, bytes), "a body belongs to a row that is written"
     value = row.value[:offset] + location.encode() + row.value[offset + LOCATION_BYTES :]
     return Row(row.space, row.key, row.expect, value)
-

@@ -52,7 +52,10 @@ Result = FastobjError | None
 class Checkpoints(Protocol):
     """The checkpointer of the engine's database (meta.wal), as far as the ledger needs it."""
 
-    covered_sequence: int
+    @property
+    def covered_sequence(self) -> int:
+        """The highest sequence that a completed checkpoint covers."""
+        ...
 
     def committed(self, sequence: int) -> None:
         """A batch up to that sequence has been committed to the database."""

@@ -7,13 +7,14 @@ its volume before the transaction is sent. An overwrite releases the body that i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from fastobj._ext.crc import crc32c
 from fastobj.core import codes
-from fastobj.core.errors import Conflict
+from fastobj.core.errors import Conflict, S3Error
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, KEEP, Add, BodyRef, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
@@ -23,7 +24,7 @@ from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
-from fastobj.storage.base import NO_LOCATION, Location, SmallBody, Writer, new_data_id
+from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
 
 _OBJECT_ROW = 1  # behind the bucket's
 
@@ -53,15 +54,42 @@ class LargeBody:
             self._is_sent = True
             self.writer.sent()
 
-    async def close(self, error: BaseException | None) -> None:
-        """After success, or `error`. Gives the room back where no transaction was sent.
+    async def close(self, error: BaseException | None = None) -> None:
+        """No transaction will be sent any more; `error` is how the last one ended.
 
-        A cancelled commit may still be on its way, so its body stays held.
+        Gives the room back where none was sent. A cancelled commit may still be on its way, so
+        its body stays held.
         """
         if not self._is_sent:
             await self.writer.abort()
         elif not isinstance(error, asyncio.CancelledError):
             self.writer.settled()
+
+
+async def receive(
+    store: Store,
+    length: int,
+    digests: Sequence[Digest],
+    readinto: Callable[[memoryview], Awaitable[int]],
+) -> LargeBody:
+    """Takes a body of `length` bytes into the volume; `readinto` fills what it is given.
+
+    Raises IncompleteBody where it fills less, what it raises itself, and NoSpace. Nothing is
+    left then.
+    """
+    data_id = new_data_id()
+    writer = await store.volume.writer(length, data_id, digests)
+    try:
+        while length:
+            room = (await writer.buffer())[:length]
+            if await readinto(room) != len(room):
+                raise S3Error(codes.INCOMPLETE_BODY)
+            await writer.push(len(room))
+            length -= len(room)
+        return LargeBody(writer, data_id, await writer.finish())
+    except BaseException:
+        await writer.abort()
+        raise
 
 
 class _Placed(NamedTuple):
@@ -213,8 +241,7 @@ def _txn(
     if old is not None:
         adds += released(store, old)
     refs = [
-        BodyRef(body.data_id, _OBJECT_ROW, records.location_offset(value))
-        for body in placed.bodies
+        BodyRef(body.data_id, _OBJECT_ROW, records.location_offset(value)) for body in placed.bodies
     ]
     return Txn(new_txn_id(), rows, adds, refs)
 

@@ -1,4 +1,4 @@
-"""Dates on the wire: that of HTTP headers and that of XML documents. Both are UTC."""
+"""Dates in HTTP headers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Final
 
 _NS_PER_S: Final = 1_000_000_000
-_NS_PER_MS: Final = 1_000_000
 
 
 def http_date(time_ns: int) -> str:
@@ -19,17 +18,6 @@ def http_date(time_ns: int) -> str:
 @lru_cache(maxsize=1024)
 def _http_date(time_s: int) -> str:
     return formatdate(time_s, usegmt=True)
-
-
-def iso_date(time_ns: int) -> str:
-    """`2026-11-20T19:16:36.000Z` from nanoseconds since the Unix epoch, cut to milliseconds."""
-    time_s, rest_ns = divmod(time_ns, _NS_PER_S)
-    return f"{_iso_date(time_s)}.{rest_ns // _NS_PER_MS:03d}Z"
-
-
-@lru_cache(maxsize=1024)
-def _iso_date(time_s: int) -> str:
-    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_http_date(text: str) -> int | None:

@@ -7,21 +7,22 @@ from typing import Final
 from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import Conflict, NoSpace, S3Error, Unavailable, Unknown
-from fastobj.http.message import BodyIncomplete, BodyTooLarge, Headers, Request, Response
+from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
 from fastobj.s3 import xml
 
 _RETRY_AFTER: Final = (b"retry-after", b"1")
 _XML: Final = (b"content-type", b"application/xml")
 _BODILESS_STATUS: Final = frozenset({204, 304})
+_TRY_AGAIN_STATUS: Final = 503
 
 # The first row that fits; what is not here is InternalError (ChecksumMismatch, a bug, ...).
-_MAPPING: Final[tuple[tuple[type[Exception], ErrorCode, Headers], ...]] = (
-    (NoSpace, codes.INSUFFICIENT_STORAGE, []),
-    (Unavailable, codes.SERVICE_UNAVAILABLE, [_RETRY_AFTER]),
-    (Unknown, codes.INTERNAL_ERROR, []),
-    (Conflict, codes.OPERATION_ABORTED, []),
-    (BodyTooLarge, codes.ENTITY_TOO_LARGE, []),
-    (BodyIncomplete, codes.INCOMPLETE_BODY, []),
+_MAPPING: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
+    (NoSpace, codes.INSUFFICIENT_STORAGE),
+    (Unavailable, codes.SERVICE_UNAVAILABLE),
+    (Unknown, codes.INTERNAL_ERROR),
+    (Conflict, codes.OPERATION_ABORTED),
+    (BodyTooLarge, codes.ENTITY_TOO_LARGE),
+    (BodyIncomplete, codes.INCOMPLETE_BODY),
 )
 
 
@@ -31,17 +32,20 @@ def translate(error: Exception) -> S3Error:
         return error
     if isinstance(error, BodyIncomplete) and error.stalled:
         return S3Error(codes.REQUEST_TIMEOUT)
-    for kind, code, headers in _MAPPING:
+    for kind, code in _MAPPING:
         if isinstance(error, kind):
-            return S3Error(code, headers=headers)
+            return S3Error(code)
     return S3Error(codes.INTERNAL_ERROR)
 
 
 def render(error: S3Error, request: Request, request_id: str, host_id: str) -> Response:
     """The response to `error`: XML, but no body to HEAD and none with 204 and 304."""
     status = error.code.status
+    headers = list(error.headers)
+    if status == _TRY_AGAIN_STATUS:
+        headers.append(_RETRY_AFTER)
     if request.method == b"HEAD" or status in _BODILESS_STATUS:
-        return Response(status, list(error.headers))
+        return Response(status, headers)
     body = xml.encode(
         "Error",
         {
@@ -53,4 +57,4 @@ def render(error: S3Error, request: Request, request_id: str, host_id: str) -> R
             "HostId": host_id,
         },
     )
-    return Response(status, [_XML, *error.headers], body)
+    return Response(status, [_XML, *headers], body)

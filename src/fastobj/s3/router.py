@@ -36,7 +36,9 @@ class _Rows(NamedTuple):
 
 
 def _by_rank(ops: Iterable[Op]) -> tuple[_Candidate, ...]:
-    found = [_Candidate(op, op.query, op.pinned, op.header and op.header.encode()) for op in ops]
+    found = [
+        _Candidate(op, op.query, op.pinned, op.header.encode() if op.header else None) for op in ops
+    ]
     return tuple(sorted(found, key=lambda candidate: candidate.rank, reverse=True))
 
 
@@ -75,24 +77,21 @@ def resolve(method: bytes, scope: Scope, query: Mapping[str, str], header: Heade
     rows = _TABLE.get((method, scope))
     if rows is None:
         raise _not_allowed(method, scope)
-    if query and not (asked := SUBRESOURCES[scope]).isdisjoint(query):
-        return _resolve_subresource(rows, sorted(asked.intersection(query)), method, query, header)
-    found = _first(rows.others, query, header)
+    candidates, subresource = rows.others, ""
+    if query and not (known := SUBRESOURCES[scope]).isdisjoint(query):
+        subresource = _single(sorted(known.intersection(query)))
+        candidates = rows.by_subresource.get(subresource, ())
+    found = _first(candidates, query, header)
     if found is None:
-        raise _not_allowed(method, scope)
+        raise _not_allowed(method, scope, subresource)
     return found
 
 
-def _resolve_subresource(
-    rows: _Rows, asked: list[str], method: bytes, query: Mapping[str, str], header: Header
-) -> Op:
+def _single(asked: list[str]) -> str:
     if len(asked) > 1:
         message = f"Conflicting query string parameters: {', '.join(asked)}"
         raise S3Error(codes.INVALID_ARGUMENT, message, extra=[("ResourceType", asked[0])])
-    found = _first(rows.by_subresource.get(asked[0], ()), query, header)
-    if found is None:
-        raise _not_allowed(method, rows.others[0].op.scope, asked[0])
-    return found
+    return asked[0]
 
 
 def _first(

@@ -27,7 +27,10 @@ _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPECIAL: Final = re.compile('[&<>"\x00-\x1f\x7f\ufffe\uffff]')
 _ESCAPES: Final = {
     **{code: f"&#x{code:X};" for code in (*range(0x20), 0x7F, 0xFFFE, 0xFFFF)},
-    **{ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;", ord('"'): "&quot;"},
+    ord("&"): "&amp;",
+    ord("<"): "&lt;",
+    ord(">"): "&gt;",
+    ord('"'): "&quot;",
 }
 
 _Write = Callable[[Any], str]
@@ -148,7 +151,7 @@ def _refuse_declaration(*_: object) -> None:
 class _Frame:
     """One open element. `field` is None where the table does not name it."""
 
-    __slots__ = ("fields", "field", "found", "text")
+    __slots__ = ("field", "fields", "found", "text")
 
     def __init__(self, field: Field | None, fields: Mapping[str, Field]) -> None:
         self.field = field

@@ -40,9 +40,7 @@ async def test_create_loses_a_race(world):
 
 
 async def test_one_of_many_creators_wins(world):
-    made = await asyncio.gather(
-        *(buckets.create(world.store, "bucket", "ann") for _ in range(20))
-    )
+    made = await asyncio.gather(*(buckets.create(world.store, "bucket", "ann") for _ in range(20)))
     assert [is_new for _, is_new in made].count(True) == 1
     assert len({bucket.token for bucket, _ in made}) == 1
 

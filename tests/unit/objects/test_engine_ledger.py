@@ -29,7 +29,7 @@ async def test_places_bodies():
     read = await volume.read(location, first.bodies[0].data_id, 0, 31)
     assert read == first.bodies[0].payload
     counted = await engine.counters(keys.SEGMENTS, keys.FIRST, keys.LAST)
-    assert sorted(amounts for _, amounts in counted) == [(1, 1), (31, 1)]
+    assert sorted(amounts[:2] for _, amounts in counted) == [(1, 1), (31, 1)]
     assert [txn.rows[0].key for txn in told] == [b"a", b"b"]
 
 

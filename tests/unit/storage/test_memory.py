@@ -26,7 +26,11 @@ async def write(volume, body, data_id, digests=()):
 
 @pytest.mark.parametrize("piece_bytes", [1, 100, 2559, 2560, 2561])
 async def test_written_bytes_are_read(piece_bytes):
-    volume, data_id, digest = MemoryVolume(piece_bytes, slice_bytes=99), new_data_id(), hashlib.md5()
+    volume, data_id, digest = (
+        MemoryVolume(piece_bytes, slice_bytes=99),
+        new_data_id(),
+        hashlib.md5(),
+    )
     writer, location = await write(volume, BODY, data_id, [digest])
     writer.sent()
     writer.settled()

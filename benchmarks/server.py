@@ -1,0 +1,116 @@
+"""Starts a server for a benchmark in a directory of its own, and reads what it costs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+ACCESS_KEY = "benchmark"
+SECRET_KEY = "benchmark-secret"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Server:
+    """One `fastobj server` process tree."""
+
+    def __init__(self, directory: Path | None = None, workers: int = 2) -> None:
+        self.owned = directory is None
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="fastobj-bench-", dir=Path.cwd()))
+        self.workers = workers
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Starts it; returns the seconds until /health/ready answered 200."""
+        environment = dict(
+            os.environ, FASTOBJ_ROOT_USER=ACCESS_KEY, FASTOBJ_ROOT_PASSWORD=SECRET_KEY
+        )
+        command = [
+            str(Path(sys.executable).parent / "fastobj"),
+            "server",
+            "--address",
+            f"127.0.0.1:{self.port}",
+            "--console-address",
+            f"127.0.0.1:{free_port()}",
+            "--workers",
+            str(self.workers),
+            str(self.directory),
+        ]
+        began = time.perf_counter()
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        while not self.is_ready():
+            if self.process.poll() is not None or time.perf_counter() - began > 60:
+                raise SystemExit("the server did not become ready")
+            time.sleep(0.002)
+        return time.perf_counter() - began
+
+    def is_ready(self) -> bool:
+        """Whether /health/ready answers 200."""
+        try:
+            return self._get("/health/ready")[0] == 200
+        except OSError:
+            return False
+
+    def _get(self, path: str) -> tuple[int, bytes]:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return response.status, response.read()
+
+    def metrics(self) -> dict[str, float]:
+        """Every metric without labels, by name."""
+        lines = self._get("/metrics")[1].decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, value in pairs if "{" not in name}
+
+    def pids(self) -> list[tuple[str, int]]:
+        """Role and pid of each process."""
+        lines = (self.directory / "processes").read_text().splitlines()
+        return [(role, int(pid)) for role, pid in (line.split() for line in lines)]
+
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time of each role so far."""
+        total: dict[str, float] = {}
+        for role, pid in self.pids():
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            total[role] = total.get(role, 0.0) + (int(fields[11]) + int(fields[12])) / TICKS
+        return total
+
+    def pss_bytes(self) -> dict[str, int]:
+        """Proportional set size of each role, in bytes."""
+        total: dict[str, int] = {}
+        for role, pid in self.pids():
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            pss = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            total[role] = total.get(role, 0) + pss * 1024
+        return total
+
+    def kill(self) -> None:
+        """SIGKILL to the supervisor; its children end with it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self) -> None:
+        """Ends it, and removes its directory if it was made here."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+            self.process = None
+        if self.owned:
+            shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,51 @@
+"""Handlers of operations on a bucket as a whole."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fastobj.core import codes
+from fastobj.core.errors import S3Error
+from fastobj.objects import buckets
+from fastobj.s3.context import Context, Result
+
+_FIRST_REGION: Final = "us-east-1"  # the one whose buckets have no location, for S3 began there
+_REGION: Final = re.compile(r"EU|[a-z]{2}(-[a-z]+)+-[0-9]")
+
+
+async def create_bucket(ctx: Context) -> Result:
+    """Creates a bucket. One's own bucket again is no error in the first region, as in S3."""
+    _check_location((ctx.document or {}).get("LocationConstraint") or "", ctx.store.region)
+    bucket, is_new = await buckets.create(ctx.store, ctx.bucket, ctx.identity.id)
+    if not is_new and ctx.store.region != _FIRST_REGION:
+        raise S3Error(codes.BUCKET_ALREADY_OWNED_BY_YOU, extra=[("BucketName", bucket.name)])
+    return Result(headers=[(b"location", f"/{bucket.name}".encode())])
+
+
+def _check_location(constraint: str, region: str) -> None:
+    """Raises where the bucket should be in another region than this store's."""
+    if constraint in ("", region):
+        return
+    extra = [("LocationConstraint", constraint)]
+    if _REGION.fullmatch(constraint):
+        raise S3Error(codes.ILLEGAL_LOCATION_CONSTRAINT, extra=extra)
+    raise S3Error(codes.INVALID_LOCATION_CONSTRAINT, extra=extra)
+
+
+async def head_bucket(ctx: Context) -> Result:
+    """Tells that the bucket exists, and where."""
+    bucket = await buckets.get(ctx.store, ctx.bucket)
+    return Result(headers=[(b"x-amz-bucket-region", bucket.record.region.encode())])
+
+
+async def delete_bucket(ctx: Context) -> Result:
+    """Deletes an empty bucket."""
+    await buckets.delete(ctx.store, await buckets.get(ctx.store, ctx.bucket))
+    return Result(204)
+
+
+async def get_bucket_location(ctx: Context) -> Result:
+    """The region of the bucket; none for the first region."""
+    region = (await buckets.get(ctx.store, ctx.bucket)).record.region
+    return Result(document={"LocationConstraint": "" if region == _FIRST_REGION else region})

@@ -1,0 +1,206 @@
+"""Handlers of operations on objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastobj.core import codes
+from fastobj.core.errors import FastobjError, S3Error
+from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX, OBJECT_BYTES_MAX
+from fastobj.http.message import Headers
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects import buckets, delete, get, put
+from fastobj.objects.buckets import Bucket
+from fastobj.objects.conditions import Verdict, WriteConditions
+from fastobj.objects.delete import Deletion
+from fastobj.objects.get import Span
+from fastobj.objects.put import Content
+from fastobj.s3 import errors, ranges
+from fastobj.s3.context import Context, Document, Result
+from fastobj.s3.object_headers import (
+    checksum_headers,
+    etag_header,
+    object_headers,
+    read_conditions,
+    stored_headers,
+    user_metadata,
+    validators,
+    write_conditions,
+)
+from fastobj.s3.payload import PayloadCheck, Sums
+from fastobj.s3.ranges import ByteRange
+
+# --- put
+
+
+async def put_object(ctx: Context) -> Result:
+    """Stores an object. All that can be refused is refused before the body is asked for."""
+    upload = _Upload(ctx, await buckets.get(ctx.store, ctx.bucket))
+    await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
+    if upload.length <= ctx.store.small_body_bytes_max:
+        record = await _put_small(ctx, upload)
+    else:
+        record = await _put_large(ctx, upload)
+    return Result(headers=[etag_header(record), *checksum_headers(record)])
+
+
+class _Upload:
+    """What a request to store an object says before its body."""
+
+    def __init__(self, ctx: Context, bucket: Bucket) -> None:
+        request = ctx.request
+        self.bucket = bucket
+        self.length = _body_length(request.body.length)
+        self.headers = stored_headers(request)
+        self.metadata = user_metadata(request)
+        self.conditions = write_conditions(request)
+        self.check = PayloadCheck(ctx)
+
+    def content(self, sums: Sums) -> Content:
+        """What is stored once the body has kept its promises."""
+        return Content(self.length, sums.etag, self.headers, self.metadata, sums.checksums)
+
+
+def _body_length(length: int | None) -> int:
+    if length is None:
+        raise S3Error(codes.MISSING_CONTENT_LENGTH)
+    if length > OBJECT_BYTES_MAX:
+        extra = [("ProposedSize", str(length)), ("MaxSizeAllowed", str(OBJECT_BYTES_MAX))]
+        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
+    return length
+
+
+async def _put_small(ctx: Context, upload: _Upload) -> ObjectRecord:
+    body = await ctx.request.body.read(upload.length)
+    content = upload.content(upload.check.check_small(body))
+    return await put.put_small(ctx.store, upload.bucket, ctx.key, content, body, upload.conditions)
+
+
+async def _put_large(ctx: Context, upload: _Upload) -> ObjectRecord:
+    store, check = ctx.store, upload.check
+    body = await put.receive(store, upload.length, check.digests, ctx.request.body.readinto)
+    try:
+        content = upload.content(check.finish())
+    except S3Error as error:
+        await body.close(error)
+        raise
+    return await put.put_large(store, upload.bucket, ctx.key, content, body, upload.conditions)
+
+
+# --- get and head
+
+
+async def get_object(ctx: Context) -> Result:
+    """An object, or the range of it that is asked for."""
+    view = _View(ctx)
+    bucket = await buckets.get(ctx.store, ctx.bucket)
+    record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose)
+    return view.result(record, body)
+
+
+async def head_object(ctx: Context) -> Result:
+    """What `get_object` would answer, without the body."""
+    view = _View(ctx)
+    bucket = await buckets.get(ctx.store, ctx.bucket)
+    record = await get.find_object(ctx.store, bucket, ctx.key)
+    view.choose(record)
+    return view.result(record, b"")
+
+
+class _View:
+    """What a request wants to see of an object, and what that comes to for the one found."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._conditions = read_conditions(ctx.request)
+        self._verdict = Verdict.GO_ON
+        self._range: ByteRange | None = None
+
+    def choose(self, record: ObjectRecord) -> Span | None:
+        """The bytes to read; None for none. Raises PreconditionFailed, InvalidRange."""
+        self._verdict = self._conditions.judge(record)
+        if self._verdict is Verdict.NOT_MODIFIED:
+            return None
+        self._range = self._asked_range(record.size)
+        if self._range is None:
+            return Span(0, record.size)
+        return Span(self._range.offset, self._range.length)
+
+    def _asked_range(self, size: int) -> ByteRange | None:
+        """The range; part 1, the only part of an object without parts, is all of it as one."""
+        value = self._ctx.request.header(b"range")
+        if "partNumber" not in self._ctx.query:
+            return ranges.resolve(value, size)
+        if value is not None:
+            message = "Cannot specify both Range header and partNumber query parameter"
+            raise S3Error(codes.INVALID_REQUEST, message)
+        return ByteRange(0, size, size) if size else None
+
+    def result(self, record: ObjectRecord, body: get.Body) -> Result:
+        """The answer, for the record that was chosen from last."""
+        if self._verdict is Verdict.NOT_MODIFIED:
+            return Result(304, validators(record))
+        headers = object_headers(record, self._ctx.query)
+        if self._range is None:
+            headers += self._checksums(record)
+            return Result(200, headers, body=body, length=record.size)
+        headers.append((b"content-range", self._range.content_range()))
+        return Result(206, headers, body=body, length=self._range.length)
+
+    def _checksums(self, record: ObjectRecord) -> Headers:
+        mode = self._ctx.request.header(b"x-amz-checksum-mode") or b""
+        return checksum_headers(record) if mode.lower() == b"enabled" else []
+
+
+# --- delete
+
+
+async def delete_object(ctx: Context) -> Result:
+    """Deletes an object; one that is not there is no error."""
+    bucket = await buckets.get(ctx.store, ctx.bucket)
+    deletion = Deletion(ctx.key, write_conditions(ctx.request))
+    await delete.delete_object(ctx.store, bucket, deletion)
+    return Result(204)
+
+
+async def delete_objects(ctx: Context) -> Result:
+    """Deletes many objects, each for itself."""
+    document = ctx.document or {}
+    asked: list[Document] = document["Object"]
+    if len(asked) > DELETE_KEYS_MAX or not all(wish["Key"] for wish in asked):
+        raise S3Error(codes.MALFORMED_XML)
+    bucket = await buckets.get(ctx.store, ctx.bucket)
+    refused = [_refusal(wish) for wish in asked]
+    wanted = [wish for wish, error in zip(asked, refused, strict=True) if error is None]
+    done = iter(await delete.delete_objects(ctx.store, bucket, list(map(_deletion, wanted))))
+    results = [next(done) if error is None else error for error in refused]
+    answer: dict[str, list[Document]] = {"Deleted": [], "Error": []}
+    for wish, result in zip(asked, results, strict=True):
+        if result is not None:
+            answer["Error"].append(_not_deleted(wish, result))
+        elif not document.get("Quiet"):
+            answer["Deleted"].append(_named(wish))
+    return Result(document=answer)
+
+
+def _refusal(wish: Document) -> S3Error | None:
+    """What makes a key of the list one that cannot be deleted, or None."""
+    if len(wish["Key"].encode()) > KEY_BYTES_MAX:
+        return S3Error(codes.KEY_TOO_LONG)
+    if wish.get("VersionId", "null") != "null":
+        return S3Error(codes.NO_SUCH_VERSION)
+    return None
+
+
+def _deletion(wish: Document) -> Deletion:
+    etag = wish.get("ETag")
+    return Deletion(wish["Key"].encode(), WriteConditions((etag,) if etag else None))
+
+
+def _named(wish: Document) -> dict[str, Any]:
+    return {"Key": wish["Key"], "VersionId": wish.get("VersionId")}
+
+
+def _not_deleted(wish: Document, error: FastobjError) -> Document:
+    told = errors.translate(error)
+    return {**_named(wish), "Code": told.code.name, "Message": told.message}

@@ -1,0 +1,260 @@
+"""The third table: what each served operation does with each request header and parameter of S3.
+
+It is used, or harmless to pass over, or refused before the body is read. Nothing that a client
+may rely on is ignored in silence. Names outside the S3 API are not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from fastobj.core import codes, limits
+from fastobj.core.codes import ErrorCode
+from fastobj.core.errors import S3Error
+from fastobj.core.op import Op
+from fastobj.http.message import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A header that is refused, unless its value says no more than the default does.
+
+    `accepted` are such values, in lower case.
+    """
+
+    code: ErrorCode
+    accepted: frozenset[bytes] = frozenset()
+
+
+Refusals = Mapping[bytes, Refusal]
+_Check = Callable[[str], None]
+
+
+def _refuse(*names: bytes, code: ErrorCode = codes.NOT_IMPLEMENTED) -> dict[bytes, Refusal]:
+    return dict.fromkeys(names, Refusal(code))
+
+
+def _only(
+    name: bytes, *accepted: bytes, code: ErrorCode = codes.NOT_IMPLEMENTED
+) -> dict[bytes, Refusal]:
+    return {name: Refusal(code, frozenset(accepted))}
+
+
+# --- used: by dispatch for all operations, and by handlers for theirs
+
+USED_BY_ALL: Final = frozenset({b"x-amz-expected-bucket-owner"})
+
+_CONDITIONS: Final = frozenset(
+    {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
+)
+
+_READ: Final = _CONDITIONS | {b"range", b"x-amz-checksum-mode"}
+
+_BODY_CHECKS: Final = frozenset(
+    {
+        b"content-md5",
+        b"x-amz-sdk-checksum-algorithm",
+        b"x-amz-checksum-crc32",
+        b"x-amz-checksum-crc32c",
+        b"x-amz-checksum-crc64nvme",
+        b"x-amz-checksum-sha1",
+        b"x-amz-checksum-sha256",
+    }
+)
+
+_STORED: Final = frozenset(
+    {
+        b"cache-control",
+        b"content-disposition",
+        b"content-encoding",
+        b"content-language",
+        b"content-type",
+        b"expires",
+        b"x-amz-meta-",
+    }
+)
+
+USED: Final[Mapping[str, frozenset[bytes]]] = {
+    "PutObject": _STORED | _BODY_CHECKS | {b"content-length", b"if-match", b"if-none-match"},
+    "GetObject": _READ,
+    "HeadObject": _READ,
+    "DeleteObject": frozenset({b"if-match"}),
+    "DeleteObjects": _BODY_CHECKS,
+    "CreateBucket": _BODY_CHECKS,
+}
+
+# Nothing is lost by passing these over: there is no billing, and until there are object locks,
+# MFA delete and archives, nothing to bypass, to unlock or to report.
+HARMLESS: Final = frozenset(
+    {
+        b"x-amz-request-payer",
+        b"x-amz-bypass-governance-retention",
+        b"x-amz-mfa",
+        b"x-amz-optional-object-attributes",
+    }
+)
+
+# --- refused
+
+_ACL: Final = {
+    **_only(b"x-amz-acl", b"private"),
+    **_refuse(
+        b"x-amz-grant-full-control",
+        b"x-amz-grant-read",
+        b"x-amz-grant-read-acp",
+        b"x-amz-grant-write",
+        b"x-amz-grant-write-acp",
+    ),
+}
+
+_CUSTOMER_KEY: Final = (
+    b"x-amz-server-side-encryption-customer-algorithm",
+    b"x-amz-server-side-encryption-customer-key",
+    b"x-amz-server-side-encryption-customer-key-md5",
+)
+
+_ENCRYPTION: Final = {
+    **_refuse(
+        *_CUSTOMER_KEY,
+        b"x-amz-server-side-encryption",
+        b"x-amz-server-side-encryption-aws-kms-key-id",
+        b"x-amz-server-side-encryption-context",
+    ),
+    **_only(b"x-amz-server-side-encryption-bucket-key-enabled", b"false"),
+}
+
+_LOCK: Final = {
+    **_only(b"x-amz-object-lock-legal-hold", b"off"),
+    **_refuse(
+        b"x-amz-object-lock-mode",
+        b"x-amz-object-lock-retain-until-date",
+        b"x-amz-object-lock-event-hold",
+        b"x-amz-object-lock-event-hold-duration-days",
+        b"x-amz-object-lock-event-hold-duration-years",
+    ),
+}
+
+_OTHER_CHECKSUMS: Final = _refuse(
+    b"x-amz-checksum-sha512",
+    b"x-amz-checksum-md5",
+    b"x-amz-checksum-xxhash64",
+    b"x-amz-checksum-xxhash3",
+    b"x-amz-checksum-xxhash128",
+)
+
+_READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
+
+REFUSED: Final[Mapping[str, Refusals]] = {
+    "CreateBucket": {
+        **_ACL,
+        **_only(b"x-amz-bucket-object-lock-enabled", b"false"),
+        **_only(b"x-amz-object-ownership", b"bucketownerenforced"),
+        **_only(b"x-amz-bucket-namespace", b"global"),
+    },
+    "PutObject": {
+        **_ACL,
+        **_ENCRYPTION,
+        **_LOCK,
+        **_OTHER_CHECKSUMS,
+        **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
+        **_refuse(
+            b"x-amz-tagging",
+            b"x-amz-website-redirect-location",
+            b"x-amz-write-offset-bytes",
+        ),
+    },
+    "GetObject": _READ_REFUSALS,
+    "HeadObject": _READ_REFUSALS,
+    "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
+    "DeleteObjects": _OTHER_CHECKSUMS,
+}
+
+# --- query parameters
+
+
+def _check_version_id(value: str) -> None:
+    if not value:
+        raise S3Error(codes.INVALID_ARGUMENT, "Version id cannot be the empty string")
+    if value != "null":
+        raise S3Error(codes.NO_SUCH_VERSION, extra=[("VersionId", value)])
+
+
+def _check_no_version_id(_: str) -> None:
+    raise S3Error(codes.INVALID_ARGUMENT, "This operation does not accept a version-id.")
+
+
+def _check_part_number(value: str) -> None:
+    """There are no multipart objects: part 1 is all of the object, and there is no other."""
+    if not value.isascii() or not value.isdigit() or not 1 <= _int(value) <= limits.PART_NUMBER_MAX:
+        message = f"Part number must be an integer between 1 and {limits.PART_NUMBER_MAX}"
+        raise S3Error(codes.INVALID_ARGUMENT, f"{message}, inclusive")
+    if int(value) != 1:
+        raise S3Error(codes.INVALID_PART_NUMBER, extra=[("PartNumberRequested", value)])
+
+
+def _int(digits: str) -> int:
+    return int(digits[:10])
+
+
+def _check_no_part_number(_: str) -> None:
+    message = "This operation does not accept partNumber without uploadId"
+    raise S3Error(codes.INVALID_ARGUMENT, message)
+
+
+_READ_CHECKS: Final = {"versionId": _check_version_id, "partNumber": _check_part_number}
+
+QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
+    "GetObject": _READ_CHECKS,
+    "HeadObject": _READ_CHECKS,
+    "DeleteObject": {"versionId": _check_version_id},
+    "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
+}
+
+_RESPONSE_HEADERS: Final = frozenset(
+    {
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+    }
+)
+
+_LISTING: Final = frozenset({"delimiter", "encoding-type", "max-keys", "prefix"})
+
+QUERY_USED: Final[Mapping[str, frozenset[str]]] = {
+    "ListBuckets": frozenset({"max-buckets", "continuation-token", "prefix", "bucket-region"}),
+    "GetObject": _RESPONSE_HEADERS,
+    "HeadObject": _RESPONSE_HEADERS,
+    "ListObjects": _LISTING | {"marker"},
+    "ListObjectsV2": _LISTING | {"continuation-token", "fetch-owner", "start-after"},
+}
+
+_NO_REFUSALS: Final[Refusals] = {}
+_NO_CHECKS: Final[Mapping[str, _Check]] = {}
+
+
+def check(op: Op, request: Request, query: Mapping[str, str]) -> None:
+    """Refuses what the operation does not do. Raises NotImplemented or what fits better."""
+    refusals = REFUSED.get(op.name, _NO_REFUSALS)
+    if refusals:
+        for name, value in request.headers:
+            refusal = refusals.get(name)
+            if refusal is not None and value.lower() not in refusal.accepted:
+                raise _refused(name, refusal)
+    for key, check_value in QUERY_CHECKS.get(op.name, _NO_CHECKS).items() if query else ():
+        value_asked = query.get(key)
+        if value_asked is not None:
+            check_value(value_asked)
+
+
+def _refused(name: bytes, refusal: Refusal) -> S3Error:
+    # The value stays out of it: it may be a customer's key.
+    extra = [("Header", name.decode("latin-1"))]
+    message = refusal.code.message
+    if refusal.code is codes.INVALID_REQUEST:
+        message = "The encryption parameters are not applicable to this object."
+    return S3Error(refusal.code, message, extra=extra)

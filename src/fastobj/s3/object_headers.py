@@ -1,0 +1,155 @@
+"""What headers say about an object: stored with it on the way in, shown on the way out.
+
+Values are kept as latin-1 text, which holds any bytes, so that each header goes out as it came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from fastobj.core import codes
+from fastobj.core.errors import S3Error
+from fastobj.core.limits import USER_METADATA_BYTES_MAX
+from fastobj.http.message import Headers, Request
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects.conditions import Etags, ReadConditions, WriteConditions
+from fastobj.s3.dates import http_date, parse_http_date
+
+_STORED: Final = (
+    b"cache-control",
+    b"content-disposition",
+    b"content-encoding",
+    b"content-language",
+    b"content-type",
+    b"expires",
+)
+_METADATA: Final = b"x-amz-meta-"
+_CONTENT_TYPE: Final = "binary/octet-stream"
+_CHUNKED: Final = b"aws-chunked"  # describes the transfer, not the object
+_ETAG: Final = re.compile(rb'\s*(?:W/)?(?:"([^"]*)"|([^",\s]+))\s*(?:,|$)')
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+# --- in
+
+
+def stored_headers(request: Request) -> dict[str, str]:
+    """The system headers to store with an object."""
+    found: dict[str, str] = {}
+    for name in _STORED:
+        value = request.header(name)
+        if value and name == b"content-encoding":
+            value = _without_chunked(value)
+        if value:
+            found[name.decode()] = value.decode("latin-1")
+    return found
+
+
+def _without_chunked(value: bytes) -> bytes:
+    tokens = [token.strip() for token in value.split(b",")]
+    if _CHUNKED not in map(bytes.lower, tokens):
+        return value
+    return b",".join(token for token in tokens if token.lower() != _CHUNKED)
+
+
+def user_metadata(request: Request) -> dict[str, str]:
+    """The user's metadata; a name that repeats has its values joined. Raises MetadataTooLarge."""
+    found: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        if name.startswith(_METADATA):
+            short = name[len(_METADATA) :]
+            found[short] = found[short] + b"," + value if short in found else value
+    size = sum(len(name) + len(value) for name, value in found.items())
+    if size > USER_METADATA_BYTES_MAX:
+        extra = [("Size", str(size)), ("MaxSizeAllowed", str(USER_METADATA_BYTES_MAX))]
+        raise S3Error(codes.METADATA_TOO_LARGE, extra=extra)
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in found.items()}
+
+
+def write_conditions(request: Request) -> WriteConditions:
+    """The conditions of a write. Raises InvalidArgument."""
+    return WriteConditions(_etags(request, b"if-match"), _etags(request, b"if-none-match"))
+
+
+def read_conditions(request: Request) -> ReadConditions:
+    """The conditions of a read; a date that is none is no condition. Raises InvalidArgument."""
+    return ReadConditions(
+        _etags(request, b"if-match"),
+        _etags(request, b"if-none-match"),
+        _seconds(request, b"if-modified-since"),
+        _seconds(request, b"if-unmodified-since"),
+    )
+
+
+def _etags(request: Request, name: bytes) -> Etags | None:
+    """The etags of a condition, with or without quotes, as clients send them."""
+    value = request.header(name)
+    if value is None:
+        return None
+    found: list[str] = []
+    at = 0
+    while at < len(value):
+        match = _ETAG.match(value, at)
+        if match is None:
+            extra = [("ArgumentName", name.decode()), ("ArgumentValue", value.decode("latin-1"))]
+            raise S3Error(codes.INVALID_ARGUMENT, extra=extra)
+        quoted, bare = match.groups()
+        found.append((bare if quoted is None else quoted).decode("latin-1"))
+        at = match.end()
+    return tuple(found)
+
+
+def _seconds(request: Request, name: bytes) -> int | None:
+    value = request.header(name)
+    return None if value is None else parse_http_date(value.decode("latin-1"))
+
+
+# --- out
+
+
+def etag_header(record: ObjectRecord) -> tuple[bytes, bytes]:
+    """The ETag header."""
+    return (b"etag", b'"' + record.etag.encode("latin-1") + b'"')
+
+
+def validators(record: ObjectRecord) -> Headers:
+    """What tells one state of an object from another: all that 304 carries."""
+    return [etag_header(record), (b"last-modified", http_date(record.modified_ns).encode())]
+
+
+def checksum_headers(record: ObjectRecord) -> Headers:
+    """The checksums of the whole object."""
+    if not record.checksums:
+        return []
+    sums = record.checksums.items()
+    found: Headers = [(f"x-amz-checksum-{name}".encode(), value.encode()) for name, value in sums]
+    return [*found, (b"x-amz-checksum-type", b"FULL_OBJECT")]
+
+
+def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:
+    """What a read shows of an object; `response-*` parameters take the place of stored headers.
+
+    Raises InvalidArgument for a parameter that would not be one header.
+    """
+    shown = {"content-type": _CONTENT_TYPE, **record.headers}
+    if query:
+        shown |= _overrides(query)
+    found = [*validators(record), (b"accept-ranges", b"bytes")]
+    found += [(name.encode(), value.encode("latin-1")) for name, value in shown.items()]
+    for name, value in record.metadata.items():
+        found.append((_METADATA + name.encode("latin-1"), value.encode("latin-1")))
+    return found
+
+
+def _overrides(query: Mapping[str, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for stored in _STORED:
+        name = stored.decode()
+        value = query.get(f"response-{name}")
+        if value is not None:
+            if _CONTROL.search(value):
+                extra = [("ArgumentName", f"response-{name}")]
+                raise S3Error(codes.INVALID_ARGUMENT, extra=extra)
+            found[name] = value.encode().decode("latin-1")
+    return found

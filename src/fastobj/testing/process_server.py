@@ -1,0 +1,146 @@
+"""A whole server, all its processes, as tests start it: `with ProcessServer(directory) as server`.
+
+It is what `fastobj server` runs, on free ports of 127.0.0.1, in a directory of the caller's.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from fastobj.core.clock import SystemClock
+
+ACCESS_KEY: Final = "test-access-key"
+SECRET_KEY: Final = "test-secret-key"
+READY_S_MAX: Final = 30.0
+STOP_S_MAX: Final = 40.0
+_POLL_S: Final = 0.01
+
+
+class ProcessServer:
+    """One server. `start` waits until it is ready; `stop` ends it and checks how it ended."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        workers: int = 2,
+        arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.directory = directory
+        self.access_key = ACCESS_KEY
+        self.secret_key = SECRET_KEY
+        self.port = port or free_port()
+        self.console_port = free_port()
+        self.log_path = directory.with_name(directory.name + ".log")
+        self.process: subprocess.Popen[bytes] | None = None
+        self._workers = workers
+        self._arguments = arguments
+        self._environment = dict(environment or {})
+        self._clock = SystemClock()
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that clients are given."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> ProcessServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def launch(self) -> None:
+        """Starts the processes and returns at once."""
+        command = [
+            *(sys.executable, "-m", "fastobj.cli.main", "server"),
+            *("--address", f"127.0.0.1:{self.port}"),
+            *("--console-address", f"127.0.0.1:{self.console_port}"),
+            *("--workers", str(self._workers), *self._arguments, str(self.directory)),
+        ]
+        environment = {
+            **os.environ,
+            "FASTOBJ_ROOT_USER": ACCESS_KEY,
+            "FASTOBJ_ROOT_PASSWORD": SECRET_KEY,
+            **self._environment,
+        }
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def start(self) -> None:
+        """Starts the processes and waits until they serve. Raises RuntimeError with their log."""
+        self.launch()
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Waits until /health/ready answers 200. Raises RuntimeError with the log's end."""
+        deadline = self._clock.monotonic_ns() + int(READY_S_MAX * 1e9)
+        while not self.is_ready():
+            if not self.is_running() or self._clock.monotonic_ns() > deadline:
+                raise RuntimeError(f"the server did not become ready:\n{self.log_end()}")
+            time.sleep(_POLL_S)
+
+    def is_ready(self) -> bool:
+        """Whether the server says that it is."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def is_running(self) -> bool:
+        """Whether the supervisor lives."""
+        return self.process is not None and self.process.poll() is None
+
+    def pids(self) -> list[tuple[str, int]]:
+        """Role and pid of each process, as the supervisor wrote them last."""
+        lines = (self.directory / "processes").read_text().splitlines()
+        return [(role, int(pid)) for role, pid in (line.split() for line in lines)]
+
+    def log_end(self, lines: int = 60) -> str:
+        """The last lines of the server's log."""
+        if not self.log_path.exists():
+            return ""
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+    def kill_supervisor(self) -> None:
+        """SIGKILL to the supervisor: its children end with it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, and waits. Raises RuntimeError where the server ends with an error."""
+        process, self.process = self.process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise RuntimeError(f"the server did not end in time:\n{self.log_end()}") from None
+        if status != 0:
+            raise RuntimeError(f"the server ended with status {status}:\n{self.log_end()}")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

@@ -1,0 +1,140 @@
+"""Requests as the HTTP layer hands them over, signed by botocore or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from unittest import mock
+from urllib.parse import urlsplit
+
+import botocore.auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from fastobj.core.clock import FixedClock
+from fastobj.http.message import BodyTooLarge, Headers, Request
+from fastobj.iam.identity import Identities, Identity
+from fastobj.s3.auth import Authenticator
+
+REGION = "us-east-1"
+HOST = "127.0.0.1:9000"
+NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+NOW_NS = int(NOW.timestamp()) * 1_000_000_000
+OWNER = Identity("owner-id", "owner", "AKIDEXAMPLE", "very/secret+key")
+OTHER = Identity("other-id", "other", "AKIDOTHER", "another-secret")
+STRANGER = Identity("nobody", "nobody", "AKIDNOBODY", "no-secret")
+FORGER = Identity(OWNER.id, "forger", OWNER.access_key, "a-guess")
+
+
+class MemoryBody:
+    """A body that is there already. Remembers whether anybody asked for it."""
+
+    def __init__(self, content: bytes = b"", *, is_chunked: bool = False) -> None:
+        self._content = content
+        self._is_chunked = is_chunked
+        self.was_read = False
+
+    @property
+    def length(self) -> int | None:
+        """The declared length in bytes."""
+        return None if self._is_chunked else len(self._content)
+
+    async def read(self, limit: int) -> bytes:
+        """All of it."""
+        self.was_read = True
+        if len(self._content) > limit:
+            raise BodyTooLarge
+        return self._content
+
+    async def readinto(self, buffer: memoryview) -> int:
+        """The next bytes of it."""
+        self.was_read = True
+        count = min(len(buffer), len(self._content))
+        buffer[:count] = self._content[:count]
+        self._content = self._content[count:]
+        return count
+
+
+def authenticator(clock: FixedClock | None = None, region: str = REGION) -> Authenticator:
+    """One that knows OWNER and OTHER."""
+    return Authenticator(Identities([OWNER, OTHER]), region, clock or FixedClock(NOW_NS))
+
+
+def unsigned(
+    method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> Request:
+    """A request without a signature."""
+    rows: Headers = [(b"host", HOST.encode())]
+    rows += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    return Request(method.encode(), target.encode(), rows, MemoryBody(body))
+
+
+def signed(
+    method: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    *,
+    identity: Identity = OWNER,
+    region: str = REGION,
+    service: str = "s3",
+    when: datetime = NOW,
+    payload: str | None = None,
+) -> Request:
+    """A request with an Authorization header. `payload` is what stands for the body's hash."""
+    credentials = Credentials(identity.access_key, identity.secret_key)
+    signer = _HashSigner(credentials, service, region)
+    signer.hash = payload or hashlib.sha256(body).hexdigest()
+    made = _sign(signer, method, target, headers or {}, body, when)
+    return _request(made, method, target, body)
+
+
+def presigned(
+    method: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    *,
+    identity: Identity = OWNER,
+    region: str = REGION,
+    expires: int = 3600,
+    when: datetime = NOW,
+) -> Request:
+    """A request whose signature stands in the query."""
+    credentials = Credentials(identity.access_key, identity.secret_key)
+    signer = botocore.auth.S3SigV4QueryAuth(credentials, "s3", region, expires=expires)
+    made = _sign(signer, method, target, headers or {}, b"", when)
+    url = urlsplit(made.url)
+    return _request(made, method, f"{url.path}?{url.query}", body)
+
+
+class _HashSigner(botocore.auth.S3SigV4Auth):
+    """Signs whatever it is told to for the body's hash."""
+
+    hash = ""
+
+    def payload(self, request: AWSRequest) -> str:
+        """What stands for the body."""
+        return self.hash
+
+
+def _sign(
+    signer: botocore.auth.BaseSigner,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    when: datetime,
+) -> AWSRequest:
+    made = AWSRequest(method, f"http://{HOST}{target}", headers=dict(headers), data=body)
+    now = when.replace(tzinfo=None)
+    with mock.patch("botocore.auth.get_current_datetime", lambda *_, **__: now):
+        signer.add_auth(made)
+    return made
+
+
+def _request(made: AWSRequest, method: str, target: str, body: bytes) -> Request:
+    rows: Headers = [(b"host", HOST.encode())]
+    rows += [(name.lower().encode(), str(text).encode()) for name, text in made.headers.items()]
+    return Request(method.encode(), target.encode(), rows, MemoryBody(body))
