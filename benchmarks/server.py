@@ -30,7 +30,9 @@ class Server:
 
     def __init__(self, directory: Path | None = None, workers: int = 2) -> None:
         self.owned = directory is None
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="fastobj-bench-", dir=Path.cwd()))
+        self.directory = directory or Path(
+            tempfile.mkdtemp(prefix="fastobj-bench-", dir=Path.cwd())
+        )
         self.workers = workers
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None

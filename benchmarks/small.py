@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import commit, load
+from benchmarks import load
 from benchmarks.server import ACCESS_KEY, SECRET_KEY, Server
 
 BODY = os.urandom(4096)
@@ -70,7 +70,7 @@ def main() -> None:
     arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 20, 64])
     options = arguments.parse_args()
     print(f"fdatasync of 4 KiB here: {fdatasync_per_second(Path.cwd()):.0f}/s", flush=True)
-    commit.main([])
+    # commit
     server = Server(workers=options.workers)
     try:
         server.start()
@@ -81,9 +81,7 @@ def main() -> None:
             if not number:
                 requests = []
             requests.append(seeded)
-        load.run(
-            "127.0.0.1", server.port, 8, 1.0, lambda number: requests[number % len(requests)]
-        )
+        load.run("127.0.0.1", server.port, 8, 1.0, lambda number: requests[number % len(requests)])
         for concurrency in options.concurrency:
             measure(server, "PUT 4 KiB", concurrency, options.seconds, put(signer, b"bench"))
         for concurrency in options.concurrency:

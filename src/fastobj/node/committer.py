@@ -63,9 +63,7 @@ class _Request:
 
     __slots__ = ("_left", "_peer", "_request", "_results", "_sequence")
 
-    def __init__(
-        self, peer: Peer, request: int, count: int, sequence: Callable[[], int]
-    ) -> None:
+    def __init__(self, peer: Peer, request: int, count: int, sequence: Callable[[], int]) -> None:
         self._peer = peer
         self._request = request
         self._results: list[Result] = [None] * count
@@ -170,9 +168,7 @@ class Committer:
 
     def _submit(self, peer: Peer, frame: frames.Frame) -> None:
         entries = frames.decode_commit(frame)
-        request = _Request(
-            peer, frame.request, len(entries), lambda: self._ledger.last_sequence
-        )
+        request = _Request(peer, frame.request, len(entries), lambda: self._ledger.last_sequence)
         alone = len(entries) == 1
         for index, entry in enumerate(entries):
             size = len(frame.head) if alone else encoded_bytes(entry.txn)
@@ -180,9 +176,7 @@ class Committer:
 
     def _answer_outcome(self, peer: Peer, frame: frames.Frame) -> None:
         asked = frames.decode_outcome(frame.head)
-        outcomes = [
-            self._ledger.outcomes.ask(txn_id, asked.since).value for txn_id in asked.ids
-        ]
+        outcomes = [self._ledger.outcomes.ask(txn_id, asked.since).value for txn_id in asked.ids]
         answer = frames.AnswerHead(self._ledger.last_sequence, [], outcomes)
         peer.send(frames.encode(frames.ANSWER, frame.request, answer))
 

@@ -46,9 +46,7 @@ def link_pair() -> tuple[socket.socket, socket.socket]:
 
 def send(control: socket.socket, kind: int, argument: int = 0, fd: int = -1) -> bool:
     """Sends a message; False where the other end is gone or does not read."""
-    rights = (
-        [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
-    )
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
     try:
         control.sendmsg([_MESSAGE.pack(kind, argument)], rights, socket.MSG_NOSIGNAL)
     except OSError:

@@ -43,9 +43,7 @@ class Maintenance:
         self._nudge = frames.NudgeHead([], 0)
         self._stopping = asyncio.Event()
         self._ledger = LinkLedger(asyncio.get_running_loop(), on_nudge=self._on_nudge)
-        self._engine = SqliteEngine(
-            context.layout.database, read_only=True, vfs=database_vfs()
-        )
+        self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
 
     async def serve(self) -> int:
         """Runs until told to stop."""

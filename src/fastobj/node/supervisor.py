@@ -176,9 +176,7 @@ class Supervisor:
             if peer.control is None or self._committer.control is None:
                 continue
             committer_end, peer_end = links.link_pair()
-            links.send(
-                self._committer.control, links.LINK, peer.owner, committer_end.fileno()
-            )
+            links.send(self._committer.control, links.LINK, peer.owner, committer_end.fileno())
             links.send(peer.control, links.LINK, self._committer.owner, peer_end.fileno())
             committer_end.close()
             peer_end.close()

@@ -53,17 +53,13 @@ class Worker:
         self._stop = loop.create_future()
         context = self._context
         self._ledger = LinkLedger(loop, on_ready=self._on_ready)
-        self._engine = SqliteEngine(
-            context.layout.database, read_only=True, vfs=database_vfs()
-        )
+        self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
         self._pool = IoPool(_POOL_THREADS)
         self._first_ready = loop.create_future()
         context.control.setblocking(False)
         loop.add_reader(context.control.fileno(), self._on_control)
         self._waiting: list[links.Message] = []
-        await asyncio.wait(
-            {self._first_ready, self._stop}, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({self._first_ready, self._stop}, return_when=asyncio.FIRST_COMPLETED)
         if self._first_ready.done():
             await self._open()
         timeout_s = await self._stop

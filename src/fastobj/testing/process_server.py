@@ -64,7 +64,7 @@ class ProcessServer:
     def launch(self) -> None:
         """Starts the processes and returns at once."""
         command = [
-            *(sys.executable, "-m", "fastobj.cli.main", "server"),
+            *(sys.executable, "-m", "fastobj", "server"),
             *("--address", f"127.0.0.1:{self.port}"),
             *("--console-address", f"127.0.0.1:{self.console_port}"),
             *("--workers", str(self._workers), *self._arguments, str(self.directory)),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastobj.core.clock import Clock, SystemClock
 from fastobj.meta import keys
@@ -55,6 +57,23 @@ def assemble(
         clock=clock if clock is not None else SystemClock(),
         epochs=epochs,
     )
+
+
+@asynccontextmanager
+async def opened(
+    engine: MetaEngine | None = None,
+    volume: Volume | None = None,
+    ledger: Ledger | None = None,
+    *,
+    epochs: LocalEpochs | None = None,
+) -> AsyncIterator[Store]:
+    """A store as `assemble` makes it, its engine open for as long as it is used."""
+    engine = engine if engine is not None else MemoryEngine()
+    await engine.open()
+    try:
+        yield assemble(engine, volume, ledger, epochs=epochs)
+    finally:
+        await engine.close()
 
 
 class _Committed:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastobj.http.deadline import Timeouts
@@ -134,6 +136,12 @@ class Client:
         """Sends bytes and reads one response."""
         await self.send(data)
         return await self.response(**options)
+
+    def reset(self) -> None:
+        """Goes away with a reset, as a program does that dies with unread bytes."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
 
     async def rest(self) -> bytes:
         """All that still comes until the server ends the connection; b"" also for a reset."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from unittest import mock
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import botocore.auth
 from botocore.awsrequest import AWSRequest
@@ -90,6 +90,13 @@ def signed(
     return _request(made, method, target, body)
 
 
+def signed_without_hash(method: str, target: str, body: bytes = b"") -> Request:
+    """As `signed`, by a client that signs the body's hash and does not send it."""
+    credentials = Credentials(OWNER.access_key, OWNER.secret_key)
+    signer = botocore.auth.SigV4Auth(credentials, "s3", REGION)
+    return _request(_sign(signer, method, target, {}, body, NOW), method, target, body)
+
+
 def presigned(
     method: str,
     target: str,
@@ -105,8 +112,8 @@ def presigned(
     credentials = Credentials(identity.access_key, identity.secret_key)
     signer = botocore.auth.S3SigV4QueryAuth(credentials, "s3", region, expires=expires)
     made = _sign(signer, method, target, headers or {}, b"", when)
-    url = urlsplit(made.url)
-    return _request(made, method, f"{url.path}?{url.query}", body)
+    path = target.partition("?")[0]
+    return _request(made, method, f"{path}?{urlsplit(made.url).query}", body)
 
 
 class _HashSigner(botocore.auth.S3SigV4Auth):
@@ -127,11 +134,22 @@ def _sign(
     body: bytes,
     when: datetime,
 ) -> AWSRequest:
-    made = AWSRequest(method, f"http://{HOST}{target}", headers=dict(headers), data=body)
+    url = f"http://{HOST}{_canonical(target)}"
+    made = AWSRequest(method, url, headers=dict(headers), data=body)
     now = when.replace(tzinfo=None)
-    with mock.patch("botocore.auth.get_current_datetime", lambda *_, **__: now):
+    with mock.patch("botocore.auth.get_current_datetime", return_value=now):
         signer.add_auth(made)
     return made
+
+
+def _canonical(target: str) -> str:
+    """What clients sign, whatever they write: botocore takes URLs for encoded already."""
+    path, mark, query = target.partition("?")
+    pairs = [
+        "=".join(quote(unquote_to_bytes(half.replace("+", " ")), safe="") for half in pair)
+        for pair in (pair.split("=", 1) for pair in query.split("&"))
+    ]
+    return quote(unquote_to_bytes(path), safe="/") + mark + "&".join(pairs)
 
 
 def _request(made: AWSRequest, method: str, target: str, body: bytes) -> Request:

@@ -123,15 +123,15 @@ def test_each_row_has_an_action() -> None:
     assert {op.name for op in OPERATIONS if not op.action} == {"PreflightBucket", "PreflightObject"}
 
 
-def test_a_known_subresource_wins_over_the_plain_row() -> None:
-    for scope in (Scope.BUCKET, Scope.OBJECT):
-        plain = {op.name for op in OPERATIONS if op.scope is scope and not op.query}
-        for key in SUBRESOURCES[scope]:
-            for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
-                try:
-                    assert route(method, scope, key) not in plain
-                except S3Error as error:
-                    assert error.code.name == "MethodNotAllowed"
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "DELETE"])
+@pytest.mark.parametrize("scope", [Scope.BUCKET, Scope.OBJECT])
+def test_a_known_subresource_wins_over_the_plain_row(method: str, scope: Scope) -> None:
+    rows = [op for op in OPERATIONS if (op.method, op.scope) == (method, scope)]
+    for key in SUBRESOURCES[scope]:
+        if any(op.query == (key,) and not op.pinned for op in rows):
+            assert ROWS[route(method, scope, key)].query == (key,)
+        else:
+            assert code_of(method, scope, key) == "MethodNotAllowed"
 
 
 def test_subresources_that_have_no_row_for_the_method() -> None:

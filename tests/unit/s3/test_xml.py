@@ -139,7 +139,7 @@ def test_quotes_of_etags(etag: str) -> None:
         b"<Delete><Object><Key>\xff</Key></Object></Delete>",
         b"<Delete><Object><Key>&#1;</Key></Object></Delete>",
         b"<Delete><Object><Key>&undefined;</Key></Object></Delete>",
-        b'<!DOCTYPE Delete><Delete><Object><Key>k</Key></Object></Delete>',
+        b"<!DOCTYPE Delete><Delete><Object><Key>k</Key></Object></Delete>",
         b'<!DOCTYPE d [<!ENTITY e "x">]><Delete><Object><Key>&e;</Key></Object></Delete>',
         b'<!DOCTYPE d SYSTEM "file:///etc/passwd"><Delete><Object><Key>k</Key></Object></Delete>',
         b'<!DOCTYPE d [<!ENTITY % p SYSTEM "http://127.0.0.1/"> %p;]><Delete/>',

@@ -1,0 +1,7 @@
+"""`python -m fastobj` is `fastobj`."""
+
+import sys
+
+from fastobj.cli.main import main
+
+sys.exit(main())

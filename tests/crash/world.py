@@ -1,0 +1,274 @@
+"""A whole store in one process, small in every measure, and a load on it.
+
+Segments, extent files and the WAL are so small that a short load rolls, recycles and checkpoints
+many times.
+"""
+
+import asyncio
+import hashlib
+import os
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fastobj._ext import segio
+from fastobj.background.reclaim import Known, Reclaim
+from fastobj.core import limits
+from fastobj.core.errors import FastobjError, SyncFailed
+from fastobj.core.limits import KIB
+from fastobj.meta import recording_vfs
+from fastobj.meta.sqlite import SqliteEngine
+from fastobj.node.layout import prepare
+from fastobj.objects import buckets, delete, put
+from fastobj.objects.ledger import Entry
+from fastobj.objects.local_ledger import LocalLedger, Pending, encoded_bytes
+from fastobj.objects.local_recovery import recover
+from fastobj.objects.segment_rows import rows_committer
+from fastobj.storage import extents
+from fastobj.storage.base import new_data_id
+from fastobj.storage.local_volume import LocalVolume
+from fastobj.storage.pool import IoPool
+from fastobj.testing.store import LocalEpochs, assemble
+from tests.crash.oracle import BUCKET, OWNER, Effect, History, Operation, Place, value_of
+
+SEGMENT_BYTES = (64 * KIB, 96 * KIB)
+SMALL_BYTES_MAX = 4 * KIB
+OWN_FILE_BYTES_MIN = 200 * KIB
+MAIN = "main"
+
+_SMALL_LIMITS = {
+    (limits, "WAL_BYTES_PASSIVE"): 96 * KIB,
+    (limits, "WAL_BYTES_MAX"): 256 * KIB,
+    (limits, "WAL_BYTES_RETRY"): 32 * KIB,
+    (extents, "EXTENT_FILE_BYTES_MIN"): 256 * KIB,
+    (extents, "EXTENT_FILE_BYTES_MAX"): 512 * KIB,
+}
+
+
+@contextmanager
+def small_limits() -> Iterator[None]:
+    """Small WAL and extent files while the block runs."""
+    before = {(module, name): getattr(module, name) for module, name in _SMALL_LIMITS}
+    for (module, name), value in _SMALL_LIMITS.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for (module, name), value in before.items():
+            setattr(module, name, value)
+
+
+@contextmanager
+def recording(directory: Path) -> Iterator[None]:
+    """Records every change that this process makes while the block runs."""
+    directory.mkdir()
+    segio.record_open(directory / f"{os.getpid()}.record", directory / "counter")
+    try:
+        yield
+    finally:
+        segio.record_close()
+
+
+class LoopLedger:
+    """The group commit on the running loop: what queued in one turn is one batch."""
+
+    def __init__(self, ledger: LocalLedger) -> None:
+        self._ledger = ledger
+        self._driving = False
+
+    async def commit(self, entry: Entry) -> None:
+        """Commits one. Raises Conflict, Unknown, NoSpace."""
+        (error,) = await self.commit_many([entry])
+        if error is not None:
+            raise error
+
+    async def commit_many(self, entries: Sequence[Entry]) -> list[FastobjError | None]:
+        """Commits independent transactions; one result each."""
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[FastobjError | None]] = []
+        for entry in entries:
+            future: asyncio.Future[FastobjError | None] = loop.create_future()
+            futures.append(future)
+            self._ledger.submit(Pending(entry, encoded_bytes(entry.txn), future.set_result))
+        if not self._driving:
+            self._driving = True
+            loop.call_soon(self._drive)
+        return await asyncio.shield(asyncio.gather(*futures))
+
+    def _drive(self) -> None:
+        self._driving = False
+        while (batch := self._ledger.prepare()) is not None:
+            try:
+                self._ledger.write(batch)
+            except SyncFailed as error:
+                self._ledger.fail(batch, error)
+            else:
+                self._ledger.complete(batch)
+
+
+class Node:
+    """An open store: recovered when it is made, on the running loop, whose pool it uses."""
+
+    def __init__(self, directory: Path, pool: IoPool) -> None:
+        layout = prepare(directory)
+        vfs = recording_vfs.register() if segio.recording() else None
+        self.engine = SqliteEngine(layout.database, vfs=vfs)
+        self.engine.open_now()
+        try:
+            epochs = LocalEpochs()
+            self.recovered = recover(
+                layout.log,
+                layout.store_id,
+                self.engine,
+                segment_bytes=SEGMENT_BYTES,
+                checkpoints=self.engine.checkpointer,
+                epoch_changed=epochs.bump,
+            )
+        except BaseException:
+            self.engine.close_now()
+            raise
+        self.owner = int.from_bytes(os.urandom(8), "little") | 1
+        ledger = LoopLedger(self.recovered.ledger)
+        commit_rows = rows_committer(ledger)
+        self.volume = LocalVolume(
+            str(directory), pool, commit_rows, self.owner, own_file_bytes_min=OWN_FILE_BYTES_MIN
+        )
+        self.store = assemble(self.engine, self.volume, ledger, epochs=epochs)
+        self.store.small_body_bytes_max = SMALL_BYTES_MAX
+        self._reclaim = Reclaim(layout.root, self.engine, commit_rows, layout.log, SEGMENT_BYTES)
+
+    async def reclaim(self) -> None:
+        """One pass, as the maintenance process makes it."""
+        covered = self.engine.checkpointer.covered_sequence
+        await self._reclaim.run(Known({self.owner}, covered))
+
+    async def close(self) -> None:
+        """Closes files; nothing that was committed depends on it."""
+        await self.volume.close()
+        self.recovered.log.close()
+        self.engine.close_now()
+
+
+async def put_object(node: Node, bucket: str, key: bytes, body: bytes, content: put.Content) -> None:
+    """Puts a small or a large object."""
+    store = node.store
+    found = await buckets.get(store, bucket)
+    if len(body) <= store.small_body_bytes_max:
+        await put.put_small(store, found, key, content, body)
+        return
+    data_id = new_data_id()
+    writer = await store.volume.writer(len(body), data_id)
+    rest = memoryview(body)
+    try:
+        while rest:
+            room = await writer.buffer()
+            room[:] = rest[: len(room)]
+            await writer.push(len(room))
+            rest = rest[len(room) :]
+        location = await writer.finish()
+    except BaseException:
+        await writer.abort()
+        raise
+    await put.put_large(store, found, key, content, put.LargeBody(writer, data_id, location))
+
+
+class Load:
+    """Clients that change a store at the same time, and tell a history what they do."""
+
+    def __init__(self, node: Node, history: History, rng: random.Random, name: str = "") -> None:
+        self._node = node
+        self._history = history
+        self._rng = rng
+        self._name = name
+        self._count = 0
+        self._keys = [f"k/{number:02}".encode() for number in range(24)]
+
+    async def run(self, operations: int, clients: int = 6) -> None:
+        """Runs that many operations in all; a reclaim pass between them now and then."""
+        if not await buckets.find(self._node.store, MAIN):
+            await self._bucket(MAIN, BUCKET)
+        self._left = operations
+        async with asyncio.TaskGroup() as group:
+            for client in range(clients):
+                group.create_task(self._client(client))
+
+    async def _client(self, client: int) -> None:
+        while self._left > 0:
+            self._left -= 1
+            choice = self._rng.random()
+            if choice < 0.03:
+                await self._node.reclaim()
+            elif choice < 0.06:
+                await self._visit_bucket(f"temporary-{client}")
+            elif choice < 0.22:
+                await self._delete(MAIN, self._rng.sample(self._keys, self._rng.choice((1, 1, 5))))
+            else:
+                await self._put(MAIN, self._rng.choice(self._keys))
+
+    async def _visit_bucket(self, name: str) -> None:
+        """Makes a bucket, fills it, and mostly empties and deletes it again."""
+        if not await buckets.find(self._node.store, name):
+            await self._bucket(name, BUCKET)
+        key = b"only"
+        await self._put(name, key)
+        if self._rng.random() < 0.3:
+            return
+        await self._delete(name, [key])
+        await self._bucket(name, None)
+
+    async def _bucket(self, name: str, effect: Effect) -> None:
+        operation = self._history.invoke(Place(name), effect, number())
+        store = self._node.store
+        if effect is None:
+            await buckets.delete(store, await buckets.get(store, name))
+        else:
+            await buckets.create(store, name, OWNER)
+        _acknowledge([operation])
+
+    async def _put(self, bucket: str, key: bytes) -> None:
+        self._count += 1
+        body = self._body()
+        metadata = {"operation": f"{self._name}{self._count}"}
+        headers = {"content-type": "text/plain"} if self._rng.random() < 0.2 else {}
+        etag = hashlib.md5(body).hexdigest()
+        content = put.Content(len(body), etag, headers, metadata)
+        value = value_of(body, metadata, headers)
+        operation = self._history.invoke(Place(bucket, key), value, number())
+        await put_object(self._node, bucket, key, body, content)
+        _acknowledge([operation])
+
+    def _body(self) -> bytes:
+        choice = self._rng.random()
+        if choice < 0.03:
+            return b""
+        if choice < 0.85:
+            return self._rng.randbytes(self._rng.randint(1, SMALL_BYTES_MAX))
+        if choice < 0.96:
+            return self._rng.randbytes(self._rng.randint(SMALL_BYTES_MAX + 1, 40 * KIB))
+        if choice < 0.99:
+            return self._rng.randbytes(OWN_FILE_BYTES_MIN + self._rng.randint(0, 9 * KIB))
+        return self._rng.randbytes(1024 * KIB + self._rng.randint(1, 9 * KIB))
+
+    async def _delete(self, name: str, keys: list[bytes]) -> None:
+        operations = [self._history.invoke(Place(name, key), None, number()) for key in keys]
+        bucket = await buckets.get(self._node.store, name)
+        deletions = [delete.Deletion(key) for key in keys]
+        if len(keys) == 1:
+            await delete.delete_object(self._node.store, bucket, deletions[0])
+        else:
+            for error in await delete.delete_objects(self._node.store, bucket, deletions):
+                if error is not None:
+                    raise error
+        _acknowledge(operations)
+
+
+def number() -> int:
+    """The present moment as the recorder counts; nothing is ahead of it that has not begun."""
+    return segio.record_begin()
+
+
+def _acknowledge(operations: Iterable[Operation]) -> None:
+    now = number()
+    for operation in operations:
+        operation.acked = now

@@ -1,0 +1,79 @@
+"""One server for all tests of this folder, real clients, and a bucket for each test.
+
+FASTOBJ_TEST_SERVER chooses the form of the server: `inprocess` (one thread of this process).
+"""
+
+import itertools
+import os
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from fastobj.testing.server import InProcessServer
+from tests.s3.calls import REGION, Sender
+
+_numbers = itertools.count()
+
+
+def start_server():
+    """A context manager that yields a server with `endpoint`, `access_key` and `secret_key`."""
+    form = os.environ.get("FASTOBJ_TEST_SERVER", "inprocess")
+    assert form == "inprocess", f"there is no server of the form {form}"
+    return InProcessServer()
+
+
+def client_of(server, **settings):
+    """A boto3 client that shows every error instead of trying again."""
+    config = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 70, **settings}
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+        region_name=REGION,
+        config=Config(**config),
+    )
+
+
+@pytest.fixture(scope="session")
+def server():
+    """The running server."""
+    with start_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3(server):
+    """A client with the defaults of boto3, apart from its retries."""
+    client = client_of(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def s3v4(server):
+    """A client that presigns with Signature Version 4, which is not boto3's default."""
+    client = client_of(server, signature_version="s3v4")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def send(server):
+    """Sends requests by hand."""
+    return Sender(server)
+
+
+@pytest.fixture
+def new_name():
+    """Makes names of buckets that no other test uses."""
+    return lambda: f"test-bucket-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def bucket(s3, new_name):
+    """An empty bucket."""
+    name = new_name()
+    s3.create_bucket(Bucket=name)
+    return name

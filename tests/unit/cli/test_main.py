@@ -1,0 +1,139 @@
+"""The command: its verbs, its exit codes, its two-line errors, and how little it imports."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fastobj
+from fastobj.cli import main as module
+from fastobj.cli.main import VERBS, main
+from fastobj.core.errors import StoreLocked
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FASTOBJ_WORKERS", "FASTOBJ_ROOT_USER", "FASTOBJ_ROOT_PASSWORD"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("word", ["version", "--version", "-V"])
+def test_version(word: str, capsys: Capture) -> None:
+    assert main([word]) == 0
+    assert capsys.readouterr().out == f"fastobj {fastobj.__version__}\n"
+
+
+@pytest.mark.parametrize("word", ["help", "--help", "-h"])
+def test_help_names_every_verb(word: str, capsys: Capture) -> None:
+    assert main([word]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {verb} " in out for verb in VERBS)
+
+
+def test_no_command_is_a_wrong_call(capsys: Capture) -> None:
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("usage: fastobj COMMAND")
+
+
+def test_an_unknown_command_names_the_nearest(capsys: Capture) -> None:
+    assert main(["sever"]) == 2
+    err = capsys.readouterr().err
+    assert err == "fastobj: there is no command 'sever'; the nearest is 'server'\n"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_has_help(verb: str, capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    assert "FASTOBJ_NAME" in out
+    assert "--log-segment-bytes-min" not in out
+
+
+@pytest.mark.parametrize("words", [["server"], ["server", "a", "b"], ["config", "guess"]])
+def test_a_wrong_call_says_so_in_two_lines(words: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert lines[1] == f"See `fastobj {words[0]} --help`."
+
+
+def test_a_wrong_flag_value_is_a_wrong_call(capsys: Capture) -> None:
+    assert main(["config", "check", "--workers", "x"]) == 2
+    assert capsys.readouterr().err == (
+        "fastobj config: --workers: 'x' cannot be used: write a whole number\n"
+    )
+
+
+def test_a_wrong_variable_is_an_error(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTOBJ_WORKERS", "x")
+    assert main(["config", "check"]) == 1
+    assert "workers (from FASTOBJ_WORKERS)" in capsys.readouterr().err
+
+
+def test_config_show_tells_values_and_origins(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("workers = 5\n")
+    assert main(["config", "show", "--config", str(file), "--region", "eu"]) == 0
+    out = capsys.readouterr().out
+    assert f"workers = 5  # {file}\n" in out
+    assert 'region = "eu"  # --region\n' in out
+    assert 'address = "127.0.0.1:9000"  # default\n' in out
+
+
+def test_config_check_says_that_all_is_well(capsys: Capture) -> None:
+    assert main(["config", "check"]) == 0
+    assert capsys.readouterr().out == "the settings can be used\n"
+
+
+class _Verb:
+    def __init__(self, run: Callable[[], int]) -> None:
+        self._run = run
+
+    def main(self, argv: list[str]) -> int:
+        return self._run()
+
+
+def _raise(error: BaseException) -> int:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("run", "status", "text"),
+    [
+        (lambda: 7, 7, ""),
+        (lambda: _raise(StoreLocked("held")), 1, "fastobj server: held\n"),
+        (lambda: _raise(OSError("taken")), 1, "fastobj server: taken\n"),
+        (lambda: _raise(KeyboardInterrupt()), 130, ""),
+    ],
+)
+def test_exit_codes(
+    run: Callable[[], int],
+    status: int,
+    text: str,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module.importlib, "import_module", lambda name: _Verb(run))
+    assert main(["server"]) == status
+    assert capsys.readouterr().err == text
+
+
+def test_help_imports_nothing_of_the_server() -> None:
+    script = (
+        "import sys; from fastobj.cli.main import main; main(['--help']);"
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    ours = {name for name in loaded if name.startswith("fastobj.")}
+    assert ours == {"fastobj.cli", "fastobj.cli.main", "fastobj.core", "fastobj.core.errors"}
+    assert not loaded & {"asyncio", "uvloop", "msgspec", "apsw", "logging", "tomllib", "socket"}
