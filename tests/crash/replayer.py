@@ -16,7 +16,7 @@ that a state costs little more than the bytes that it writes out.
 import os
 import random
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,7 @@ class Content(NamedTuple):
 
 
 State = dict[str, Content]  # path -> content
+Modes = Callable[[str], str]  # path -> one of FileChoice.MODES
 
 
 class Image:
@@ -103,14 +104,22 @@ class File:
 
 
 class FileChoice:
-    """What one file keeps of its uncovered changes: all, none, a prefix, or a mixture of pieces."""
+    """What one file keeps of its uncovered changes.
 
-    MODES = ("all", "none", "prefix", "mixture")
+    `prefix` is the first few and then a torn one, `torn` all with the last one torn, `mixture`
+    any of them, whole or torn.
+    """
+
+    MODES = ("all", "none", "prefix", "torn", "mixture")
 
     def __init__(self, rng: random.Random, mode: str, count: int) -> None:
         self._rng = rng
         self._mode = mode
-        self._kept = rng.randint(0, count) if mode == "prefix" else count
+        self._kept = count  # the first ones that are whole; the one behind them is torn
+        if mode == "prefix":
+            self._kept = rng.randint(0, count)
+        elif mode == "torn":
+            self._kept = count - 1
         self.is_none = mode == "none"
 
     def sizes(self, pending: Sequence[Entry]) -> int:
@@ -266,12 +275,13 @@ class Replayer:
         known = {file for d in self._directories.values() for file in d.names.values()}
         return known | {file for d in self._directories.values() for _, file in d.pending}
 
-    def state(self, rng: random.Random, modes: Sequence[str] = FileChoice.MODES) -> State:
+    def state(self, rng: random.Random, modes: Modes | None = None) -> State:
         """One of the states that the present cut allows; paths are relative to the root."""
         found: State = {}
         for directory in self._directories.values():
             for name, file in directory.present(rng).items():
-                choice = FileChoice(rng, rng.choice(modes), len(file.pending))
+                mode = modes(name) if modes is not None else rng.choice(FileChoice.MODES)
+                choice = FileChoice(rng, mode, len(file.pending))
                 found[os.path.relpath(name, self._root)] = file.content(choice)
         return found
 

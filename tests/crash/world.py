@@ -6,6 +6,7 @@ many times.
 
 import asyncio
 import hashlib
+import itertools
 import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,6 +37,8 @@ SEGMENT_BYTES = (64 * KIB, 96 * KIB)
 SMALL_BYTES_MAX = 4 * KIB
 OWN_FILE_BYTES_MIN = 200 * KIB
 MAIN = "main"
+
+_unrecorded = itertools.count(1)
 
 _SMALL_LIMITS = {
     (limits, "WAL_BYTES_PASSIVE"): 96 * KIB,
@@ -264,8 +267,8 @@ class Load:
 
 
 def number() -> int:
-    """The present moment as the recorder counts; nothing is ahead of it that has not begun."""
-    return segio.record_begin()
+    """This moment as the recorder counts; where nothing records, a count of its own."""
+    return segio.record_begin() or next(_unrecorded)
 
 
 def _acknowledge(operations: Iterable[Operation]) -> None:

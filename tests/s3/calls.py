@@ -69,7 +69,8 @@ class Sender:
         connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
         try:
             target = path + (f"?{query}" if query else "")
-            sent = {**request.headers, "Content-Length": str(len(body))}
+            sent = {name: value.encode() for name, value in request.headers.items()}
+            sent["Content-Length"] = b"%d" % len(body)
             connection.request(method, target, body=body, headers=sent)
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())

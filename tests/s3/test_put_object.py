@@ -89,7 +89,9 @@ def test_headers_come_back(s3, bucket):
         "ContentLanguage": "de, en",
         "ContentType": "text/plain; charset=utf-8",
     }
-    s3.put_object(Bucket=bucket, Key="key", Body=b"x", Expires="Thu, 01 Dec 2033 16:00:00 GMT", **headers)
+    s3.put_object(
+        Bucket=bucket, Key="key", Body=b"x", Expires="Thu, 01 Dec 2033 16:00:00 GMT", **headers
+    )
     answer = s3.head_object(Bucket=bucket, Key="key")
     assert {name: answer[name] for name in headers} == headers
     assert answer["ResponseMetadata"]["HTTPHeaders"]["expires"] == "Thu, 01 Dec 2033 16:00:00 GMT"
@@ -128,9 +130,9 @@ def test_metadata_beyond_ascii(s3, bucket):
 
 
 def test_metadata_in_bare_utf8(send, bucket):
-    value = "Grüße".encode().decode("latin-1")
-    send("PUT", f"/{bucket}/key", headers={"x-amz-meta-greeting": value})
-    assert send("HEAD", f"/{bucket}/key").headers["x-amz-meta-greeting"] == value
+    send("PUT", f"/{bucket}/key", headers={"x-amz-meta-greeting": "Grüße"})
+    found = send("HEAD", f"/{bucket}/key").headers["x-amz-meta-greeting"]
+    assert found.encode("latin-1").decode() == "Grüße"
 
 
 def test_metadata_size(s3, bucket):

@@ -161,9 +161,6 @@ class HeadParser:
         self.headers.append(header)
         if name in _FRAMING:
             self._framing.append(header)
-        if len(self.headers) > limits.HEADERS_MAX:
-            self._refusal = 431
-            raise ValueError("too many headers")
 
     def on_headers_complete(self) -> None:
         """Called by the parser while its flags still are those of this message."""
@@ -176,6 +173,8 @@ class HeadParser:
 
     def _check(self) -> None:
         """Refuses what is unclear, and sets what the framing headers say."""
+        if len(self.headers) > limits.HEADERS_MAX:
+            raise HeadRefused(431)
         newest = self._version == "1.1"
         if not newest:
             if self._version != "1.0":

@@ -6,7 +6,6 @@ objects. A token is the id of the transaction that wrote the row.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -14,6 +13,7 @@ import msgspec
 
 from fastobj.core import limits
 from fastobj.core.errors import Conflict
+from fastobj.core.ids import random_id
 
 Token = bytes
 Key = bytes
@@ -33,8 +33,8 @@ class Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     space: int
     key: bytes
-    expect: bytes | None | Literal[0]
-    value: bytes | None | Literal[0]
+    expect: bytes | Literal[0] | None
+    value: bytes | Literal[0] | None
 
 
 class Add(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -89,7 +89,7 @@ class EngineLimits(NamedTuple):
 
 def new_txn_id() -> bytes:
     """A fresh transaction id: 16 random bytes."""
-    return os.urandom(TXN_ID_BYTES)
+    return random_id(TXN_ID_BYTES)
 
 
 class MetaReader(Protocol):

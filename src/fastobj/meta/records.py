@@ -7,7 +7,7 @@ object row is the same small number whatever follows.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -74,7 +74,7 @@ class SegmentRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 Record = TypeVar("Record", BucketRecord, ObjectRecord, SegmentRecord)
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders = {
+_decoders: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
     kind: msgspec.msgpack.Decoder(kind) for kind in (BucketRecord, ObjectRecord, SegmentRecord)
 }
 

@@ -4,8 +4,10 @@ A checkpoint syncs the WAL, copies frames into the database and, where it reache
 WAL, syncs the database. PASSIVE waits for nobody and leaves frames behind that a reader's snapshot
 needs; RESTART keeps writers out, waits for such readers, and lets the next commit write the WAL
 from its start. So PASSIVE, on a thread and a connection of its own, does the copying while batches
-go on, and RESTART, on the writer's connection between two batches, has little left to do. They
-never run at once.
+go on, again and again while much is written meanwhile, and RESTART, on the writer's connection
+between two batches, has little left to copy: mostly its stall is the sync of the database, which
+PASSIVE cannot do while the WAL grows. At the cap RESTART runs whatever is left. They never run at
+once.
 
 **Covered.** A checkpoint reads the end of the WAL once, when it begins, and reports that end and
 how many frames are copied. Where both are equal, every commit that returned before the checkpoint
@@ -105,17 +107,16 @@ class Checkpointer:
             self._start_passive()
 
     def before_batch(self) -> None:
-        """Runs RESTART when it is due: PASSIVE has returned, or the WAL is at its cap.
+        """Runs RESTART where it is due: PASSIVE left little, or the WAL is at its cap.
 
         Raises NoSpace (call again once room was made), SyncFailed, StoreError.
         """
         size = self.wal_bytes
-        if self._passive is not None:
-            if size < limits.WAL_BYTES_MAX and not self._passive_is_enough():
-                return
-        elif size < limits.WAL_BYTES_MAX or size < self._due_bytes:
-            return
-        self._restart_timed()
+        if size < limits.WAL_BYTES_MAX:
+            if self._passive is not None and self._passive.done() and self._restart_is_due():
+                self._restart_timed()
+        elif self._passive is not None or size >= self._due_bytes:
+            self._restart_timed()
 
     def checkpoint_now(self) -> bool:
         """Runs RESTART at once, as before a batch; returns whether all commits are covered."""
@@ -133,6 +134,8 @@ class Checkpointer:
                 self._pool = None
 
     def _on_commit(self, connection: apsw.Connection, database: str, frames: int) -> int:
+        if frames < self._frames:  # the WAL was begun anew
+            self._passive_frames = 0
         self._frames = frames
         return apsw.SQLITE_OK
 
@@ -144,16 +147,16 @@ class Checkpointer:
         self._passive_frames = self._frames
         self._passive = self._pool.submit(self._run_passive)
 
-    def _passive_is_enough(self) -> bool:
-        """Whether PASSIVE has returned and left little; where it left much, starts another."""
-        if self._passive is None or not self._passive.done():
-            return False
-        left = (self._frames - self._passive_frames) * self._frame_bytes
-        if left <= limits.WAL_BYTES_RETRY:
-            return True
+    def _restart_is_due(self) -> bool:
+        """Takes the result of PASSIVE: whether it left little. It is run again after much."""
         self._await_passive()
-        self._start_passive()
-        return False
+        if self.wal_bytes < self._due_bytes:
+            return False  # all was copied, so a commit has begun the WAL anew by itself
+        left = (self._frames - self._passive_frames) * self._frame_bytes
+        if left > limits.WAL_BYTES_RETRY:
+            self._start_passive()
+            return False
+        return True
 
     def _run_passive(self) -> bool:
         """In the thread: whether all frames that were there at the beginning are copied."""

@@ -32,6 +32,7 @@ class ChildContext:
     settings: Settings
     page: SharedPage
     maintenance_owner: int
+    is_first: bool  # of its slot, in this life of the server
 
 
 def become_child(context: ChildContext, supervisor: int) -> None:

@@ -12,6 +12,8 @@ def run(context: ChildContext) -> int:
     store = CommitterStore(
         context.layout, context.settings, context.page, context.maintenance_owner
     )
+    if context.is_first:  # no worker can be creating a file before it heard from a committer
+        store.settle_orphans()
     status = Committer(store, context.control).run()
     store.close()
     return status

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 
+from fastobj.background import orphans
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
+from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node.child import database_vfs
 from fastobj.node.layout import StoreLayout
@@ -92,6 +94,15 @@ class CommitterStore:
             self.recovered.blocks_replayed,
             self.recovered.transactions_replayed,
             self.ledger.last_sequence,
+        )
+
+    def settle_orphans(self) -> None:
+        """Sees to extent files that a crash left without a row."""
+        layout = self._layout
+        orphans.settle(
+            layout.extents,
+            layout.quarantine,
+            lambda segment: self.engine.read(keys.SEGMENTS, keys.segment(segment)) is not None,
         )
 
     def close(self) -> None:

@@ -149,7 +149,6 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         ours, theirs = links.control_pair()
         child.owner = int.from_bytes(os.urandom(8), "little") | 1
-        child.started_ns = self._clock.monotonic_ns()
         child.due_ns = 0
         self._page.set_owner(child.slot, child.owner)
         context = ChildContext(
@@ -161,7 +160,9 @@ class Supervisor:
             self._settings,
             self._page,
             self._maintenance.owner,
+            is_first=not child.started_ns,
         )
+        child.started_ns = self._clock.monotonic_ns()
         child.pid = fork_child(context, child.run)
         theirs.close()
         ours.setblocking(False)

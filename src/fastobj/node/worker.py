@@ -18,6 +18,7 @@ from fastobj.node import links
 from fastobj.node.child import ChildContext, database_vfs
 from fastobj.node.health import ConsoleApplication, HealthApplication
 from fastobj.node.link_ledger import LinkLedger
+from fastobj.objects.buckets import BucketCache
 from fastobj.objects.segment_rows import rows_committer
 from fastobj.objects.store import Store
 from fastobj.s3.auth import Authenticator
@@ -82,7 +83,7 @@ class Worker:
         )
         clock = SystemClock()
         store = Store(
-            meta=self._engine,
+            meta=BucketCache(self._engine, context.page.epochs),
             ledger=self._ledger,
             volume=self._volume,
             clock=clock,

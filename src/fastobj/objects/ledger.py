@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from fastobj.core.errors import Conflict, FastobjError
+from fastobj.core.errors import FastobjError
 from fastobj.meta.base import Txn
 from fastobj.storage.base import SmallBody
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error
+from fastobj.core.ids import random_id
 from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
 from fastobj.objects import buckets
@@ -102,7 +103,7 @@ class S3Application:
 
     async def __call__(self, request: Request) -> Response:
         """Answers one request; raises nothing but a cancellation."""
-        request_id = os.urandom(8).hex().upper()
+        request_id = random_id(8).hex().upper()
         try:
             response = await self._answer(request, request_id)
         except Exception as error:  # whatever it is, the client gets an answer

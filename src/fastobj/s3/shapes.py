@@ -16,10 +16,11 @@ class Kind(Enum):
     """What the text of an element means, and its type in a document."""
 
     TEXT = auto()  # str
+    TOKEN = auto()  # str of ours that never holds markup: written as it is
     INT = auto()  # int
     BOOL = auto()  # bool
     TIME = auto()  # int: nanoseconds since the Unix epoch; S3 shows whole seconds
-    ETAG = auto()  # str without quotes
+    ETAG = auto()  # str without quotes, and without markup as a token
     PAIRS = auto()  # sequence of (element, text): further elements, in place; never read
     REFUSED = auto()  # a request that holds it asks for something that fastobj does not do
 
@@ -61,11 +62,11 @@ _CONTENTS: Final = (
     Field("Key"),
     Field("LastModified", Kind.TIME),
     Field("ETag", Kind.ETAG),
-    Field("ChecksumAlgorithm", many=True),
-    Field("ChecksumType"),
+    Field("ChecksumAlgorithm", Kind.TOKEN, many=True),
+    Field("ChecksumType", Kind.TOKEN),
     Field("Size", Kind.INT),
     Field("Owner", _OWNER),
-    Field("StorageClass"),
+    Field("StorageClass", Kind.TOKEN),
 )
 
 _LISTED: Final = (

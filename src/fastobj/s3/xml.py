@@ -48,10 +48,11 @@ def _instant(seconds: int) -> str:
 
 _SCALARS: Final[Mapping[Kind, _Write]] = {
     Kind.TEXT: escape,
+    Kind.TOKEN: str,
     Kind.INT: str,
     Kind.BOOL: lambda value: "true" if value else "false",
     Kind.TIME: lambda value: _instant(value // 1_000_000_000),
-    Kind.ETAG: lambda value: f"&quot;{escape(value)}&quot;",
+    Kind.ETAG: lambda value: f"&quot;{value}&quot;",
 }
 
 
@@ -236,7 +237,7 @@ def _check_required(fields: Mapping[str, Field], found: Mapping[str, Any]) -> No
 
 
 def _scalar(field: Field, text: str) -> str | int | bool:
-    if field.kind is Kind.TEXT:
+    if field.kind is Kind.TEXT or field.kind is Kind.TOKEN:
         return text
     text = text.strip()
     if field.kind is Kind.ETAG:

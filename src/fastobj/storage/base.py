@@ -6,11 +6,11 @@ volume reads (for the local volume: segment u64, generation u32, offset u64), le
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from fastobj.core.ids import random_id
 from fastobj.meta.base import Add, Row
 
 LOCATION_BYTES: Final = 32
@@ -42,7 +42,7 @@ class Location(NamedTuple):
 
 def new_data_id() -> bytes:
     """The name of a stored body: 16 random bytes."""
-    return os.urandom(DATA_ID_BYTES)
+    return random_id(DATA_ID_BYTES)
 
 
 class SmallBody(NamedTuple):

@@ -29,7 +29,7 @@ _BLOCK = struct.Struct("<8s16sQIIQQIIQQIIIIII")
 _CRC_AT: Final = _BLOCK.size - 4
 BLOCK_HEAD_BYTES: Final = 128
 _RESERVED: Final = bytes(BLOCK_HEAD_BYTES - _BLOCK.size)
-_NO_CRC: Final = bytes(4) + _RESERVED  # the CRC field counts as zero in its own sum
+_NO_CRC: Final = bytes(4)  # the CRC field counts as zero in its own sum
 _LENGTH = struct.Struct("<I")
 
 # magic u32, sum kind u8, reserved u8, hint length u16, data id 16, segment u64, generation u32,
@@ -147,12 +147,9 @@ def _is_sane(head: BlockHead) -> bool:
 
 def block_crc_of_parts(head: bytes, txns: bytes | memoryview, records: Iterable[bytes]) -> int:
     """The CRC32C of a block from its encoded head, its transactions, its record heads and hints."""
-    crc = crc32c(head[:_CRC_AT])
-    crc = crc32c(_NO_CRC, crc)
+    crc = crc32c(head[:_CRC_AT] + _NO_CRC + head[_CRC_AT + 4 :])
     crc = crc32c(txns, crc)
-    for part in records:
-        crc = crc32c(part, crc)
-    return crc
+    return crc32c(b"".join(records), crc)
 
 
 def block_crc(block: memoryview, head: BlockHead) -> int | None:
@@ -201,12 +198,13 @@ def split_txns(section: bytes | memoryview, count: int) -> list[bytes]:
     txns: list[bytes] = []
     at = 0
     for _ in range(count):
-        (length,) = _LENGTH.unpack_from(section, at)
-        at += 4
-        if at + length > len(section):
+        start = at + _LENGTH.size
+        if start > len(section):
+            raise ValueError("a transaction begins outside its block")
+        at = start + _LENGTH.unpack_from(section, at)[0]
+        if at > len(section):
             raise ValueError("a transaction ends outside its block")
-        txns.append(bytes(section[at : at + length]))
-        at += length
+        txns.append(bytes(section[start:at]))
     return txns
 
 

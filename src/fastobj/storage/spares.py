@@ -1,17 +1,21 @@
 """Spare log segments: zero-filled or recycled files, made ahead so that commits never allocate.
 
-A spare is `log/<16 hex>-<generation>.spare`; taking one is a rename. Recycled files keep stale
+A spare is `log/<16 hex>-<generation>.spare`; taking one is a rename. The digits are the id of the
+segment that the file last was, so that the highest id is known even where a spare has it; fresh
+files have random ones from the half of the ids that the log never uses. Recycled files keep stale
 blocks: replay takes none of them, because each block names its segment, which is never used twice.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from fastobj.core.errors import NoSpace
 from fastobj.storage import io
+from fastobj.storage.log_format import EXTENT_ID_MIN
 
 SUFFIX: Final = ".spare"
 MAKING_SUFFIX: Final = ".making"
@@ -42,13 +46,26 @@ def wanted_bytes(held: int, bounds: tuple[int, int]) -> int:
 
 
 def log_segment(path: Path) -> int | None:
-    """The segment id in a log file's name, None for any other file."""
-    if path.suffix != LOG_SUFFIX or len(path.stem) != 16:
-        return None
+    """The segment id in the name of a log file, None for any other file."""
+    return _log_id(path.stem) if path.suffix == LOG_SUFFIX else None
+
+
+def former_segment(path: Path) -> int | None:
+    """The segment id in the name of a spare that was one, None for any other file."""
+    return _log_id(path.stem.partition("-")[0]) if path.suffix == SUFFIX else None
+
+
+def spare_path(directory: Path, segment: int, generation: int) -> Path:
+    """The file of a spare that was that segment."""
+    return directory / f"{segment:016x}-{generation}{SUFFIX}"
+
+
+def _log_id(digits: str) -> int | None:
     try:
-        return int(path.stem, 16)
+        found = int(digits, 16) if len(digits) == 16 else 0
     except ValueError:
         return None
+    return found if 0 < found < EXTENT_ID_MIN else None
 
 
 class Spares:
@@ -63,64 +80,81 @@ class Spares:
 
     def list(self) -> list[Spare]:
         """The spares that are there, largest first."""
-        spares = [
-            Spare(path, int(path.stem.partition("-")[2]), path.stat().st_size)
-            for path in self._directory.glob(f"*{SUFFIX}")
-        ]
+        spares = []
+        for path in self._directory.glob(f"*{SUFFIX}"):
+            generation = path.stem.partition("-")[2]
+            try:
+                spares.append(Spare(path, int(generation), path.stat().st_size))
+            except (FileNotFoundError, ValueError):
+                continue  # taken meanwhile, or not one of ours
         return sorted(spares, key=lambda spare: -spare.size)
 
-    def take(self) -> Spare:
+    def take(self, least_bytes: int = 0) -> Spare:
         """A spare of the wanted size, made on the spot where none is there. Raises NoSpace.
 
-        On a full disk a smaller spare will do: better a small segment than no commits.
+        On a full disk a smaller one of `least_bytes` will do: better than no commits.
         """
-        spares = self.list()
-        for spare in spares:
-            if spare.size >= self.size_bytes:
-                return spare
+        largest = next(iter(self.list()), None)
+        if largest is not None and largest.size >= self.size_bytes:
+            return largest
         try:
             return self.make()
         except NoSpace:
-            if spares:
-                return spares[0]
-            raise
+            if largest is None or largest.size < least_bytes:
+                raise
+            return largest
 
     def make(self) -> Spare:
         """Makes one zero-filled, synced file. Raises NoSpace and leaves nothing behind then."""
-        name = os.urandom(8).hex()
-        making = self._directory / f"{name}-1{MAKING_SUFFIX}"
-        path = making.with_suffix(SUFFIX)
+        number = EXTENT_ID_MIN | int.from_bytes(os.urandom(8), "big")
+        path = spare_path(self._directory, number, 1)
+        making = path.with_suffix(MAKING_SUFFIX)
+        file = io.create(str(making))
         try:
-            file = io.create(making)
-            try:
-                _fill(file, self.size_bytes)
-                file.fsync()
-            finally:
-                file.close()
-            io.rename(making, path)
-            io.sync_directory(self._directory)
+            # Held while it is made: `remove_unfinished` of another process lets it be.
+            fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _fill(file, self.size_bytes)
+            file.fsync()
+            io.rename(str(making), str(path))
         except BaseException:
-            making.unlink(missing_ok=True)
+            io.unlink(str(making))
             raise
+        finally:
+            file.close()
+        io.sync_directory(str(self._directory))
         return Spare(path, 1, self.size_bytes)
 
     def recycle(self, segment: int, generation: int) -> Spare:
         """Turns the file of a released log segment into a spare of the next generation."""
         path = log_path(self._directory, segment)
-        spare = self._directory / f"{os.urandom(8).hex()}-{generation + 1}{SUFFIX}"
+        spare = spare_path(self._directory, segment, generation + 1)
         size = path.stat().st_size
-        io.rename(path, spare)
-        io.sync_directory(self._directory)
+        io.rename(str(path), str(spare))
+        io.sync_directory(str(self._directory))
         return Spare(spare, generation + 1, size)
 
     def free(self, spare: Spare) -> None:
         """Unlinks a spare: room for others."""
-        io.unlink(spare.path)
+        io.unlink(str(spare.path))
+
+    def free_smallest(self) -> bool:
+        """Unlinks the smallest spare where there is one: the ballast that makes room."""
+        spares = self.list()
+        if spares:
+            self.free(spares[-1])
+        return bool(spares)
 
     def remove_unfinished(self) -> None:
-        """Unlinks what a crash left half made. Only while nobody else makes spares."""
+        """Unlinks what a crash left half made, but nothing that is being made now."""
         for path in self._directory.glob(f"*{MAKING_SUFFIX}"):
-            io.unlink(path)
+            file = io.open_existing(str(path))
+            try:
+                fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                io.unlink(str(path))
+            except BlockingIOError:
+                continue
+            finally:
+                file.close()
 
 
 def _fill(file: io.File, size: int) -> None:

@@ -47,14 +47,8 @@ def test_no_length_without_a_body(status):
 def test_control_characters_are_never_emitted(code):
     renderer = Renderer(FixedClock(0))
     for header in ((b"x", b"a" + bytes([code]) + b"b"), (b"x" + bytes([code]), b"a")):
-        with pytest.raises(ValueError, match="header"):
+        with pytest.raises(ValueError, match="control character"):
             renderer.head(200, [(b"fine", b"fine"), header], 0, close=False)
-
-
-@pytest.mark.parametrize("name", [b"", b"a b", b"a:", b"\xe9", b"(a)"])
-def test_names_are_tokens(name):
-    with pytest.raises(ValueError, match="token"):
-        Renderer(FixedClock(0)).head(200, [(name, b"a")], 0, close=False)
 
 
 def test_tabs_and_high_bytes_are_values():

@@ -265,11 +265,11 @@ async def test_a_failed_sync_is_unknown(path, faulty):
 def test_a_failed_sync_of_a_checkpoint_covers_nothing(path, faulty):
     engine = SqliteEngine(path, vfs=faulty.name)
     engine.open_now()
-    faulty.sync_fails = True
     batch = engine.begin()
     batch.apply(put(b"a"))
-    batch.commit(LogPosition(sequence=1))  # NORMAL: the log has synced it
+    batch.commit(LogPosition(sequence=1))
     engine.checkpointer.committed(1)
+    faulty.sync_fails = True
     with pytest.raises(SyncFailed):
         engine.checkpointer.checkpoint_now()
     assert engine.checkpointer.covered_sequence == 0

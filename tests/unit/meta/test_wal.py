@@ -99,6 +99,45 @@ def test_passive_covers_what_was_committed_when_it_began(engine, monkeypatch):
     assert checkpointer.covered_sequence == began_at < sequence
 
 
+def test_passive_runs_again_where_much_was_written_meanwhile(engine, pin, monkeypatch):
+    checkpointer = engine.checkpointer
+    monkeypatch.setattr(limits, "WAL_BYTES_MAX", 10**9)
+    monkeypatch.setattr(checkpointer, "_due_bytes", 0)
+    commit(engine, 1)
+    pin()  # a reader of the newest state: all can be copied, but no commit begins the WAL anew
+    for sequence in range(2, 8):
+        checkpointer._passive.result()
+        batch = engine.begin()
+        row = Row(keys.CURRENT, b"%d" % sequence, ABSENT, bytes(60_000))
+        batch.apply(Txn(new_txn_id(), [row, Row(keys.CURRENT, b"x", 0, bytes(60_000))]))
+        batch.commit(LogPosition(sequence=sequence))
+        checkpointer.committed(sequence)
+        pin.close()
+        pin()
+        checkpointer.before_batch()
+        assert checkpointer.covered_sequence == sequence - 1
+    assert checkpointer.stats.restart_count == 0
+    checkpointer._passive.result()
+    pin.close()
+    checkpointer.before_batch()
+    assert checkpointer.stats.restart_count == 1
+    assert checkpointer.covered_sequence == 7
+
+
+def test_a_wal_begun_anew_needs_no_restart(engine):
+    checkpointer = engine.checkpointer
+    while checkpointer._passive is None:
+        commit(engine, checkpointer.sequence + 1)
+    checkpointer._passive.result()
+    batch = engine.begin()
+    batch.commit(LogPosition(sequence=99))
+    checkpointer.committed(99)
+    assert checkpointer.wal_bytes < 16 * KIB
+    checkpointer.before_batch()
+    assert checkpointer.stats.restart_count == 0
+    assert 0 < checkpointer.covered_sequence < 99
+
+
 def test_at_the_cap_restart_waits_for_passive(engine, monkeypatch):
     checkpointer = engine.checkpointer
     order, go_on = [], threading.Event()

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from types import ModuleType
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -164,7 +165,7 @@ def test_the_longest_matcher_wins() -> None:
     assert route("POST", Scope.OBJECT, "uploads=") == "CreateMultipartUpload"
 
 
-def handler_modules() -> list[object]:
+def handler_modules() -> list[ModuleType]:
     package = fastobj.s3.handlers
     return [
         importlib.import_module(f"{package.__name__}.{found.name}")

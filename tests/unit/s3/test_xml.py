@@ -16,6 +16,7 @@ TEXT = st.text(st.characters(exclude_categories=("Cc", "Cs"), exclude_characters
 
 SCALARS: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TEXT: TEXT,
+    Kind.TOKEN: st.sampled_from(["STANDARD", "CRC64NVME", "FULL_OBJECT"]),
     Kind.INT: st.integers(0, 2**63 - 1),
     Kind.BOOL: st.booleans(),
     Kind.TIME: st.integers(0, 2**32).map(lambda seconds: seconds * 10**9),

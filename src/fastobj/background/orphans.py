@@ -1,0 +1,53 @@
+"""Extent files without a row: what a crash between a file's creation and its row's commit leaves.
+
+To be called when no process of the server can be creating files: by the first committer of a
+server, before any worker may write. A row commits before the first byte is written, so a file of
+zeros is nobody's and goes; anything else is kept in quarantine, because a database older than
+its files must not cost them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from fastobj.core.limits import PIECE_HEAD_BYTES
+from fastobj.storage import io
+
+_log = logging.getLogger("fastobj.orphans")
+
+
+def settle(extents: Path, quarantine: Path, has_row: Callable[[int], bool]) -> int:
+    """Removes or quarantines extent files without a row; returns how many there were."""
+    found = 0
+    for path in sorted(extents.iterdir()):
+        segment = _segment(path)
+        if segment is None or has_row(segment):
+            continue
+        found += 1
+        if _is_unwritten(path):
+            io.unlink(str(path))
+            _log.info("%s was never written to and is removed", path)
+        else:
+            quarantine.mkdir(mode=0o700, exist_ok=True)
+            io.rename(str(path), str(quarantine / path.name))
+            _log.warning("%s has no row in the database: kept in %s", path, quarantine)
+    if found:
+        io.sync_directory(str(extents))
+    return found
+
+
+def _segment(path: Path) -> int | None:
+    try:
+        return int(path.stem, 16)
+    except ValueError:
+        return None
+
+
+def _is_unwritten(path: Path) -> bool:
+    file = io.open_existing(str(path))
+    try:
+        return not any(file.pread(PIECE_HEAD_BYTES, 0))
+    finally:
+        file.close()

@@ -1,0 +1,128 @@
+"""DeleteObjects: a result for each key, quiet or not, and documents that are refused."""
+
+import hashlib
+from base64 import b64encode
+
+import pytest
+
+from tests.s3.calls import refused
+
+
+def delete(s3, bucket, *keys, **more):
+    return s3.delete_objects(
+        Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], **more}
+    )
+
+
+def keys_of(answer, name="Deleted"):
+    return [found["Key"] for found in answer.get(name, [])]
+
+
+def listed(s3, bucket):
+    return keys_of(s3.list_objects_v2(Bucket=bucket), "Contents")
+
+
+def fill(s3, bucket, *keys):
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+
+
+def test_delete(s3, bucket):
+    keys = ["a", "a/b", "ü", " x ", "a&b<c>", "..", "new\nline", "stays"]
+    fill(s3, bucket, *keys)
+    answer = delete(s3, bucket, *keys[:-1], "never")
+    assert keys_of(answer) == [*keys[:-1], "never"]
+    assert "Errors" not in answer
+    assert listed(s3, bucket) == ["stays"]
+
+
+def test_quiet(s3, bucket):
+    fill(s3, bucket, "a", "b")
+    answer = delete(s3, bucket, "a", "b", Quiet=True)
+    assert "Deleted" not in answer
+    assert listed(s3, bucket) == []
+
+
+def test_thousand_and_one_more(s3, bucket):
+    keys = [f"key-{number:04}" for number in range(1001)]
+    fill(s3, bucket, *keys[::100])
+    document = {"Objects": [{"Key": key} for key in keys]}
+    assert refused(s3.delete_objects, Bucket=bucket, Delete=document) == (400, "MalformedXML")
+    assert len(listed(s3, bucket)) == 11
+    assert keys_of(delete(s3, bucket, *keys[:1000])) == keys[:1000]
+    assert listed(s3, bucket) == ["key-1000"]
+
+
+def test_repeated_key(s3, bucket):
+    fill(s3, bucket, "a")
+    assert keys_of(delete(s3, bucket, "a", "b", "a")) == ["a", "b", "a"]
+
+
+def test_results_differ_by_key(s3, bucket):
+    fill(s3, bucket, "right", "wrong")
+    etag = hashlib.md5(b"right").hexdigest()
+    objects = [
+        {"Key": "right", "ETag": f'"{etag}"'},
+        {"Key": "wrong", "ETag": etag},
+        {"Key": "none", "ETag": etag},
+        {"Key": "null", "VersionId": "null"},
+        {"Key": "version", "VersionId": "other"},
+        {"Key": "x" * 1025},
+    ]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": False})
+    assert keys_of(answer) == ["right", "null"]
+    assert {found["Key"][:7]: found["Code"] for found in answer["Errors"]} == {
+        "wrong": "PreconditionFailed",
+        "none": "NoSuchKey",
+        "version": "NoSuchVersion",
+        "x" * 7: "KeyTooLongError",
+    }
+    assert listed(s3, bucket) == ["wrong"]
+
+
+def post(send, bucket, body, **headers):
+    sent = {"Content-MD5": b64encode(hashlib.md5(body).digest()).decode(), **headers}
+    return send("POST", f"/{bucket}", query="delete=", headers=sent, body=body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<Delete>",
+        b"<Delete></Delete>",
+        b"<Delete><Object></Object></Delete>",
+        b"<Delete><Object><Key></Key></Object></Delete>",
+        b"<Other><Object><Key>a</Key></Object></Other>",
+        b"not XML",
+        b'<!DOCTYPE d [<!ENTITY e "a">]><Delete><Object><Key>&e;</Key></Object></Delete>',
+    ],
+)
+def test_malformed(send, bucket, body):
+    answer = post(send, bucket, body)
+    assert (answer.status, answer.code) == (400, "MalformedXML")
+
+
+def test_as_other_clients_write_it(send, s3, bucket):
+    fill(s3, bucket, "a", "b")
+    body = b"<?xml version='1.0'?>\n<Delete>\n <Quiet>false</Quiet>\n"
+    body += b"<Object><Key>a</Key><Unknown>1</Unknown></Object>\n</Delete>"
+    answer = post(send, bucket, body)
+    assert answer.status == 200
+    assert b"<Key>a</Key>" in answer.body
+    assert listed(s3, bucket) == ["b"]
+
+
+def test_body_that_breaks_its_promise(send, s3, bucket):
+    fill(s3, bucket, "a")
+    body = b"<Delete><Object><Key>a</Key></Object></Delete>"
+    wrong = b64encode(hashlib.md5(b"other").digest()).decode()
+    answer = post(send, bucket, body, **{"Content-MD5": wrong})
+    assert (answer.status, answer.code) == (400, "BadDigest")
+    assert listed(s3, bucket) == ["a"]
+
+
+def test_no_bucket(s3, new_name):
+    document = {"Objects": [{"Key": "a"}]}
+    call = {"Bucket": new_name(), "Delete": document}
+    assert refused(s3.delete_objects, **call) == (404, "NoSuchBucket")
