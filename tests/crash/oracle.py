@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from fastobj.core.errors import FastobjError
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.meta import keys
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import audit, buckets, get, listing
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.get import Span
 from fastobj.objects.store import Store
 
-OWNER = "owner"
 _PAGE = 7  # entries of a page: small, so that listings have seams
 
 
@@ -143,14 +144,15 @@ def _unique(effects: Iterable[Effect]) -> list[Effect]:
 
 async def _observe(store: Store) -> Observed:
     found: Observed = {}
-    owned, _ = await buckets.list_owned(store, OWNER)
-    for bucket in owned:
+    for row in await store.meta.scan(keys.BUCKETS, keys.FIRST, keys.LAST, LOOP_SCAN_ROWS_MAX):
+        bucket = buckets.decode(row.key.decode(), (row.value, row.token))
+        assert bucket is not None
         found[Place(bucket.name)] = BUCKET
-        keys = await _listed(store, bucket)
-        for key, record in keys.items():
+        listed = await _listed(store, bucket)
+        for key, record in listed.items():
             found[Place(bucket.name, key)] = await _read(store, bucket, key, record)
         usage = await buckets.usage(store, bucket)
-        counted = (len(keys), sum(record.size for record in keys.values()))
+        counted = (len(listed), sum(record.size for record in listed.values()))
         if tuple(usage) != counted:
             raise Lost(f"{bucket.name} says it has {usage}, the listing has {counted}")
     return found

@@ -144,16 +144,20 @@ class FileChoice:
 
 
 def tear(image: Image, entry: Entry, rng: random.Random) -> None:
-    """Applies some sectors of a write: the first few, or any."""
+    """Applies some sectors of a write: the first few, all but one, only one, or any."""
     count = -(-len(entry.data) // SECTOR_BYTES)
-    if rng.random() < 0.5:
-        cut = rng.randint(0, count) * SECTOR_BYTES
-        image.write(entry.offset, entry.data[:cut])
-        return
-    for sector in range(count):
-        if rng.random() < 0.5:
-            at = sector * SECTOR_BYTES
-            image.write(entry.offset + at, entry.data[at : at + SECTOR_BYTES])
+    one = rng.randrange(count + 1)
+    kept = rng.choice(
+        (
+            lambda sector: sector < one,
+            lambda sector: sector != one,
+            lambda sector: sector == one,
+            lambda sector: rng.random() < 0.5,
+        )
+    )
+    for sector in filter(kept, range(count)):
+        at = sector * SECTOR_BYTES
+        image.write(entry.offset + at, entry.data[at : at + SECTOR_BYTES])
 
 
 class Directory:

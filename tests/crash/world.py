@@ -10,7 +10,7 @@ import itertools
 import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fastobj._ext import segio
@@ -31,7 +31,7 @@ from fastobj.storage.base import new_data_id
 from fastobj.storage.local_volume import LocalVolume
 from fastobj.storage.pool import IoPool
 from fastobj.testing.store import LocalEpochs, assemble
-from tests.crash.oracle import BUCKET, OWNER, Effect, History, Operation, Place, value_of
+from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, value_of
 
 SEGMENT_BYTES = (64 * KIB, 96 * KIB)
 SMALL_BYTES_MAX = 4 * KIB
@@ -41,8 +41,6 @@ MAIN = "main"
 _unrecorded = itertools.count(1)
 
 _SMALL_LIMITS = {
-    (limits, "WAL_BYTES_PASSIVE"): 96 * KIB,
-    (limits, "WAL_BYTES_MAX"): 256 * KIB,
     (limits, "WAL_BYTES_RETRY"): 32 * KIB,
     (extents, "EXTENT_FILE_BYTES_MIN"): 256 * KIB,
     (extents, "EXTENT_FILE_BYTES_MAX"): 512 * KIB,
@@ -50,16 +48,14 @@ _SMALL_LIMITS = {
 
 
 @contextmanager
-def small_limits() -> Iterator[None]:
-    """Small WAL and extent files while the block runs."""
-    before = {(module, name): getattr(module, name) for module, name in _SMALL_LIMITS}
-    for (module, name), value in _SMALL_LIMITS.items():
-        setattr(module, name, value)
-    try:
-        yield
-    finally:
-        for (module, name), value in before.items():
+def small_limits(wal_bytes: int = 256 * KIB) -> Iterator[None]:
+    """A WAL of that size and small extent files while the block runs."""
+    wal = {(limits, "WAL_BYTES_PASSIVE"): wal_bytes // 4, (limits, "WAL_BYTES_MAX"): wal_bytes}
+    with ExitStack() as stack:
+        for (module, name), value in {**_SMALL_LIMITS, **wal}.items():
+            stack.callback(setattr, module, name, getattr(module, name))
             setattr(module, name, value)
+        yield
 
 
 @contextmanager
@@ -204,6 +200,9 @@ class Load:
                 await self._node.reclaim()
             elif choice < 0.06:
                 await self._visit_bucket(f"temporary-{client}")
+            elif choice < 0.08:
+                await self._delete(MAIN, self._keys)
+                await self._node.reclaim()
             elif choice < 0.22:
                 await self._delete(MAIN, self._rng.sample(self._keys, self._rng.choice((1, 1, 5))))
             else:
@@ -226,7 +225,7 @@ class Load:
         if effect is None:
             await buckets.delete(store, await buckets.get(store, name))
         else:
-            await buckets.create(store, name, OWNER)
+            await buckets.create(store, name, "owner")
         _acknowledge([operation])
 
     async def _put(self, bucket: str, key: bytes) -> None:

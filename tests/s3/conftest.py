@@ -1,26 +1,39 @@
 """One server for all tests of this folder, real clients, and a bucket for each test.
 
-FASTOBJ_TEST_SERVER chooses the form of the server: `inprocess` (one thread of this process).
+FASTOBJ_TEST_SERVER chooses the form of the server: `inprocess` (one thread of this process,
+all in memory) or `process` (all processes, two workers, on a disk).
 """
 
 import itertools
 import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from fastobj.testing.process_server import ProcessServer
 from fastobj.testing.server import InProcessServer
 from tests.s3.calls import REGION, Sender
 
 _numbers = itertools.count()
 
 
+@contextmanager
 def start_server():
-    """A context manager that yields a server with `endpoint`, `access_key` and `secret_key`."""
+    """A server with `endpoint`, `access_key` and `secret_key`, in the form that was chosen."""
     form = os.environ.get("FASTOBJ_TEST_SERVER", "inprocess")
-    assert form == "inprocess", f"there is no server of the form {form}"
-    return InProcessServer()
+    if form == "process":
+        with tempfile.TemporaryDirectory() as directory:
+            with ProcessServer(Path(directory) / "store", workers=2) as running:
+                yield running
+    else:
+        assert form == "inprocess", f"there is no server of the form {form}"
+        with InProcessServer() as running:
+            yield running
+            assert running.differences() == []
 
 
 def client_of(server, **settings):

@@ -2,8 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import boto3
 import pytest
 
+from fastobj.testing.server import InProcessServer, new_identity
 from tests.s3.calls import refused
 
 
@@ -80,3 +82,19 @@ def test_object_lock_is_refused(s3, new_name):
 def test_wrong_method(send, bucket):
     answer = send("PATCH", f"/{bucket}")
     assert (answer.status, answer.code) == (405, "MethodNotAllowed")
+
+
+def test_bucket_of_somebody_else():
+    ann, bob = new_identity("ann"), new_identity("bob")
+    with InProcessServer(identities=(ann, bob)) as server:
+        of_ann, of_bob = (
+            boto3.client("s3", **server.boto3_options(identity)) for identity in (ann, bob)
+        )
+        of_ann.create_bucket(Bucket="taken")
+        assert refused(of_bob.create_bucket, Bucket="taken") == (409, "BucketAlreadyExists")
+        assert of_bob.list_buckets()["Buckets"] == []
+        assert of_ann.list_buckets()["Owner"] == {"ID": ann.id, "DisplayName": "ann"}
+        of_ann.delete_bucket(Bucket="taken")
+        of_bob.create_bucket(Bucket="taken")
+        of_ann.close()
+        of_bob.close()

@@ -257,6 +257,19 @@ def test_length_is_needed(s3v4, bucket):
     assert b"MissingContentLength" in body
 
 
+@pytest.mark.parametrize("size", [1000, 3 * MIB])
+def test_client_that_leaves_stores_nothing(s3, s3v4, bucket, size):
+    params = {"Bucket": bucket, "Key": "key"}
+    url = urlsplit(s3v4.generate_presigned_url("put_object", Params=params))
+    connection = http.client.HTTPConnection(url.netloc, timeout=30)
+    connection.putrequest("PUT", f"{url.path}?{url.query}")
+    connection.putheader("Content-Length", str(size))
+    connection.endheaders(bytes(size // 2))
+    connection.close()
+    s3.put_object(Bucket=bucket, Key="other", Body=bytes(size))
+    assert refused(s3.head_object, Bucket=bucket, Key="key") == (404, "404")
+
+
 # --- presigned
 
 
@@ -334,15 +347,18 @@ def test_one_of_64_wins(s3, bucket, size):
 def test_compare_and_swap_loses_no_step(s3, bucket):
     s3.put_object(Bucket=bucket, Key="counter", Body=b"0")
 
+    def swap(found):
+        """The code that one more is refused with, or None."""
+        body = b"%d" % (int(found["Body"].read()) + 1)
+        try:
+            s3.put_object(Bucket=bucket, Key="counter", Body=body, IfMatch=found["ETag"])
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+        return None
+
     def step(_):
-        while True:
-            found = s3.get_object(Bucket=bucket, Key="counter")
-            body = b"%d" % (int(found["Body"].read()) + 1)
-            try:
-                s3.put_object(Bucket=bucket, Key="counter", Body=body, IfMatch=found["ETag"])
-                return
-            except ClientError as error:
-                assert error.response["Error"]["Code"] == "PreconditionFailed"
+        while code := swap(s3.get_object(Bucket=bucket, Key="counter")):
+            assert code == "PreconditionFailed"
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(step, range(32)))

@@ -221,7 +221,10 @@ class Settings:
         _ADDRESS, Address("127.0.0.1", 9000), "where the S3 API listens", group="network"
     )
     console_address: Address = _row(  # noqa: RUF009
-        _ADDRESS, Address("127.0.0.1", 9001), "where health and metrics listen", group="network"
+        _ADDRESS,
+        Address("127.0.0.1", 9001),
+        "where the console listens: health checks",
+        group="network",
     )
     workers: int = _row(
         _count(1, WORKERS_MAX),

@@ -10,7 +10,7 @@ A connection is in one of five states:
     CLOSED    the transport is gone; a task may still run, and its answer is dropped
 
 What arrives behind a request stays in the backlog until that request is answered, and reading
-pauses meanwhile: memory is bounded by one read, whatever the client does.
+pauses meanwhile: memory is bounded by two reads (256 KiB), whatever the client does.
 """
 
 from __future__ import annotations

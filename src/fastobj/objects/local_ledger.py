@@ -26,9 +26,9 @@ from fastobj.core.errors import (
     SyncFailed,
     Unknown,
 )
-from fastobj.core.limits import TXN_BYTES_MAX
 from fastobj.meta import keys
-from fastobj.meta.base import KEEP, Add, Batch, LocalEngine, LogPosition, Row, Txn
+from fastobj.meta.base import KEEP, Add, LocalEngine, LogPosition, Row, Txn
+from fastobj.meta.transact import WholeBatch, take_back
 from fastobj.objects.ledger import Entry, Outcome
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.storage.base import LOCATION_BYTES, Location
@@ -45,6 +45,8 @@ from fastobj.storage.log_writer import (
 
 # A body adds one counter row to its transaction when it is placed: at most this many bytes.
 _PLACED_ADD_BYTES: Final = 48
+# A segment's first block carries a transaction of its own: at most this many bytes.
+_FIRST_TXN_BYTES: Final = 512
 _encoder = msgspec.msgpack.Encoder()
 Result = FastobjError | None
 
@@ -66,6 +68,14 @@ class Checkpoints(Protocol):
         ...
 
 
+class LedgerEngine(LocalEngine, Protocol):
+    """A local engine whose batches can also tell what is there."""
+
+    def begin(self) -> WholeBatch:
+        """Opens a batch. There is at most one."""
+        ...
+
+
 class Pending:
     """An entry on its way through the ledger. `done` is called once, with None or the error."""
 
@@ -83,7 +93,7 @@ class LedgerBatch:
 
     __slots__ = ("accepted", "block", "buckets", "engine", "ids", "refused", "released")
 
-    def __init__(self, engine: Batch) -> None:
+    def __init__(self, engine: WholeBatch) -> None:
         self.engine = engine
         self.accepted: list[Pending] = []
         self.refused: list[tuple[Pending, FastobjError]] = []
@@ -106,7 +116,7 @@ class LocalLedger:
 
     def __init__(
         self,
-        engine: LocalEngine,
+        engine: LedgerEngine,
         log: LogWriter,
         next_segment: int,
         owner: int,
@@ -155,25 +165,33 @@ class LocalLedger:
             if self.fenced is not None:
                 self._refuse_all(self.fenced)
                 return None
+            taken: list[Pending] = []
             try:
                 self._checkpoint()
-            except SyncFailed as error:  # the database lost a write: only a fresh start knows
-                self.fenced = error
-                continue
-            taken = self._take()
-            try:
+                taken = self._take()
                 return self._apply(taken)
-            except (StoreError, ValueError) as error:
-                self._split(taken, error)
+            except SyncFailed as failure:  # what it did not sync, only a fresh start knows
+                self.fenced = failure
+                self._queue.extendleft(reversed(taken))
+            except Exception as failure:  # whatever it is, it must not reach the others
+                self._split(taken, failure)
         return None
 
     def _checkpoint(self) -> None:
+        """Lets the engine's database be checkpointed, with the room of a spare on a full disk.
+
+        Where that is not enough the batch goes on: the database says itself when it is full.
+        """
         if self._checkpoints is None:
             return
         try:
             self._checkpoints.before_batch()
-        except NoSpace:  # the WAL grows until there is room; commits may still find some
-            return
+        except NoSpace:
+            self._log.free_spare()
+        except SyncFailed:
+            raise
+        except StoreError as error:
+            raise SyncFailed(f"a checkpoint failed: {error}") from error
 
     def _take(self) -> list[Pending]:
         """The longest run from the queue's head that fits one block, in order of first arrival."""
@@ -181,7 +199,7 @@ class LocalLedger:
             self._queue = deque(sorted(self._queue, key=_arrival))
             self._unsorted = False
         taken: list[Pending] = []
-        content = content_bytes(TXN_BYTES_MAX // 64, ())  # room for a first block's own rows
+        content = content_bytes(_FIRST_TXN_BYTES, ())
         records = 0
         queue = self._queue
         while queue and (not self._take_max or len(taken) < self._take_max):
@@ -203,8 +221,7 @@ class LocalLedger:
             self._queue.extendleft(reversed(taken))
             return
         self._take_max = 0
-        known = error if isinstance(error, FastobjError) else StoreError(f"refused: {error}")
-        taken[0].done(known)
+        taken[0].done(error if isinstance(error, FastobjError) else _refusal(error))
 
     # --- one batch
 
@@ -227,11 +244,18 @@ class LocalLedger:
         """A block builder with room for all of `taken`, in a fresh segment where it must be.
 
         A segment's first block carries the rows that open it and seal the one before.
+        Raises ValueError where no block has that room.
         """
         log = self._log
         txn_bytes = sum(pending.bytes_max for pending in taken)
         bodies = [body for pending in taken for body in pending.entry.bodies]
-        if block_bytes(content_bytes(txn_bytes, bodies)) > log.room():
+        length = block_bytes(content_bytes(_FIRST_TXN_BYTES + txn_bytes, bodies))
+        if length > log.block_bytes_max or len(bodies) > RECORDS_PER_BLOCK_MAX:
+            raise ValueError(
+                f"{length} bytes with {len(bodies)} bodies: a block takes"
+                f" {log.block_bytes_max} bytes and {RECORDS_PER_BLOCK_MAX} bodies"
+            )
+        if length > log.room():
             self._roll((log.segment, log.generation, log.size, log.last.sequence))
         if log.offset:
             return log.builder(txn_bytes), []
@@ -241,8 +265,9 @@ class LocalLedger:
         return log.builder(txn_bytes + TXN_PREFIX_BYTES + len(encoded)), [encoded]
 
     def _roll(self, sealed: Sealed) -> None:
-        self._log.roll(self._next_segment)
-        self._next_segment += 1
+        segment = self._next_segment
+        self._next_segment += 1  # also where the roll fails: an id is never used twice
+        self._log.roll(segment)
         self._sealed = sealed
 
     def open_segment(self, sealed: Sealed) -> None:
@@ -270,7 +295,7 @@ class LocalLedger:
             if conflict is not None:
                 builder.reset(mark)
                 if ceilings:
-                    batch.engine.add([_negated(add) for add in txn.adds])
+                    take_back(batch.engine, txn)
         if conflict is not None:
             conflict.arrival = pending.arrival
             batch.refused.append((pending, conflict))
@@ -283,7 +308,7 @@ class LocalLedger:
     def _check_ceilings(self, batch: LedgerBatch, txn: Txn) -> Conflict | None:
         if not batch.engine.add(txn.adds):
             return None
-        return Conflict([None] * len(txn.rows))
+        return Conflict(batch.engine.present(txn))
 
     def _place(self, builder: BlockBuilder, entry: Entry) -> Txn:
         """The transaction with its bodies placed: finished rows, and their live bytes counted."""
@@ -319,9 +344,9 @@ class LocalLedger:
         """Makes the written batch visible and gives the answers."""
         try:
             self._commit(batch)
-        except StoreError as error:
+        except StoreError as failure:
             # The block is durable, the database lacks it: only a replay brings them together.
-            self.fail(batch, error)
+            self.fail(batch, failure)
             return
         reach("commit.before_answer")
         self._take_max = 0
@@ -343,6 +368,7 @@ class LocalLedger:
         self.outcomes.remember(position.sequence, batch.ids)
         if self._checkpoints is not None:
             self._checkpoints.committed(position.sequence)
+            # A checkpointer counts from its own start, the log from what was proved before it.
             self._log.covered = max(self._log.covered, self._checkpoints.covered_sequence)
             self.outcomes.forget(self._log.covered)
         if self._epoch_changed is not None:
@@ -352,17 +378,18 @@ class LocalLedger:
     def fail(self, batch: LedgerBatch, error: FastobjError) -> None:
         """After a failed write: nothing of the batch is visible, and nothing more is taken.
 
-        The block may be on the disk all the same, so the answer is Unknown.
+        The block may be on the disk all the same, so the answer is Unknown. What conflicted is
+        not told with what: that may be a row of this very batch.
         """
         self.fenced = error
         batch.engine.rollback()
         for pending in batch.accepted:
             pending.done(Unknown(f"the log could not be synced: {error}"))
-        for pending, conflict in batch.refused:
-            pending.done(conflict)
+        self._queue.extendleft(pending for pending, _ in reversed(batch.refused))
         self._refuse_all(error)
 
     def _refuse_all(self, error: FastobjError) -> None:
+        """Nothing of these was applied, nor will be."""
         while self._queue:
             self._queue.popleft().done(StoreError(f"the log is fenced: {error}"))
 
@@ -429,8 +456,11 @@ def _arrival(pending: Pending) -> int:
     return pending.arrival or 0
 
 
-def _negated(add: Add) -> Add:
-    return Add(add.space, add.key, tuple(-amount for amount in add.amounts))
+def _refusal(cause: Exception) -> StoreError:
+    """A transaction that fails by itself: larger than allowed, or a body without its row."""
+    refusal = StoreError(f"refused: {cause}")
+    refusal.__cause__ = cause
+    return refusal
 
 
 def _with_location(row: Row, offset: int, place: Location) -> Row:

@@ -6,26 +6,28 @@ file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from fastobj.core.errors import NoSpace
-from fastobj.core.limits import LOG_SEGMENT_BYTES_MAX, LOG_SEGMENT_BYTES_MIN
-from fastobj.meta.base import Add, LocalEngine, LogPosition, Txn
-from fastobj.objects.local_ledger import Checkpoints, LocalLedger, Outcomes
+from fastobj.core.limits import LOG_SEGMENT_BYTES_MAX, LOG_SEGMENT_BYTES_MIN, MIB
+from fastobj.meta import keys
+from fastobj.meta.base import Add, LogPosition, Txn
+from fastobj.objects.local_ledger import Checkpoints, LedgerEngine, LocalLedger, Outcomes
+from fastobj.objects.log_rows import Sealed
 from fastobj.storage import io
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import BlockRef
-from fastobj.storage.log_replay import Chain, Discovery, ReadBlock, discover
+from fastobj.storage.log_replay import Chain, Discovery, ReadBlock, discover, forget_first_block
 from fastobj.storage.log_writer import LogWriter
-from fastobj.storage.spares import SUFFIX, Spares, wanted_bytes
+from fastobj.storage.spares import Spares, spare_path, wanted_bytes
 
-_BLOCKS_PER_COMMIT: Final = 256
+_COMMIT_BLOCKS_MAX: Final = 256
+_COMMIT_BYTES_MAX: Final = 8 * MIB
 _txn_decoder = msgspec.msgpack.Decoder(Txn)
 
 
@@ -43,7 +45,7 @@ class Recovered:
 def recover(
     directory: Path,
     store: bytes,
-    engine: LocalEngine,
+    engine: LedgerEngine,
     *,
     segment_bytes: tuple[int, int] = (LOG_SEGMENT_BYTES_MIN, LOG_SEGMENT_BYTES_MAX),
     checkpoints: Checkpoints | None = None,
@@ -51,116 +53,151 @@ def recover(
 ) -> Recovered:
     """Replays the log in `directory` into `engine` and opens the ledger.
 
-    Raises StoreDamaged (nothing was changed), NoSpace, SyncFailed.
+    Raises StoreDamaged (no file of the log was changed), NoSpace, SyncFailed.
     """
     discovery = discover(directory, store)
     chain = Chain(directory, store, discovery)
     chain.settle_tail()
-    outcomes = Outcomes()
     spares = Spares(directory, _segment_bytes(discovery, segment_bytes))
-    tail, replayed, transactions = _replay(chain, engine, outcomes, spares)
-    _remember_before(chain, tail, outcomes)
-    _clear_unused(discovery, directory, spares)
-    log = LogWriter(
-        directory, store, tail.ref if tail else BlockRef(), spares, segment_bytes[0]
-    )
-    log.covered = tail.head.covered if tail else 0
-    owner = log.last.sequence + 1  # the sequence of this life's first block: never used twice
+    replay = _Replay(engine, spares, checkpoints)
+    last = replay.run(chain)
+    replay.remember_before(chain, last)
+    _clear_unused(discovery, engine, directory, last)
+    spares.remove_unfinished()
+    log = LogWriter(directory, store, last.ref, spares, segment_bytes[0])
+    log.covered = last.covered
     ledger = LocalLedger(
         engine,
         log,
-        max(discovery.next_segment, log.last.segment + 1),
-        owner,
+        max(discovery.next_segment, last.ref.segment + 1),
+        last.ref.sequence + 1,  # the owner: the sequence of the first block that it writes
         checkpoints=checkpoints,
-        outcomes=outcomes,
+        outcomes=replay.outcomes,
         epoch_changed=epoch_changed,
     )
     # The fresh segment's first block, synced, names the end of the log before it.
-    before = chain.last()
-    ledger.open_segment(
-        (0, 0, 0, 0)
-        if before is None
-        else (before.segment, before.generation, before.size, log.last.sequence)
-    )
-    return Recovered(ledger, log, spares, replayed, transactions)
+    ledger.open_segment(_sealed(discovery, last.ref))
+    return Recovered(ledger, log, spares, replay.blocks, replay.transactions)
 
 
-def _replay(
-    chain: Chain, engine: LocalEngine, outcomes: Outcomes, spares: Spares
-) -> tuple[ReadBlock | None, int, int]:
-    """Applies all blocks behind the engine's position; returns the log's last block."""
-    position = BlockRef(*engine.position())
-    last: ReadBlock | None = None
-    blocks = transactions = 0
-    walk = chain.walk(position)
-    while group := list(islice(walk, _BLOCKS_PER_COMMIT)):
-        try:
-            transactions += _apply_group(engine, group, outcomes)
-        except NoSpace:
-            if not spares.list():
-                raise
-            spares.free(spares.list()[-1])  # the ballast: room for the database
-            transactions += _apply_group(engine, group, outcomes)
-        blocks += len(group)
-        last = group[-1]
-        reach("replay.committed")
-    if last is None and position.sequence:
+class _Last(NamedTuple):
+    """The last block of the log, and what it says to be covered."""
+
+    ref: BlockRef = BlockRef()
+    covered: int = 0
+
+
+class _Replay:
+    """Applies to the engine what it lacks of the log, and remembers what it had."""
+
+    def __init__(
+        self, engine: LedgerEngine, spares: Spares, checkpoints: Checkpoints | None
+    ) -> None:
+        self.outcomes = Outcomes()
+        self.blocks = self.transactions = 0
+        self._engine = engine
+        self._spares = spares
+        self._checkpoints = checkpoints
+
+    def run(self, chain: Chain) -> _Last:
+        """Applies all blocks behind the engine's position; returns the last one of the log."""
+        position = BlockRef(*self._engine.position())
         last = chain.block(position)
-    return last, blocks, transactions
+        for group in _groups(chain.walk(position)):
+            try:
+                self._apply(group)
+            except NoSpace:
+                if not self._spares.free_smallest():  # the ballast: room for the database
+                    raise
+                self._apply(group)
+            last = group[-1]
+            reach("replay.committed")
+        return _Last(last.ref, last.head.covered) if last is not None else _Last(position)
+
+    def _apply(self, group: list[ReadBlock]) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.before_batch()
+        batch = self._engine.begin()
+        applied: list[tuple[int, list[bytes]]] = []
+        try:
+            for block in group:
+                txns = [_txn_decoder.decode(raw) for raw in block.txns]
+                for txn in txns:
+                    batch.apply_unchecked(txn)
+                    batch.add([Add(add.space, add.key, add.amounts) for add in txn.adds])
+                applied.append((block.ref.sequence, [txn.id for txn in txns]))
+            batch.commit(LogPosition(*group[-1].ref))
+        except BaseException:
+            batch.rollback()
+            raise
+        for sequence, ids in applied:
+            self.outcomes.remember(sequence, ids)
+            self.transactions += len(ids)
+        self.blocks += len(group)
+        if self._checkpoints is not None:
+            self._checkpoints.committed(group[-1].ref.sequence)
+
+    def remember_before(self, chain: Chain, last: _Last) -> None:
+        """Brings back the ids of blocks that the database had already, back to covered ones.
+
+        A process that died between COMMIT and its answers leaves callers who ask for the outcome.
+        """
+        known = self.outcomes.first_sequence() or last.ref.sequence + 1
+        older: list[tuple[int, list[bytes]]] = []
+        for block in chain.walk(chain.before(last.covered + 1), bodies=False):
+            if block.ref.sequence >= known:
+                break
+            if block.ref.sequence > last.covered:
+                older.append((block.ref.sequence, [_txn_id(raw) for raw in block.txns]))
+        self.outcomes.remember_older(older)
+        self.outcomes.horizon = (self.outcomes.first_sequence() or known) - 1
 
 
-def _apply_group(engine: LocalEngine, group: list[ReadBlock], outcomes: Outcomes) -> int:
-    batch = engine.begin()
-    seen: list[tuple[int, list[bytes]]] = []
-    try:
-        for block in group:
-            txns = [_txn_decoder.decode(raw) for raw in block.txns]
-            for txn in txns:
-                batch.apply_unchecked(txn)
-                batch.add([Add(add.space, add.key, add.amounts) for add in txn.adds])
-            seen.append((block.ref.sequence, [txn.id for txn in txns]))
-        batch.commit(LogPosition(*group[-1].ref))
-    except BaseException:
-        batch.rollback()
-        raise
-    for sequence, ids in seen:
-        outcomes.remember(sequence, ids)
-    return sum(len(ids) for _, ids in seen)
+def _groups(blocks: Iterable[ReadBlock]) -> Iterator[list[ReadBlock]]:
+    """Blocks in runs that are held in memory, and committed to the database, at once."""
+    group: list[ReadBlock] = []
+    size = 0
+    for block in blocks:
+        group.append(block)
+        size += block.head.txns_length
+        if len(group) == _COMMIT_BLOCKS_MAX or size >= _COMMIT_BYTES_MAX:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
-def _remember_before(chain: Chain, tail: ReadBlock | None, outcomes: Outcomes) -> None:
-    """Brings back the ids of blocks that the database had already, as far as checkpoints reach.
-
-    A process that died between COMMIT and its answers leaves callers who ask for the outcome.
-    """
-    if tail is None:
-        return
-    covered = tail.head.covered
-    known = outcomes.first_sequence() or tail.ref.sequence + 1
-    older: list[tuple[int, list[bytes]]] = []
-    for block in chain.walk(chain.before(covered + 1), bodies=False):
-        if block.ref.sequence >= known:
-            break
-        if block.ref.sequence > covered:
-            older.append((block.ref.sequence, [txn_id(raw) for raw in block.txns]))
-    outcomes.remember_older(older)
-    outcomes.horizon = (outcomes.first_sequence() or tail.ref.sequence + 1) - 1
-
-
-def txn_id(raw: bytes) -> bytes:
-    """The id of an encoded transaction."""
+def _txn_id(raw: bytes) -> bytes:
     txn: Txn = _txn_decoder.decode(raw)
     return txn.id
 
 
-def _clear_unused(discovery: Discovery, directory: Path, spares: Spares) -> None:
-    """Files that a roll renamed and never wrote become spares again."""
-    for path in discovery.unused:
-        io.rename(path, directory / f"{path.stem}-1{SUFFIX}")
-    spares.remove_unfinished()
-    if discovery.unused:
-        io.sync_directory(directory)
+def _clear_unused(discovery: Discovery, engine: LedgerEngine, directory: Path, last: _Last) -> None:
+    """Files that a roll renamed, and in which no block counts, become spares again.
+
+    A segment in use has a row, which its first block brought: a file with a row whose first block
+    does not verify is damaged, and left as it is for the reads of its other bodies.
+    """
+    unused = dict(discovery.unused)
+    for segment in discovery.chain.values():
+        if segment.first.sequence > last.ref.sequence:  # its first block was cut short
+            forget_first_block(segment)
+            unused[segment.segment] = segment.path
+    for number, path in unused.items():
+        if engine.read(keys.SEGMENTS, keys.segment(number)) is None:
+            io.rename(str(path), str(spare_path(directory, number, 1)))
+    if unused:
+        io.sync_directory(str(directory))
+
+
+def _sealed(discovery: Discovery, last: BlockRef) -> Sealed:
+    """The segment that the log goes on behind; zeros for a new store."""
+    segment = discovery.chain.get(last.segment)
+    if segment is None:
+        return (0, 0, 0, 0)
+    return (segment.segment, segment.generation, segment.size, last.sequence)
 
 
 def _segment_bytes(discovery: Discovery, bounds: tuple[int, int]) -> int:
+    """First segments are small and grow with the log, so that a small disk is not eaten."""
     return wanted_bytes(sum(segment.size for segment in discovery.chain.values()), bounds)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from fastobj.core.errors import StoreDamaged
+from fastobj.core.errors import StoreDamaged, StoreError
 from fastobj.core.limits import BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX
 from fastobj.storage import io
 from fastobj.storage.log_format import (
@@ -23,7 +23,9 @@ from fastobj.storage.log_format import (
     decode_block_head,
     split_txns,
 )
-from fastobj.storage.spares import LOG_SUFFIX, log_segment
+from fastobj.storage.spares import LOG_SUFFIX, SUFFIX, former_segment, log_segment
+
+_UNCHANGED: Final = "the log was not changed"
 
 
 class SegmentFile(NamedTuple):
@@ -47,46 +49,49 @@ class ReadBlock(NamedTuple):
 class Discovery(NamedTuple):
     """What the log directory holds.
 
-    `chain` has the segments by id; `unused` the files whose first block does not verify: renamed
-    by a roll that a crash cut short. `next_segment` is above every id ever seen here.
+    `chain` has the segments by id; `unused` the files whose first block does not verify, nor any
+    behind it: renamed by a roll that a crash cut short. `rotten` has those whose first block does
+    not verify although a later one does: its name. `next_segment` is above every id ever seen.
     """
 
     chain: dict[int, SegmentFile]
-    unused: list[Path]
+    unused: dict[int, Path]
+    rotten: dict[int, tuple[Path, BlockRef]]
     next_segment: int
 
 
 def discover(directory: Path, store: bytes) -> Discovery:
     """Reads the first block of every log file. Raises StoreDamaged for a file of another store."""
-    chain: dict[int, SegmentFile] = {}
-    unused: list[Path] = []
-    highest = 0
+    former = (former_segment(path) or 0 for path in directory.glob(f"*{SUFFIX}"))
+    found = Discovery({}, {}, {}, 0)
+    highest = max(former, default=0)
     for path in sorted(directory.glob(f"*{LOG_SUFFIX}")):
         segment = log_segment(path)
         if segment is None:
             continue
         highest = max(highest, segment)
-        found = _read_first(path, segment, store)
-        if found is None:
-            unused.append(path)
-        else:
-            chain[segment] = found
-    return Discovery(chain, unused, highest + 1)
+        _look_at(path, segment, store, found)
+    return found._replace(next_segment=highest + 1)
 
 
-def _read_first(path: Path, segment: int, store: bytes) -> SegmentFile | None:
-    file = io.open_existing(path)
+def _look_at(path: Path, segment: int, store: bytes, found: Discovery) -> None:
+    """Tells by its first block what a file is, and notes it in `found`."""
     try:
-        size = path.stat().st_size
-        reader = BlockReader(file, size, store, segment)
-        head = reader.head_at(0)
-        if head is not None and head.store != store:
-            raise StoreDamaged(f"{path} belongs to another store: move it out of the log")
-        if head is None or head.segment != segment:
-            return None
-        if reader.block_at(0, head.previous, bodies=False) is None:
-            return None
-        return SegmentFile(path, segment, head.generation, size, head)
+        file = io.open_existing(str(path))
+    except StoreError:
+        if path.exists():
+            raise
+        return  # released at this moment
+    try:
+        reader = BlockReader(file, store, segment)
+        if first := reader.first_block():
+            found.chain[segment] = SegmentFile(
+                path, segment, first.head.generation, file.size(), first.head
+            )
+        elif later := reader.later_block(0, 0):
+            found.rotten[segment] = path, later
+        else:
+            found.unused[segment] = path
     finally:
         file.close()
 
@@ -94,9 +99,9 @@ def _read_first(path: Path, segment: int, store: bytes) -> SegmentFile | None:
 class BlockReader:
     """Reads blocks of one segment file."""
 
-    def __init__(self, file: io.File, size: int, store: bytes, segment: int) -> None:
+    def __init__(self, file: io.File, store: bytes, segment: int) -> None:
         self._file = file
-        self._size = size
+        self._size = file.size()
         self._store = store
         self._segment = segment
 
@@ -108,6 +113,19 @@ class BlockReader:
         if head is None or offset + head.length > self._size:
             return None
         return head
+
+    def first_block(self) -> ReadBlock | None:
+        """The block that the segment begins with. Raises StoreDamaged for one of another store."""
+        head = self.head_at(0)
+        if head is None:
+            return None
+        if head.store != self._store:
+            foreign = BlockReader(self._file, head.store, self._segment)
+            if foreign.block_at(0, head.previous, bodies=False) is not None:
+                raise StoreDamaged(
+                    f"{self._file.path} belongs to another store: move it out of the log"
+                )
+        return self.block_at(0, head.previous, bodies=False)
 
     def block_at(self, offset: int, after: BlockRef, *, bodies: bool) -> ReadBlock | None:
         """The block at `offset` that follows `after`; None where none verifies.
@@ -129,14 +147,14 @@ class BlockReader:
         ref = BlockRef(head.segment, head.generation, offset, head.sequence, head.crc)
         return ReadBlock(ref, head, split_txns(section, head.txn_count))
 
-
     def later_block(self, offset: int, sequence: int) -> BlockRef | None:
         """A block that verifies behind `offset` with a higher sequence, within reach of one block.
 
         The committer writes a block only after the one before it was synced: so such a block
         proves that the one at `offset` was acknowledged and has gone bad since.
         """
-        for at in range(offset + BLOCK_ALIGN_BYTES, offset + BLOCK_BYTES_MAX + 1, BLOCK_ALIGN_BYTES):
+        end = min(offset + BLOCK_BYTES_MAX + 1, self._size)
+        for at in range(offset + BLOCK_ALIGN_BYTES, end, BLOCK_ALIGN_BYTES):
             head = self.head_at(at)
             if head is None or (head.store, head.segment) != (self._store, self._segment):
                 continue
@@ -157,6 +175,7 @@ class Chain:
         self._directory = directory
         self._store = store
         self._segments = discovery.chain
+        self._rotten = discovery.rotten
         self._successors = _successors(discovery.chain)
 
     def last(self) -> SegmentFile | None:
@@ -181,17 +200,22 @@ class Chain:
         return segment.first.previous
 
     def block(self, ref: BlockRef) -> ReadBlock | None:
-        """The block of that name, verified; None where its segment has been released."""
+        """The block of that name, verified without its bodies; None where it is not there."""
         segment = self._segments.get(ref.segment)
         if segment is None or segment.generation != ref.generation:
             return None
-        file = io.open_existing(segment.path)
+        file, reader = self._open(segment)
         try:
-            reader = BlockReader(file, segment.size, self._store, segment.segment)
             head = reader.head_at(ref.offset)
-            return None if head is None else reader.block_at(ref.offset, head.previous, bodies=False)
+            if head is None or (head.sequence, head.crc) != (ref.sequence, ref.crc):
+                return None
+            return reader.block_at(ref.offset, head.previous, bodies=False)
         finally:
             file.close()
+
+    def _open(self, segment: SegmentFile) -> tuple[io.File, BlockReader]:
+        file = io.open_existing(str(segment.path))
+        return file, BlockReader(file, self._store, segment.segment)
 
     def walk(self, after: BlockRef, *, bodies: bool = True) -> Iterator[ReadBlock]:
         """Yields every block behind `after`, to the end of the log.
@@ -199,9 +223,15 @@ class Chain:
         Only in the last segment does a block that does not verify mean the end. Anywhere else
         it is StoreDamaged, which names the file.
         """
+        self._refuse_rotten(after)
         segment, offset = self._enter(after)
         while segment is not None:
             successor = self.successor(segment.segment, segment.generation)
+            if successor is None and segment is not self.last():
+                raise StoreDamaged(
+                    f"the segment of the log that follows {segment.path} is missing, or its first"
+                    f" block is damaged. Restore its file; {_UNCHANGED}"
+                )
             stop = successor.first.previous if successor is not None else None
             for block in self._blocks(segment, offset, after, stop, bodies):
                 after = block.ref
@@ -209,37 +239,42 @@ class Chain:
             if stop is not None and after != stop:
                 raise StoreDamaged(
                     f"{segment.path} breaks behind block {after.sequence}: its successor follows"
-                    f" block {stop.sequence}. Restore the file; nothing was changed"
+                    f" block {stop.sequence}. Restore the file; {_UNCHANGED}"
                 )
             segment, offset = successor, 0
+
+    def _refuse_rotten(self, after: BlockRef) -> None:
+        """A damaged file is refused where a block behind `after` stands in it."""
+        for path, block in self._rotten.values():
+            if block.sequence > after.sequence:
+                raise StoreDamaged(
+                    f"{path} is damaged: its first block does not verify, but block"
+                    f" {block.sequence} behind it does. Restore the file; {_UNCHANGED}"
+                )
 
     def _enter(self, after: BlockRef) -> tuple[SegmentFile | None, int]:
         """Where the block behind `after` stands."""
         present = self._segments.get(after.segment)
         if after.sequence and present is not None and present.generation == after.generation:
-            head = self._head(present, after.offset)
-            if head is None or (head.sequence, head.crc) != (after.sequence, after.crc):
+            block = self.block(after)
+            if block is None:
                 raise StoreDamaged(
                     f"{present.path} does not hold block {after.sequence}, up to which the"
-                    " database was written. Restore the file; nothing was changed"
+                    f" database was written. Restore the file; {_UNCHANGED}"
                 )
-            return present, after.offset + head.length
+            return present, after.offset + block.head.length
         successor = self.successor(after.segment, after.generation)
         if successor is None and (self._segments or after.sequence):
             raise StoreDamaged(
                 f"{self._directory} lacks the log behind block {after.sequence}"
-                f" (segment {after.segment:016x}). Restore it; nothing was changed"
+                f" (segment {after.segment:016x}). Restore it; {_UNCHANGED}"
             )
         if successor is not None and successor.first.previous != after:
-            raise StoreDamaged(f"{successor.path} does not follow block {after.sequence}")
+            raise StoreDamaged(
+                f"{successor.path} does not follow block {after.sequence}, up to which the"
+                f" database was written. Restore log and database together; {_UNCHANGED}"
+            )
         return successor, 0
-
-    def _head(self, segment: SegmentFile, offset: int) -> BlockHead | None:
-        file = io.open_existing(segment.path)
-        try:
-            return BlockReader(file, segment.size, self._store, segment.segment).head_at(offset)
-        finally:
-            file.close()
 
     def _blocks(
         self,
@@ -249,9 +284,8 @@ class Chain:
         stop: BlockRef | None,
         bodies: bool,
     ) -> Iterator[ReadBlock]:
-        file = io.open_existing(segment.path)
+        file, reader = self._open(segment)
         try:
-            reader = BlockReader(file, segment.size, self._store, segment.segment)
             while after != stop:
                 block = reader.block_at(offset, after, bodies=bodies and stop is None)
                 if block is None:
@@ -271,7 +305,7 @@ class Chain:
             raise StoreDamaged(
                 f"{segment.path} is damaged at offset {offset}: block {after.sequence + 1} does"
                 f" not verify, but block {later.sequence} behind it does. Restore the file;"
-                " nothing was changed"
+                f" {_UNCHANGED}"
             )
 
     def settle_tail(self) -> None:
@@ -283,12 +317,26 @@ class Chain:
         last = self.last()
         if last is None:
             return
-        file = io.open_existing(last.path)
+        file = io.open_existing(str(last.path))
         try:
             file.fdatasync()
             file.drop_cache()
         finally:
             file.close()
+
+
+def forget_first_block(segment: SegmentFile) -> None:
+    """Makes a segment whose first block was cut short one that was never used.
+
+    Its head may verify although a body behind it does not: then, beside the segment that recovery
+    opens, it would be a second one that follows the same block.
+    """
+    file = io.open_existing(str(segment.path))
+    try:
+        file.pwritev([bytes(BLOCK_ALIGN_BYTES)], 0)
+        file.fdatasync()
+    finally:
+        file.close()
 
 
 def _successors(chain: dict[int, SegmentFile]) -> dict[tuple[int, int], SegmentFile]:
@@ -299,6 +347,6 @@ def _successors(chain: dict[int, SegmentFile]) -> dict[tuple[int, int], SegmentF
         if other is not segment:
             raise StoreDamaged(
                 f"{segment.path} and {other.path} both follow segment {key[0]:016x}."
-                " Restore one backup of the log whole; nothing was changed"
+                f" Restore one backup of the log whole; {_UNCHANGED}"
             )
     return found

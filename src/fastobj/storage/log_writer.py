@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fastobj.core.errors import StoreError, SyncFailed
-from fastobj.core.limits import BLOCK_BYTES_MAX, BLOCK_VECTORS_MAX
+from fastobj.core.limits import BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX, BLOCK_VECTORS_MAX
 from fastobj.storage import io
 from fastobj.storage.base import LOCAL_VOLUME, Location, SmallBody
 from fastobj.storage.crash_points import reach
@@ -65,9 +65,7 @@ class BlockBuilder:
         )
         size = record_bytes(length, len(body.hint))
         padding = bytes(size - RECORD_HEAD_BYTES - length - len(body.hint))
-        place = Location(
-            LOCAL_VOLUME, log.segment, log.generation, log.offset + self._end, length
-        )
+        place = Location(LOCAL_VOLUME, log.segment, log.generation, log.offset + self._end, length)
         self._record_parts += (head, body.payload, body.hint + padding)
         self._heads_and_hints += (head, body.hint)
         self._end += size
@@ -138,7 +136,8 @@ class LogWriter:
         self.store = store
         self.last = last
         self.covered = 0
-        self.block_bytes_max = min(BLOCK_BYTES_MAX, segment_bytes_min)
+        # A block of the largest size fits every segment, so a roll always makes enough room.
+        self.block_bytes_max = min(BLOCK_BYTES_MAX, segment_bytes_min & -BLOCK_ALIGN_BYTES)
         self.segment = 0
         self.generation = 0
         self.offset = 0
@@ -153,15 +152,15 @@ class LogWriter:
         return self.size - self.offset
 
     def roll(self, segment: int) -> None:
-        """Goes on in a fresh segment with that id, never used before. Raises NoSpace.
+        """Goes on in a fresh segment with that id, never used before. Raises NoSpace, SyncFailed.
 
         The file has its final name durably when this returns; the segment becomes part of the
-        chain with its first block.
+        chain with its first block. After NoSpace the open segment is as it was.
         """
-        spare = self._spares.take()
-        path = log_path(self._directory, segment)
-        io.rename(spare.path, path)
-        io.sync_directory(self._directory)
+        spare = self._spares.take(self.block_bytes_max)
+        path = str(log_path(self._directory, segment))
+        io.rename(str(spare.path), path)
+        io.sync_directory(str(self._directory))
         reach("log.renamed")
         file = io.open_existing(path)
         if self._file is not None:
@@ -194,6 +193,10 @@ class LogWriter:
             raise SyncFailed(f"{self._file.path}: {error}") from error
         self.offset += block.length
         self.last = block.ref
+
+    def free_spare(self) -> bool:
+        """Gives a spare segment up, so that the database finds room on a full disk."""
+        return self._spares.free_smallest()
 
     def close(self) -> None:
         """Closes the open segment's file; the segment stays as it is."""

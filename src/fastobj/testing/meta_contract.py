@@ -482,86 +482,19 @@ class MetaContract:
     def test_it_behaves_as_the_model(self, tmp_path: Path) -> None:
         """Random transactions, against a dict that takes one after the other."""
         try:
-            import hypothesis
-            from hypothesis import strategies
+            from fastobj.testing import meta_model
         except ImportError:
             raise SkipTest("needs hypothesis") from None
 
-        key = strategies.binary(max_size=2) | strategies.sampled_from([b"a", b"b", b"\xff"])
-        expect = strategies.sampled_from(["present", "present", "absent", "any", "stale"])
-        value = strategies.just(DELETE) | strategies.just(KEEP) | strategies.binary(max_size=4)
-        place = strategies.tuples(strategies.integers(1, 2), key)
-        rows = strategies.dictionaries(place, strategies.tuples(expect, value), max_size=4)
-        amounts = strategies.lists(strategies.integers(-9, 9), min_size=1, max_size=4)
-        adds = strategies.lists(strategies.tuples(key, amounts), max_size=3)
-        plan = strategies.lists(
-            strategies.lists(strategies.tuples(rows, adds), max_size=4), max_size=8
-        )
+        async def steps(directory: str, plan: list[list[meta_model.Plan]]) -> None:
+            engine = await self.opened(Path(directory))
+            try:
+                await meta_model.compare(engine, plan)
+            finally:
+                await engine.close()
 
-        @hypothesis.settings(max_examples=self.model_examples, deadline=None)
-        @hypothesis.given(plan)
-        def check(batches: list[list[_Plan]]) -> None:
+        def check(plan: list[list[meta_model.Plan]]) -> None:
             with tempfile.TemporaryDirectory(dir=tmp_path) as directory:
-                asyncio.run(_compare(self, Path(directory), batches))
+                asyncio.run(steps(directory, plan))
 
-        check()
-
-
-_Plan = tuple[dict[tuple[int, bytes], tuple[str, Any]], list[tuple[bytes, list[int]]]]
-
-
-class _Model:
-    """What an engine should hold: rows and counters in dicts."""
-
-    def __init__(self) -> None:
-        self.rows: dict[tuple[int, bytes], tuple[bytes, bytes]] = {}
-        self.counts: dict[bytes, list[int]] = {}
-
-    def plan(self, planned: _Plan) -> Txn:
-        """The transaction that a plan means while the model stands as it does."""
-        rows = [
-            Row(space, key, self._expect(expect, (space, key)), value)
-            for (space, key), (expect, value) in planned[0].items()
-        ]
-        return Txn(new_txn_id(), rows, [Add(SPACE, key, tuple(n)) for key, n in planned[1]])
-
-    def _expect(self, kind: str, place: tuple[int, bytes]) -> Any:
-        present = self.rows.get(place)
-        token = present[1] if present else ABSENT
-        return {"present": token, "absent": ABSENT, "any": ANY, "stale": new_txn_id()}[kind]
-
-    def apply(self, tried: Txn) -> list[tuple[bytes, bytes] | None] | None:
-        """Applies a transaction; the present rows where it conflicts."""
-        present = [self.rows.get((row.space, row.key)) for row in tried.rows]
-        for row, there in zip(tried.rows, present, strict=True):
-            if row.expect != ANY and row.expect != (there[1] if there else ABSENT):
-                return present
-        for row in tried.rows:
-            if row.value is None:
-                self.rows.pop((row.space, row.key), None)
-            elif isinstance(row.value, bytes):
-                self.rows[row.space, row.key] = (row.value, tried.id)
-        for add in tried.adds:
-            counts = self.counts.setdefault(add.key, [0, 0, 0, 0])
-            counts[: len(add.amounts)] = map(int.__add__, counts, add.amounts)
-        return None
-
-
-async def _compare(contract: MetaContract, directory: Path, batches: list[list[_Plan]]) -> None:
-    """Runs a plan on a fresh engine and on the model, and compares all that can be read."""
-    engine, model = await contract.opened(directory), _Model()
-    try:
-        for batch in batches:
-            txns = [model.plan(planned) for planned in batch]
-            expected = [model.apply(tried) for tried in txns]
-            results = await engine.commit_many(txns)
-            assert [result and result.present for result in results] == expected
-        for space in (1, 2):
-            rows = sorted((key, *row) for (at, key), row in model.rows.items() if at == space)
-            assert await engine.scan(space, b"", LAST, 10_000) == rows
-            pairs = [(space, key) for key, *_ in rows]
-            assert await engine.get_many(pairs) == [model.rows[pair] for pair in pairs]
-        counts = [item for item in await engine.counters(SPACE, b"", LAST) if any(item[1])]
-        assert counts == sorted((k, tuple(n)) for k, n in model.counts.items() if any(n))
-    finally:
-        await engine.close()
+        meta_model.run(check, self.model_examples)

@@ -111,6 +111,7 @@ def test_checks_see_the_batch(engine, space):
 
 def test_bucket_tokens_do_not_outlive_a_rollback(engine):
     bucket = put(b"b", b"1", space=keys.BUCKETS)
+    engine.begin().commit(POSITION)
     batch = engine.begin()
     batch.apply(bucket)
     batch.rollback()

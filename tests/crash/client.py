@@ -1,0 +1,200 @@
+"""A small S3 client of its own, and the server that the crash tests drive with it.
+
+It signs with the project's kernel, never retries, and says of each request whether it was
+answered: an answer of 2xx means done, 4xx means refused, and anything else means neither.
+"""
+
+import http.client
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from html import unescape
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from fastobj._ext import sigv4
+from fastobj.testing.process_server import ACCESS_KEY, SECRET_KEY, ProcessServer
+from tests.crash.oracle import BUCKET, Lost, Observed, Place, Value, value_of
+from tests.crash.world import SEGMENT_BYTES, SMALL_BYTES_MAX
+
+REGION = "us-east-1"
+TIMEOUT_S = 20
+_PAGE = 7
+_META = "x-amz-meta-"
+_KEY = re.compile(r"<Key>(.*?)</Key>.*?<ETag>(.*?)</ETag>.*?<Size>(\d+)</Size>", re.DOTALL)
+_NAME = re.compile(r"<Bucket>.*?<Name>(.*?)</Name>", re.DOTALL)
+_TOKEN = re.compile(r"<NextContinuationToken>(.*?)</NextContinuationToken>")
+
+
+class Broken(Exception):
+    """No answer that counts: the request may or may not have taken place."""
+
+
+class Refused(Exception):
+    """The answer says that the request did not take place."""
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Client:
+    """One connection, opened anew after each failure."""
+
+    def __init__(self, port: int) -> None:
+        self._host = f"127.0.0.1:{port}"
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] = {},
+        headers: Mapping[str, str] = {},
+        body: bytes = b"",
+    ) -> Answer:
+        """One signed request. Raises Broken, Refused."""
+        encoded = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in query.items())
+        path = quote(path)
+        signed = self._signed(method, path, encoded, headers, body)
+        target = f"{path}?{encoded}" if encoded else path
+        try:
+            self._connection.request(method, target, body or None, signed)
+            response = self._connection.getresponse()
+            answer = Answer(response.status, dict(response.getheaders()), response.read())
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise Broken(f"{method} {path}: {error!r}") from error
+        if answer.status >= 500:
+            raise Broken(f"{method} {path}: {answer.status} {answer.body!r}")
+        if answer.status >= 400:
+            raise Refused(f"{method} {path}: {answer.status} {answer.body!r}")
+        return answer
+
+    def _signed(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> dict[str, str]:
+        digest = sigv4.sha256(body).hex()
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        scope = f"{now[:8]}/{REGION}/s3/aws4_request"
+        complete = {
+            **headers,
+            "host": self._host,
+            "x-amz-content-sha256": digest,
+            "x-amz-date": now,
+        }
+        names = ";".join(sorted(complete))
+        pairs = [(name.encode(), complete[name].encode()) for name in sorted(complete)]
+        key = sigv4.signing_key(SECRET_KEY.encode(), now[:8].encode(), REGION.encode(), b"s3")
+        signature = sigv4.signature(
+            method.encode(),
+            path.encode(),
+            query.encode(),
+            pairs,
+            names.encode(),
+            digest.encode(),
+            now.encode(),
+            scope.encode(),
+            key,
+        )
+        complete["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names},"
+            f" Signature={signature.decode()}"
+        )
+        return complete
+
+    # --- operations
+
+    def create_bucket(self, name: str) -> None:
+        """Makes a bucket."""
+        self.call("PUT", f"/{name}")
+
+    def delete_bucket(self, name: str) -> None:
+        """Deletes an empty bucket."""
+        self.call("DELETE", f"/{name}")
+
+    def put(self, place: Place, body: bytes, metadata: Mapping[str, str], kind: str) -> None:
+        """Puts an object."""
+        headers = {_META + name: value for name, value in metadata.items()}
+        path = f"/{place.bucket}/{place.key.decode()}"
+        self.call("PUT", path, headers={**headers, "content-type": kind}, body=body)
+
+    def delete(self, place: Place) -> None:
+        """Deletes an object."""
+        self.call("DELETE", f"/{place.bucket}/{place.key.decode()}")
+
+    def get(self, place: Place) -> Value:
+        """What is under a key. Raises Lost where the answer contradicts itself."""
+        answer = self.call("GET", f"/{place.bucket}/{place.key.decode()}")
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        metadata = {n[len(_META) :]: v for n, v in headers.items() if n.startswith(_META)}
+        value = value_of(answer.body, metadata, {"content-type": headers["content-type"]})
+        if headers["etag"].strip('"') != value.etag:
+            raise Lost(f"{place} has a body that is not that of its etag")
+        return value
+
+    def listing(self, bucket: str) -> dict[bytes, tuple[str, int]]:
+        """Key -> etag and size of every object, page by page."""
+        found: dict[bytes, tuple[str, int]] = {}
+        query = {"list-type": "2", "max-keys": str(_PAGE)}
+        while True:
+            text = self.call("GET", f"/{bucket}", dict(sorted(query.items()))).body.decode()
+            for key, etag, size in _KEY.findall(text):
+                found[unescape(key).encode()] = unescape(etag).strip('"'), int(size)
+            token = _TOKEN.search(text)
+            if token is None:
+                return found
+            query["continuation-token"] = unescape(token[1])
+
+    def observe(self) -> Observed:
+        """Everything that the server holds. Raises Lost where listing and reading differ."""
+        found: Observed = {}
+        for bucket in _NAME.findall(self.call("GET", "/").body.decode()):
+            found[Place(bucket)] = BUCKET
+            for key, listed in self.listing(bucket).items():
+                place = Place(bucket, key)
+                found[place] = value = self.get(place)
+                if (value.etag, value.size) != listed:
+                    raise Lost(f"{place} is listed as {listed} and read as {value}")
+        return found
+
+
+class SmallServer(ProcessServer):
+    """The multi-process server with everything small; see small_server.py."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self._variables = environment
+        super().__init__(directory, workers=2, environment=environment)
+
+    def launch(self) -> None:
+        """Starts the processes and returns at once."""
+        command = [
+            *(sys.executable, "-m", "tests.crash.small_server", "server"),
+            *("--address", f"127.0.0.1:{self.port}"),
+            *("--console-address", f"127.0.0.1:{self.console_port}"),
+            *("--workers", "2", "--shutdown-timeout", "10"),
+            *("--log-segment-bytes-min", str(SEGMENT_BYTES[0])),
+            *("--log-segment-bytes-max", str(SEGMENT_BYTES[1])),
+            *("--small-body-bytes-max", str(SMALL_BYTES_MAX)),
+            str(self.directory),
+        ]
+        environment = {
+            **os.environ,
+            "FASTOBJ_ROOT_USER": ACCESS_KEY,
+            "FASTOBJ_ROOT_PASSWORD": SECRET_KEY,
+            **self._variables,
+        }
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
