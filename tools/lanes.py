@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +27,7 @@ class Lane:
     budget_s: int
     workers: int = 0
     timeout_long_s: int = 1800
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 # Only lanes whose tests share no server, port or directory run on more than one worker.
@@ -36,6 +37,12 @@ LANES = (
     Lane("kernels", "tests/kernels", budget_s=120, workers=2),
     Lane("contract", "tests/contract", budget_s=120),
     Lane("s3", "tests/s3", budget_s=240),
+    Lane(
+        "s3-inprocess",
+        "tests/s3",
+        budget_s=60,
+        environment={"FASTOBJ_TEST_SERVER": "inprocess"},
+    ),
     Lane("clients", "tests/clients", budget_s=180),
     Lane("crash", "tests/crash", budget_s=120),
 )
@@ -76,7 +83,11 @@ def run(lane: Lane, long: bool, seed: int) -> Result:
     print(f"\n=== {lane.name} " + "=" * (70 - len(lane.name)), flush=True)
     begin = time.monotonic()
     code = subprocess.run(
-        command_of(lane, long, seed), cwd=ROOT, stdin=subprocess.DEVNULL, check=False
+        command_of(lane, long, seed),
+        cwd=ROOT,
+        env={**os.environ, **lane.environment},
+        stdin=subprocess.DEVNULL,
+        check=False,
     ).returncode
     word = {0: "ok", NO_TESTS_COLLECTED: "empty"}.get(code, "FAILED")
     return Result(lane, word, time.monotonic() - begin)
@@ -88,10 +99,10 @@ def summary(results: Sequence[Result], long: bool, seed: int) -> str:
     for result in results:
         late = not long and result.seconds > result.lane.budget_s
         remark = f"  (over its {result.lane.budget_s} s)" if late else ""
-        lines.append(f"{result.lane.name:10} {result.word:7} {result.seconds:7.1f} s{remark}")
+        lines.append(f"{result.lane.name:12} {result.word:7} {result.seconds:7.1f} s{remark}")
     failed = [result.lane.name for result in results if result.word == "FAILED"]
     total = sum(result.seconds for result in results)
-    lines.append(f"{'total':10} {'FAILED' if failed else 'ok':7} {total:7.1f} s  seed {seed}")
+    lines.append(f"{'total':12} {'FAILED' if failed else 'ok':7} {total:7.1f} s  seed {seed}")
     if failed:
         target = "long" if long else "test"
         lines.append(f"repeat with: make {target} LANES='{' '.join(failed)}' SEED={seed}")

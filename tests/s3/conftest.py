@@ -1,7 +1,7 @@
 """One server for all tests of this folder, real clients, and a bucket for each test.
 
-FASTOBJ_TEST_SERVER chooses the form of the server: `inprocess` (one thread of this process,
-all in memory) or `process` (all processes, two workers, on a disk).
+FASTOBJ_TEST_SERVER chooses the form of the server: `process` (all processes, two workers, on a
+disk; the default) or `inprocess` (one thread of this process, all in memory).
 """
 
 import itertools
@@ -24,11 +24,13 @@ _numbers = itertools.count()
 @contextmanager
 def start_server():
     """A server with `endpoint`, `access_key` and `secret_key`, in the form that was chosen."""
-    form = os.environ.get("FASTOBJ_TEST_SERVER", "inprocess")
+    form = os.environ.get("FASTOBJ_TEST_SERVER", "process")
     if form == "process":
-        with tempfile.TemporaryDirectory() as directory:
-            with ProcessServer(Path(directory) / "store", workers=2) as running:
-                yield running
+        with (
+            tempfile.TemporaryDirectory() as directory,
+            ProcessServer(Path(directory) / "store", workers=2) as running,
+        ):
+            yield running
     else:
         assert form == "inprocess", f"there is no server of the form {form}"
         with InProcessServer() as running:
