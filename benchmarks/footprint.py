@@ -9,8 +9,8 @@ import argparse
 import os
 import time
 
-from benchmarks import load
-from benchmarks.server import ACCESS_KEY, SECRET_KEY, Server
+from benchmarks import _load as load
+from benchmarks._server import ACCESS_KEY, SECRET_KEY, Server
 
 
 def show_memory(server: Server, when: str) -> None:

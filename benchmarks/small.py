@@ -10,10 +10,11 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import load
-from benchmarks.server import ACCESS_KEY, SECRET_KEY, Server
+from benchmarks import _load as load
+from benchmarks._server import ACCESS_KEY, SECRET_KEY, Server
 
 BODY = os.urandom(4096)
 
@@ -31,16 +32,18 @@ def fdatasync_per_second(directory: Path, seconds: float = 1.0) -> float:
         return number / (time.perf_counter() - began)
 
 
-def put(signer: load.Signer, bucket: bytes) -> object:
+def put(signer: load.Signer, bucket: bytes) -> Callable[[int], bytes]:
     """Makes PUTs of ever new keys."""
     run = os.urandom(4).hex().encode()
     return lambda number: signer.request(b"PUT", b"/%s/%s/%d" % (bucket, run, number), BODY)
 
 
-def measure(server: Server, name: str, concurrency: int, seconds: float, make: object) -> None:
+def measure(
+    server: Server, name: str, concurrency: int, seconds: float, make: Callable[[int], bytes]
+) -> None:
     """Runs one case and prints its line."""
     metrics, cpu = server.metrics(), server.cpu_seconds()
-    result = load.run("127.0.0.1", server.port, concurrency, seconds, make)  # type: ignore[arg-type]
+    result = load.run("127.0.0.1", server.port, concurrency, seconds, make)
     after, cpu_after = server.metrics(), server.cpu_seconds()
     if result.errors:
         raise SystemExit(f"{name}: {result.errors} errors, the last: {result.last_error!r}")
@@ -76,12 +79,8 @@ def main() -> None:
         server.start()
         signer = load.Signer("127.0.0.1", server.port, ACCESS_KEY, SECRET_KEY)
         load.run("127.0.0.1", server.port, 1, 0.01, lambda _: signer.request(b"PUT", b"/bench"))
-        for number in range(1000):
-            seeded = signer.request(b"PUT", b"/bench/seed/%d" % number, BODY)
-            if not number:
-                requests = []
-            requests.append(seeded)
-        load.run("127.0.0.1", server.port, 8, 1.0, lambda number: requests[number % len(requests)])
+        seeds = [signer.request(b"PUT", b"/bench/seed/%d" % number, BODY) for number in range(1000)]
+        load.run("127.0.0.1", server.port, 8, 1.0, lambda number: seeds[number % 1000])
         for concurrency in options.concurrency:
             measure(server, "PUT 4 KiB", concurrency, options.seconds, put(signer, b"bench"))
         for concurrency in options.concurrency:

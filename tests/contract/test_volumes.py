@@ -4,13 +4,13 @@ import os
 import tempfile
 from contextlib import asynccontextmanager
 
-from fastobj.core.errors import Conflict
 from fastobj.core.limits import PIECE_BYTES, PIECE_HEAD_BYTES
 from fastobj.storage.local_volume import LocalVolume
 from fastobj.storage.memory import MemoryVolume
 from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import make_folders, segment_path
 from fastobj.testing.volume_contract import VolumeContract
+from tests.unit.storage.volumes import Rows
 
 
 class TestMemoryVolume(VolumeContract):
@@ -32,21 +32,8 @@ class TestLocalVolume(VolumeContract):
     @asynccontextmanager
     async def opened(self):
         make_folders(self.root)
-        rows = {}
-
-        async def commit_rows(changes, adds):
-            token = os.urandom(16)
-            present = [rows.get(row.key) for row in changes]
-            expected = [found and found[1] for found in present]
-            if expected != [row.expect for row in changes]:
-                raise Conflict(present)
-            rows.update({row.key: (row.value, token) for row in changes})
-            return token
-
         pool = IoPool()
-        volume = LocalVolume(
-            self.root, pool, commit_rows, 1, own_file_bytes_min=self.own_file_bytes_min
-        )
+        volume = LocalVolume(self.root, pool, Rows(), own_file_bytes_min=self.own_file_bytes_min)
         try:
             yield volume
         finally:

@@ -38,6 +38,10 @@ class Refused(Exception):
     """The answer says that the request did not take place."""
 
 
+class Away(Refused):
+    """Nobody listens: the request was never sent."""
+
+
 class Answer(NamedTuple):
     """What came back."""
 
@@ -70,6 +74,7 @@ class Client:
         path = quote(path)
         signed = self._signed(method, path, encoded, headers, body)
         target = f"{path}?{encoded}" if encoded else path
+        self._connect()
         try:
             self._connection.request(method, target, body or None, signed)
             response = self._connection.getresponse()
@@ -82,6 +87,16 @@ class Client:
         if answer.status >= 400:
             raise Refused(f"{method} {path}: {answer.status} {answer.body!r}")
         return answer
+
+    def _connect(self) -> None:
+        if self._connection.sock is not None:
+            return
+        try:
+            self._connection.connect()
+        except ConnectionRefusedError as error:
+            raise Away(str(error)) from error
+        except OSError as error:
+            raise Broken(f"connecting: {error!r}") from error
 
     def _signed(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes

@@ -71,8 +71,8 @@ def recycled_uncovered() -> Any:
     """Log segments are recycled although no checkpoint covers them."""
     whole = Reclaim.run
 
-    async def run(self: Reclaim, known: Known) -> Any:
-        return await whole(self, Known(known.alive, 1 << 62))
+    async def run(self: Reclaim, look: Callable[[], Known]) -> Any:
+        return await whole(self, lambda: look()._replace(covered=1 << 62))
 
     return _replaced(Reclaim, "run", run)
 

@@ -133,9 +133,7 @@ def compare(observed: Observed, history: History, cut: float = math.inf) -> None
     for place in observed.keys() | history.places():
         allowed = history.allowed(place, cut)
         if observed.get(place) not in allowed:
-            raise Lost(
-                f"{place} holds {observed.get(place)} at {cut}; allowed: {_unique(allowed)}"
-            )
+            raise Lost(f"{place} holds {observed.get(place)} at {cut}; allowed: {_unique(allowed)}")
 
 
 def _unique(effects: Iterable[Effect]) -> list[Effect]:

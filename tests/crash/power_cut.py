@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 
 from fastobj.node.layout import prepare
 from fastobj.storage.pool import IoPool
+from fastobj.storage.spares import LOG_SUFFIX
 from tests.crash import oracle, records, world
 from tests.crash.oracle import History, Lost, Observed
 from tests.crash.records import Entry, Kind
@@ -76,21 +77,41 @@ async def record(
     return Recorded(root, base, records.read(folder / "record"), history)
 
 
-def choose_cuts(recorded: Recorded, count: int, rng: random.Random) -> list[int]:
-    """Cuts in ascending order: any moments, and as many in the midst of a change or sync.
+def rebuilt(recorded: Recorded, directory: Path) -> dict[str, bytes]:
+    """The files that the whole record makes, covered or not."""
+    replayer = recorded.replayer()
+    replayer.advance(replayer.last + 1)
+    write_state(replayer.whole(), replayer.folders(), directory)
+    return files(directory)
 
-    For the latter each kind of file counts the same, however seldom it changes.
+
+def files(root: Path) -> dict[str, bytes]:
+    """The contents of all files but SQLite's shared memory, which outlives no power cut."""
+    found = (path for path in root.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in found
+        if not path.name.endswith("-shm")
+    }
+
+
+def choose_cuts(recorded: Recorded, count: int, rng: random.Random) -> list[int]:
+    """Cuts in ascending order: any moments, moments in a change or sync, moments in a log write.
+
+    Of the second each kind of file counts the same, however seldom it changes.
     """
     after = [entry for entry in recorded.entries if entry.end > recorded.begin]
     kinds: defaultdict[tuple[str, Kind], list[Entry]] = defaultdict(list)
     for entry in after:
         kinds[os.path.splitext(entry.path)[1], entry.kind].append(entry)
     last = max((entry.end for entry in after), default=recorded.begin)
+    blocks = kinds.get((LOG_SUFFIX, Kind.WRITE), after)
     cuts: list[int] = []
     for index in range(count):
         begin, end = recorded.begin, last + 1
-        if index % 2 and kinds:
-            entry = rng.choice(kinds[rng.choice(list(kinds))])
+        if index % 3 and after:
+            chosen = blocks if index % 3 == 1 else kinds[rng.choice(list(kinds))]
+            entry = rng.choice(chosen)
             begin, end = max(begin, entry.begin + 1), entry.end
         cuts.append(rng.randint(begin, end))
     return sorted(cuts)
@@ -210,6 +231,6 @@ class PowerCuts:
         pending = "\n  ".join(map(repr, replayer.pending()[-12:]))
         return Lost(
             f"{type(error).__name__}: {error}\n"
-            f"at cut {cut}, state {self._count}, seed {self._seed}; state and record are in {kept}\n"
+            f"at cut {cut}, state {self._count}, seed {self._seed}; it is kept in {kept}\n"
             f"changes that no sync covered:\n  {pending}"
         )

@@ -7,7 +7,7 @@ a completed sync covers is on the disk; of the rest each file and each directory
   before the cut. Any other one is there whole, is not there, or is torn at its sectors;
 * a truncation or allocation is covered in the same way; others apply as an ordered prefix;
 * a create, rename or unlink is covered by a sync of its directory; others apply as an ordered
-  prefix. Files are followed by identity through renames.
+  prefix. A rename between directories is a change of each. Files are followed by identity.
 
 What was never written reads as zeros. The cut only moves on, and the images of files with it, so
 that a state costs little more than the bytes that it writes out.
@@ -44,7 +44,7 @@ class Image:
 
     __slots__ = ("data", "size")
 
-    def __init__(self, data: bytes = b"", size: int = 0) -> None:
+    def __init__(self, data: bytes | bytearray = b"", size: int = 0) -> None:
         self.data = bytearray(data)
         self.size = max(size, len(data))
 
@@ -182,6 +182,10 @@ class Directory:
         count = rng.choice((0, len(self.pending), rng.randint(0, len(self.pending))))
         if not count:
             return self.names
+        return self.after(count)
+
+    def after(self, count: int) -> dict[str, File]:
+        """The names behind the first `count` changes that no sync covers."""
         names = dict(self.names)
         for entry, file in self.pending[:count]:
             _rename(names, entry, file)
@@ -199,9 +203,7 @@ def _rename(names: dict[str, File], entry: Entry, file: File) -> None:
 
 
 def _new_path(entry: Entry) -> str:
-    new = os.fsdecode(bytes(entry.data))
-    assert os.path.dirname(new) == os.path.dirname(entry.path), "a rename across directories"
-    return new
+    return os.fsdecode(bytes(entry.data))
 
 
 class Replayer:
@@ -267,7 +269,12 @@ class Replayer:
     def _change_names(self, entry: Entry) -> None:
         file = File() if entry.kind is Kind.CREATE else self._file(entry)
         _rename(self._live, entry, file)
-        self._parent(entry.path).pending.append((entry, file))
+        source = self._parent(entry.path)
+        if entry.kind is Kind.RENAME and (target := self._parent(_new_path(entry))) is not source:
+            created = entry._replace(kind=Kind.CREATE, path=_new_path(entry))
+            target.pending.append((created, file))
+            entry = entry._replace(kind=Kind.UNLINK)
+        source.pending.append((entry, file))
 
     def pending(self) -> list[Entry]:
         """The changes that are not covered at the present cut, by their begin numbers."""
@@ -288,6 +295,17 @@ class Replayer:
                 choice = FileChoice(rng, mode, len(file.pending))
                 found[os.path.relpath(name, self._root)] = file.content(choice)
         return found
+
+    def whole(self) -> State:
+        """What the processes saw at the present cut: every change took place."""
+        rng = random.Random(0)
+        return {
+            os.path.relpath(name, self._root): file.content(
+                FileChoice(rng, "all", len(file.pending))
+            )
+            for directory in self._directories.values()
+            for name, file in directory.after(len(directory.pending)).items()
+        }
 
     def folders(self) -> list[str]:
         """The directories below the root, relative to it."""

@@ -9,27 +9,23 @@ import hashlib
 import itertools
 import os
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from fastobj._ext import segio
+from fastobj.background import orphans
 from fastobj.background.reclaim import Known, Reclaim
 from fastobj.core import limits
-from fastobj.core.errors import FastobjError, SyncFailed
 from fastobj.core.limits import KIB
-from fastobj.meta import recording_vfs
-from fastobj.meta.sqlite import SqliteEngine
-from fastobj.node.layout import prepare
+from fastobj.meta import keys
 from fastobj.objects import buckets, delete, put
-from fastobj.objects.ledger import Entry
-from fastobj.objects.local_ledger import LocalLedger, Pending, encoded_bytes
-from fastobj.objects.local_recovery import recover
-from fastobj.objects.segment_rows import rows_committer
-from fastobj.storage import extents
+from fastobj.objects.segment_rows import SegmentRows, rows_committer
+from fastobj.storage import extents, io
 from fastobj.storage.base import new_data_id
 from fastobj.storage.local_volume import LocalVolume
 from fastobj.storage.pool import IoPool
+from fastobj.testing.local_store import LocalStore
 from fastobj.testing.store import LocalEpochs, assemble
 from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, value_of
 
@@ -61,95 +57,67 @@ def small_limits(wal_bytes: int = 256 * KIB) -> Iterator[None]:
 @contextmanager
 def recording(directory: Path) -> Iterator[None]:
     """Records every change that this process makes while the block runs."""
-    directory.mkdir()
-    segio.record_open(directory / f"{os.getpid()}.record", directory / "counter")
+    os.environ[io.RECORD_VARIABLE] = str(directory)
+    io.configure()
     try:
         yield
     finally:
-        segio.record_close()
-
-
-class LoopLedger:
-    """The group commit on the running loop: what queued in one turn is one batch."""
-
-    def __init__(self, ledger: LocalLedger) -> None:
-        self._ledger = ledger
-        self._driving = False
-
-    async def commit(self, entry: Entry) -> None:
-        """Commits one. Raises Conflict, Unknown, NoSpace."""
-        (error,) = await self.commit_many([entry])
-        if error is not None:
-            raise error
-
-    async def commit_many(self, entries: Sequence[Entry]) -> list[FastobjError | None]:
-        """Commits independent transactions; one result each."""
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[FastobjError | None]] = []
-        for entry in entries:
-            future: asyncio.Future[FastobjError | None] = loop.create_future()
-            futures.append(future)
-            self._ledger.submit(Pending(entry, encoded_bytes(entry.txn), future.set_result))
-        if not self._driving:
-            self._driving = True
-            loop.call_soon(self._drive)
-        return await asyncio.shield(asyncio.gather(*futures))
-
-    def _drive(self) -> None:
-        self._driving = False
-        while (batch := self._ledger.prepare()) is not None:
-            try:
-                self._ledger.write(batch)
-            except SyncFailed as error:
-                self._ledger.fail(batch, error)
-            else:
-                self._ledger.complete(batch)
+        del os.environ[io.RECORD_VARIABLE]
+        io.configure()
 
 
 class Node:
-    """An open store: recovered when it is made, on the running loop, whose pool it uses."""
+    """An open store: recovered when it is made, on the running loop, whose pool it uses.
+
+    It starts as a server does: recovery, then what a crash left in the folder of extents.
+    """
 
     def __init__(self, directory: Path, pool: IoPool) -> None:
-        layout = prepare(directory)
-        vfs = recording_vfs.register() if segio.recording() else None
-        self.engine = SqliteEngine(layout.database, vfs=vfs)
-        self.engine.open_now()
+        epochs = LocalEpochs()
+        self._local = LocalStore(directory, segment_bytes=SEGMENT_BYTES, epoch_changed=epochs.bump)
+        self._local.open()
         try:
-            epochs = LocalEpochs()
-            self.recovered = recover(
-                layout.log,
-                layout.store_id,
-                self.engine,
-                segment_bytes=SEGMENT_BYTES,
-                checkpoints=self.engine.checkpointer,
-                epoch_changed=epochs.bump,
-            )
+            self._assemble(pool, epochs)
         except BaseException:
-            self.engine.close_now()
+            self._local.close()
             raise
-        self.owner = int.from_bytes(os.urandom(8), "little") | 1
-        ledger = LoopLedger(self.recovered.ledger)
-        commit_rows = rows_committer(ledger)
-        self.volume = LocalVolume(
-            str(directory), pool, commit_rows, self.owner, own_file_bytes_min=OWN_FILE_BYTES_MIN
+
+    def _assemble(self, pool: IoPool, epochs: LocalEpochs) -> None:
+        self.recovered = self._local.recovered
+        self.engine = engine = self._local.engine
+        layout, ledger = self._local.layout, self._local.ledger
+        orphans.settle(
+            layout.extents,
+            layout.quarantine,
+            lambda segment: engine.read(keys.SEGMENTS, keys.segment(segment)) is not None,
         )
-        self.store = assemble(self.engine, self.volume, ledger, epochs=epochs)
+        self.owner = int.from_bytes(os.urandom(8), "little") | 1
+        self.volume = LocalVolume(
+            str(layout.root),
+            pool,
+            SegmentRows(ledger, self.owner),
+            own_file_bytes_min=OWN_FILE_BYTES_MIN,
+        )
+        self.store = assemble(engine, self.volume, ledger, epochs=epochs)
         self.store.small_body_bytes_max = SMALL_BYTES_MAX
-        self._reclaim = Reclaim(layout.root, self.engine, commit_rows, layout.log, SEGMENT_BYTES)
+        commit_rows = rows_committer(ledger)
+        self._reclaim = Reclaim(layout.root, engine, commit_rows, layout.log, SEGMENT_BYTES)
 
     async def reclaim(self) -> None:
         """One pass, as the maintenance process makes it."""
-        covered = self.engine.checkpointer.covered_sequence
-        await self._reclaim.run(Known({self.owner}, covered))
+        await self._reclaim.run(
+            lambda: Known({self.owner}, set(), self.engine.checkpointer.covered_sequence)
+        )
 
     async def close(self) -> None:
         """Closes files; nothing that was committed depends on it."""
         await self.volume.close()
-        self.recovered.log.close()
-        self.engine.close_now()
+        self._local.close()
 
 
-async def put_object(node: Node, bucket: str, key: bytes, body: bytes, content: put.Content) -> None:
+async def put_object(
+    node: Node, bucket: str, key: bytes, body: bytes, content: put.Content
+) -> None:
     """Puts a small or a large object."""
     store = node.store
     found = await buckets.get(store, bucket)

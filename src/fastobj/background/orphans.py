@@ -8,11 +8,13 @@ its files must not cost them.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
-from fastobj.core.limits import PIECE_HEAD_BYTES
+from fastobj.core.limits import MIB
 from fastobj.storage import io
 
 _log = logging.getLogger("fastobj.orphans")
@@ -46,8 +48,27 @@ def _segment(path: Path) -> int | None:
 
 
 def _is_unwritten(path: Path) -> bool:
+    """Whether the file holds nothing but zeros; what was only allocated is not read."""
     file = io.open_existing(str(path))
     try:
-        return not any(file.pread(PIECE_HEAD_BYTES, 0))
+        at, size = 0, file.size()
+        while (at := _next_content(file, at, size)) < size:
+            part = file.pread(MIB, at)
+            if part.count(0) < len(part):
+                return False
+            at += len(part)
     finally:
         file.close()
+    return True
+
+
+def _next_content(file: io.File, offset: int, size: int) -> int:
+    """Where the file has bytes at or behind `offset`; its size where there are none."""
+    if offset >= size:
+        return size
+    try:
+        return os.lseek(file.fd, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        return offset  # a file system that cannot tell: all of it is read

@@ -1,8 +1,9 @@
 """Reclaim: segments with nothing live are recycled or unlinked, those of dead owners sealed.
 
 Only sealed segments are reclaimed, and only their owner seals them, or this once the owner is
-dead and its link drained: so bytes not yet committed are never lost. A file goes before its row:
-what a crash leaves is a row without a file, which the next pass removes. Copies nothing.
+dead; what this sealed stays until the owner's link is drained: so bytes not yet committed are
+never lost. A file goes before its row: what a crash leaves is a row without a file, which the
+next pass removes. Copies nothing.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fastobj.core.errors import Conflict, NoSpace
+from fastobj.core.errors import Conflict, NoSpace, StoreError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, Add, MetaReader, Row, ScanRow
 from fastobj.storage import io
@@ -27,11 +29,12 @@ SPARES_WANTED: Final = 2
 class Known(NamedTuple):
     """What a pass must know of the other processes.
 
-    `alive` are the incarnations that run or whose link is not drained; `covered` the highest log
-    sequence that a completed checkpoint covers.
+    `alive` are the incarnations that run, `draining` those that do not, but whose last commits may
+    be on their way; `covered` is the highest log sequence that a completed checkpoint covers.
     """
 
     alive: Collection[int]
+    draining: Collection[int]
     covered: int
 
 
@@ -70,12 +73,17 @@ class Reclaim:
         self._spares = Spares(log_directory, log_segment_bytes[0])
         self._log = logging.getLogger("fastobj.reclaim")
 
-    async def run(self, known: Known) -> Report:
-        """One pass, then the spare segments are filled up."""
+    async def run(self, look: Callable[[], Known]) -> Report:
+        """One pass, then the spare segments are filled up.
+
+        `look` is called behind the reading of the rows: an owner that stands in one has been
+        alive by then, so one that is not there is dead, and no newcomer is taken for dead.
+        """
         segments = await self._segments()
+        known = look()
         live = await self._live()  # read after the rows: what is sealed there only loses
         done = [await self._visit(segment, live, known) for segment in segments]
-        held = sum(s.record.size for s in segments if s.record.kind == records.SEGMENT_LOG)
+        held = sum(s.record.size for s in segments if s.record.kind == SEGMENT_LOG)
         self._fill_spares(held)
         return Report(done.count("sealed"), done.count("recycled"), done.count("unlinked"))
 
@@ -99,29 +107,37 @@ class Reclaim:
         return {keys.segment_id(key): any(amounts) for key, amounts in counters}
 
     async def _visit(self, segment: Segment, live: dict[int, bool], known: Known) -> str:
-        record = segment.record
         try:
-            if record.state == records.SEGMENT_OPEN:
-                if record.kind == records.SEGMENT_LOG or record.owner in known.alive:
-                    return "kept"
-                await self._seal(segment)
-                return "sealed"
-            if live.get(segment.id, False):
-                return "kept"
-            if record.kind != records.SEGMENT_LOG:
-                return await self._unlink(segment)
-            if record.last_sequence <= known.covered:
-                return await self._recycle(segment)
+            if segment.record.state == SEGMENT_OPEN:
+                return await self._visit_open(segment, known)
+            if not live.get(segment.id, False):
+                return await self._visit_dead(segment, known)
         except Conflict:
             pass  # its row changed since it was read: the next pass sees why
+        except StoreError as error:
+            self._log.warning("segment %016x is not reclaimed now: %s", segment.id, error)
         return "kept"
+
+    async def _visit_open(self, segment: Segment, known: Known) -> str:
+        record = segment.record
+        if record.kind == SEGMENT_LOG or record.owner in known.alive:
+            return "kept"
+        await self._seal(segment)
+        return "sealed"
+
+    async def _visit_dead(self, segment: Segment, known: Known) -> str:
+        record = segment.record
+        if record.kind == SEGMENT_LOG:
+            covered = record.last_sequence <= known.covered
+            return await self._recycle(segment) if covered else "kept"
+        return "kept" if record.owner in known.draining else await self._unlink(segment)
 
     async def _seal(self, segment: Segment) -> None:
         record = segment.record
         sealed = records.SegmentRecord(
             records.FORMAT,
             record.kind,
-            records.SEGMENT_SEALED,
+            SEGMENT_SEALED,
             record.generation,
             record.size,
             record.owner,

@@ -1,18 +1,18 @@
 """The errors of fastobj.
 
-    FastobjError
-    ├── S3Error               a code of core.codes on its way to the client
-    ├── StoreError            for operators; s3.errors maps each to a code of S3
-    │   ├── ChecksumMismatch  bytes read are not the bytes written
-    │   ├── StaleLocation     the place was recycled under the reader: read the row again
-    │   ├── NoSpace           the disk is full
-    │   ├── StoreLocked       another process holds the store
-    │   ├── StoreDamaged      recovery refuses to guess; names the file
-    │   ├── SyncFailed        the kernel lost a write; the store is fenced
-    │   └── UnknownFormat     written by a newer version
-    ├── Conflict              a transaction's expectation did not hold; nothing was applied
-    ├── Unknown               a transaction may or may not have been applied
-    └── Unavailable           the committer is away or its queue is full; nothing was sent
+FastobjError
+├── S3Error               a code of core.codes on its way to the client
+├── StoreError            for operators; s3.errors maps each to a code of S3
+│   ├── ChecksumMismatch  bytes read are not the bytes written
+│   ├── StaleLocation     the place was recycled under the reader: read the row again
+│   ├── NoSpace           the disk is full
+│   ├── StoreLocked       another process holds the store
+│   ├── StoreDamaged      recovery refuses to guess; names the file
+│   ├── SyncFailed        the kernel lost a write; the store is fenced
+│   └── UnknownFormat     written by a newer version
+├── Conflict              a transaction's expectation did not hold; nothing was applied
+├── Unknown               a transaction may or may not have been applied
+└── Unavailable           the committer is away or its queue is full; nothing was sent
 """
 
 from __future__ import annotations

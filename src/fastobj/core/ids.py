@@ -27,6 +27,7 @@ class _Portion:
 
     def take(self, count: int) -> bytes:
         """The next `count` bytes, each given out once."""
+        assert 0 <= count <= _PORTION_BYTES, "a portion is the most that can be had at once"
         at = self._at
         end = at + count
         if end > len(self._bytes):

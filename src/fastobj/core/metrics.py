@@ -56,7 +56,11 @@ METRICS: Final = (
     Row(Metric.HTTP_REQUESTS_3XX, *_REQUESTS, '{class="3xx"}'),
     Row(Metric.HTTP_REQUESTS_4XX, *_REQUESTS, '{class="4xx"}'),
     Row(Metric.HTTP_REQUESTS_5XX, *_REQUESTS, '{class="5xx"}'),
-    Row(Metric.HTTP_BYTES_IN, "fastobj_http_received_bytes_total", "Bytes of request bodies."),
+    Row(
+        Metric.HTTP_BYTES_IN,
+        "fastobj_http_received_bytes_total",
+        "Bytes of the bodies of requests that succeeded.",
+    ),
     Row(Metric.HTTP_BYTES_OUT, "fastobj_http_sent_bytes_total", "Bytes of response bodies."),
     Row(
         Metric.HTTP_CONNECTIONS,
@@ -71,11 +75,11 @@ METRICS: Final = (
         "fastobj_commit_conflicts_total",
         "Transactions refused, because a row had changed since it was read.",
     ),
-    Row(Metric.LOG_SYNCS, "fastobj_log_syncs_total", "Syncs of the log."),
+    Row(Metric.LOG_SYNCS, "fastobj_log_syncs_total", "Blocks of the log written and synced."),
     Row(
         Metric.LOG_SYNC_NS,
         "fastobj_log_sync_seconds_total",
-        "Time spent in syncs of the log.",
+        "Time spent in writing and syncing blocks of the log.",
         scale=_NANO,
     ),
     Row(
@@ -90,7 +94,11 @@ METRICS: Final = (
         "Sequence up to which a checkpoint covers the log.",
         counter=False,
     ),
-    Row(Metric.CHECKPOINTS, "fastobj_checkpoints_total", "Checkpoints of the database completed."),
+    Row(
+        Metric.CHECKPOINTS,
+        "fastobj_checkpoints_total",
+        "Checkpoints of the database that were complete.",
+    ),
     Row(
         Metric.CHECKPOINT_STALL_NS,
         "fastobj_checkpoint_stall_seconds_total",
@@ -98,7 +106,9 @@ METRICS: Final = (
         scale=_NANO,
     ),
     Row(
-        Metric.LOOP_STALLS, "fastobj_loop_stalls_total", "Times an event loop stood for over 5 ms."
+        Metric.LOOP_STALLS,
+        "fastobj_loop_stalls_total",
+        "Turns of an event loop that took over 5 ms, seen where a request was answered.",
     ),
     Row(
         Metric.CHECKSUM_MISMATCHES,

@@ -18,13 +18,6 @@ FORMAT: Final = 1
 BUCKET_ACTIVE: Final = 0
 BUCKET_DELETING: Final = 1
 
-SEGMENT_LOG: Final = 0
-SEGMENT_EXTENTS: Final = 1  # bodies of several objects
-SEGMENT_BODY: Final = 2  # one body with a file of its own
-
-SEGMENT_OPEN: Final = 0
-SEGMENT_SEALED: Final = 1
-
 
 class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch."""
@@ -59,7 +52,8 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class SegmentRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A segment file. `size` is in bytes; `owner` the incarnation of the process that appends.
 
-    `last_sequence` is that of the last block in a sealed log segment.
+    `kind` and `state` are of core.segments; `last_sequence` is that of the last block in a sealed
+    log segment.
     """
 
     format: int

@@ -31,7 +31,6 @@ class ChildContext:
     layout: StoreLayout
     settings: Settings
     page: SharedPage
-    maintenance_owner: int
     is_first: bool  # of its slot, in this life of the server
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from fastobj.core.errors import FastobjError, SyncFailed
+from fastobj.core.errors import FastobjError, StoreError, SyncFailed
 from fastobj.node import frames, links
 from fastobj.node.committer_store import CommitterStore
 from fastobj.objects.ledger import Entry
@@ -26,10 +26,14 @@ from fastobj.objects.local_ledger import LedgerBatch, Pending, Result, encoded_b
 EXIT_FENCED: Final = 75  # a sync failed: the supervisor starts all processes anew
 _RECEIVE_BYTES: Final = 1 << 20
 _INLINE_MAX: Final = 1  # a batch up to here is written by the main thread: nothing to overlap
+_decode_text = msgspec.msgpack.Decoder(str).decode
 
 
 class Peer:
-    """One link: a worker's or the maintenance process's."""
+    """One link: a worker's or the maintenance process's.
+
+    `closed` once nothing more is received; it stays attached while `open` requests are not done.
+    """
 
     def __init__(self, sock: socket.socket, owner: int) -> None:
         self.sock = sock
@@ -37,6 +41,7 @@ class Peer:
         self.reader = frames.FrameReader()
         self.out: list[bytes] = []
         self.waits_to_send = False
+        self.open = 0
         self.closed = False
 
     def send(self, parts: list[bytes]) -> None:
@@ -69,11 +74,13 @@ class _Request:
         self._results: list[Result] = [None] * count
         self._left = count
         self._sequence = sequence
+        peer.open += 1
 
     def done(self, index: int, result: Result) -> None:
         self._results[index] = result
         self._left -= 1
         if not self._left:
+            self._peer.open -= 1
             results = [frames.result_head(error) for error in self._results]
             answer = frames.AnswerHead(self._sequence(), results)
             self._peer.send(frames.encode(frames.ANSWER, self._request, answer))
@@ -88,7 +95,7 @@ class Committer:
         self._control = control
         self._epoll = select.epoll()
         self._peers: dict[int, Peer] = {}
-        self._writer = _WriterThread(self._ledger.write)
+        self._writer = _WriterThread(store.write)
         self._batch: LedgerBatch | None = None
         self._stopping = False
         self._nudge = True
@@ -97,7 +104,10 @@ class Committer:
             self._epoll.register(fd, select.EPOLLIN)
 
     def run(self) -> int:
-        """Serves links until told to stop, or until a sync fails."""
+        """Serves links until told to stop, or until a sync fails.
+
+        The answers of a failed batch leave before it returns, as far as the links take them.
+        """
         while not (self._stopping and self._batch is None and not self._ledger.waiting()):
             for fd, events in self._epoll.poll():
                 self._on_event(fd, events)
@@ -129,13 +139,16 @@ class Committer:
                 self._stopping = True
 
     def _attach(self, message: links.Message) -> None:
+        """Takes up a link. Maintenance hears of the peer before the peer can send anything."""
+        if message.fd < 0:
+            raise StoreError("a link did not arrive: raise the limit of open files (ulimit -n)")
         peer = Peer(socket.socket(fileno=message.fd), message.argument)
         peer.sock.setblocking(False)
         self._peers[message.fd] = peer
         self._epoll.register(message.fd, select.EPOLLIN)
         ready = frames.ReadyHead(self._ledger.last_sequence)
         peer.send(frames.encode(frames.READY, 0, ready))
-        self._nudge = True
+        self._send_nudge()
 
     def _on_link(self, peer: Peer, events: int) -> None:
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
@@ -149,14 +162,19 @@ class Committer:
         except OSError:
             data = b""
         if not data:
-            peer.closed = True
+            self._close(peer)
             return
         try:
             for frame in peer.reader.feed(data):
                 self._on_frame(peer, frame)
         except (ValueError, msgspec.MsgspecError) as error:
             self._store.log.error("a link is closed: %s", error)
-            peer.closed = True
+            self._close(peer)
+
+    def _close(self, peer: Peer) -> None:
+        """Nothing more is received; what was received goes on."""
+        peer.closed = True
+        self._epoll.unregister(peer.sock.fileno())
 
     def _on_frame(self, peer: Peer, frame: frames.Frame) -> None:
         if frame.kind == frames.COMMIT:
@@ -164,10 +182,12 @@ class Committer:
         elif frame.kind == frames.OUTCOME:
             self._answer_outcome(peer, frame)
         elif frame.kind == frames.FENCE:
-            self._ledger.fenced = SyncFailed(frame.head.decode(errors="replace"))
+            self._ledger.fenced = SyncFailed(_decode_text(frame.head))
 
     def _submit(self, peer: Peer, frame: frames.Frame) -> None:
         entries = frames.decode_commit(frame)
+        if not entries:
+            raise ValueError("a commit of nothing")
         request = _Request(peer, frame.request, len(entries), lambda: self._ledger.last_sequence)
         alone = len(entries) == 1
         for index, entry in enumerate(entries):
@@ -196,7 +216,7 @@ class Committer:
 
     def _write_inline(self, batch: LedgerBatch) -> FastobjError | None:
         try:
-            self._ledger.write(batch)
+            self._store.write(batch)
         except SyncFailed as error:
             return error
         return None
@@ -220,27 +240,29 @@ class Committer:
         for fd, peer in list(self._peers.items()):
             waits = not peer.flush()
             if peer.closed:
-                self._detach(fd, peer)
+                if not peer.open:
+                    self._detach(fd, peer)
             elif waits != peer.waits_to_send:
                 peer.waits_to_send = waits
                 self._epoll.modify(fd, select.EPOLLIN | (select.EPOLLOUT if waits else 0))
         self._flush_nudge()
 
     def _detach(self, fd: int, peer: Peer) -> None:
-        """All that the peer sent has been received: what it owned may be sealed behind it."""
+        """All that the peer sent has been committed: what it owned may be sealed behind it."""
         del self._peers[fd]
-        self._epoll.unregister(fd)
         peer.sock.close()
         self._nudge = True
 
     def _flush_nudge(self) -> None:
-        if not (self._nudge or self._store.wants_maintenance()):
-            return
-        self._nudge = False
+        if self._store.wants_maintenance() or self._nudge:
+            self._nudge = False
+            self._send_nudge()
+
+    def _send_nudge(self) -> None:
         attached = [peer.owner for peer in self._peers.values()]
         nudge = frames.NudgeHead(attached, self._store.covered_sequence)
         for peer in self._peers.values():
-            if peer.owner == self._store.maintenance_owner:
+            if self._store.is_maintenance(peer.owner):
                 peer.send(frames.encode(frames.NUDGE, 0, nudge))
                 peer.flush()
 
@@ -256,7 +278,7 @@ class _WriterThread:
         self.eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._write = write
         self._in: SimpleQueue[LedgerBatch | None] = SimpleQueue()
-        self._out: SimpleQueue[tuple[LedgerBatch, FastobjError | None]] = SimpleQueue()
+        self._out: SimpleQueue[tuple[LedgerBatch, BaseException | None]] = SimpleQueue()
         self._thread = Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -265,9 +287,12 @@ class _WriterThread:
         self._in.put(batch)
 
     def result(self) -> tuple[LedgerBatch, FastobjError | None]:
-        """The batch that was written, and what it failed with."""
+        """The batch that was written, and what it failed with. Raises what nobody foresaw."""
         os.eventfd_read(self.eventfd)
-        return self._out.get()
+        batch, error = self._out.get()
+        if error is not None and not isinstance(error, FastobjError):
+            raise error
+        return batch, error
 
     def close(self) -> None:
         """Ends the thread."""
@@ -276,10 +301,10 @@ class _WriterThread:
 
     def _run(self) -> None:
         while (batch := self._in.get()) is not None:
-            error: FastobjError | None = None
+            error: BaseException | None = None
             try:
                 self._write(batch)
-            except FastobjError as failure:
+            except BaseException as failure:  # raised again in the main thread
                 error = failure
             self._out.put((batch, error))
             os.eventfd_write(self.eventfd, 1)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Final
+
+from fastobj.core.errors import FastobjError
 from fastobj.node.child import ChildContext
-from fastobj.node.committer import Committer
+from fastobj.node.committer import EXIT_FENCED, Committer
 from fastobj.node.committer_store import CommitterStore
+
+EXIT_REFUSED: Final = 76  # the first committer of a server cannot open the store: it ends too
 
 
 def run(context: ChildContext) -> int:
     """Recovers the store and commits until told to stop; returns the exit status."""
-    store = CommitterStore(
-        context.layout, context.settings, context.page, context.maintenance_owner
-    )
-    if context.is_first:  # no worker can be creating a file before it heard from a committer
-        store.settle_orphans()
+    try:
+        store = CommitterStore(context.layout, context.settings, context.page)
+        if context.is_first:  # no worker can be creating a file before it heard from a committer
+            store.settle_orphans()
+    except FastobjError as error:
+        if not context.is_first:
+            raise
+        logging.getLogger("fastobj.committer").critical("the store cannot be opened: %s", error)
+        return EXIT_REFUSED
     status = Committer(store, context.control).run()
-    store.close()
+    if status != EXIT_FENCED:  # after a failed sync nothing more is asked of the files
+        store.close()
     return status

@@ -15,7 +15,7 @@ from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node.child import database_vfs
 from fastobj.node.layout import StoreLayout
 from fastobj.node.locks import StoreLock, take_store_lock
-from fastobj.node.shared_page import COMMITTER, SharedPage
+from fastobj.node.shared_page import COMMITTER, MAINTENANCE, SharedPage
 from fastobj.objects.local_ledger import LedgerBatch
 from fastobj.objects.local_recovery import Recovered, recover
 
@@ -23,11 +23,8 @@ from fastobj.objects.local_recovery import Recovered, recover
 class CommitterStore:
     """Opens the store for writing: lock, settle what a fence left, recover, new segment."""
 
-    def __init__(
-        self, layout: StoreLayout, settings: Settings, page: SharedPage, maintenance_owner: int
-    ) -> None:
+    def __init__(self, layout: StoreLayout, settings: Settings, page: SharedPage) -> None:
         self.log = logging.getLogger("fastobj.committer")
-        self.maintenance_owner = maintenance_owner
         self._page = page
         self._clock = SystemClock()
         self._layout = layout
@@ -48,14 +45,20 @@ class CommitterStore:
         self._covered_told = self.covered_sequence
         self._segment = self.recovered.log.segment
         self._rolled = False
+        self._checkpoints_told = self._stall_ns_told = 0
         page.epochs.bump_all()
         self._forget_fence()
+        self._count_positions()
         self._report()
 
     @property
     def covered_sequence(self) -> int:
         """The highest log sequence that a completed checkpoint covers."""
         return self.checkpoints.covered_sequence
+
+    def is_maintenance(self, owner: int) -> bool:
+        """Whether that incarnation is the present maintenance process."""
+        return owner == self._page.owner(MAINTENANCE)
 
     def wants_maintenance(self) -> bool:
         """Whether a checkpoint has ended or a spare was used up since the last call."""
@@ -64,16 +67,40 @@ class CommitterStore:
         self._rolled = False
         return wants
 
+    def write(self, batch: LedgerBatch) -> None:
+        """Writes and syncs a batch, and counts that. Raises SyncFailed."""
+        began = self._clock.monotonic_ns()
+        self.ledger.write(batch)
+        metrics = self._page.metrics
+        metrics.add(COMMITTER, Metric.LOG_SYNCS, 1)
+        metrics.add(COMMITTER, Metric.LOG_SYNC_NS, self._clock.monotonic_ns() - began)
+
     def count(self, batch: LedgerBatch) -> None:
         """Counts a finished batch in the shared page."""
+        metrics = self._page.metrics
+        metrics.add(COMMITTER, Metric.COMMIT_CONFLICTS, len(batch.refused))
         if batch.block is None:
             return
         self._rolled = self._rolled or self.recovered.log.segment != self._segment
         self._segment = self.recovered.log.segment
-        metrics = self._page.metrics
         metrics.add(COMMITTER, Metric.COMMIT_BATCHES, 1)
         metrics.add(COMMITTER, Metric.COMMIT_TRANSACTIONS, len(batch.accepted))
-        metrics.add(COMMITTER, Metric.COMMIT_CONFLICTS, len(batch.refused))
+        self._count_checkpoints()
+        self._count_positions()
+
+    def _count_checkpoints(self) -> None:
+        """The cells outlive this process, the checkpointer's figures do not: add what is new."""
+        stats = self.checkpoints.stats
+        if stats.stall_ns == self._stall_ns_told and stats.restart_count == self._checkpoints_told:
+            return
+        metrics = self._page.metrics
+        new = stats.restart_count - self._checkpoints_told
+        metrics.add(COMMITTER, Metric.CHECKPOINTS, new)
+        metrics.add(COMMITTER, Metric.CHECKPOINT_STALL_NS, stats.stall_ns - self._stall_ns_told)
+        self._checkpoints_told, self._stall_ns_told = stats.restart_count, stats.stall_ns
+
+    def _count_positions(self) -> None:
+        metrics = self._page.metrics
         metrics.set(COMMITTER, Metric.LAST_SEQUENCE, self.ledger.last_sequence)
         metrics.set(COMMITTER, Metric.COVERED_SEQUENCE, self.covered_sequence)
 

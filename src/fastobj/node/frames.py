@@ -137,6 +137,8 @@ def decode_commit(frame: Frame) -> list[Entry]:
             bodies.append(SmallBody(ref.data_id, payload, crc, hint))
             at += length
         entries.append(Entry(head.txn, bodies, head.arrival))
+    if at != len(frame.bodies):
+        raise ValueError(f"{len(frame.bodies)} bytes of bodies come with heads for {at}")
     return entries
 
 
@@ -160,27 +162,35 @@ def result_error(head: ResultHead) -> FastobjError | None:
 
 
 class FrameReader:
-    """Cuts received bytes into frames."""
+    """Cuts received bytes into frames. A frame that comes in many parts is copied once."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = bytearray()
+        self._wanted = 0  # bytes with which the first frame is whole, as far as is known
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """Yields the frames that are whole now. Raises ValueError for an impossible length."""
-        self._buffer += data
-        buffer = bytes(self._buffer) if len(self._buffer) >= _HEAD.size else b""
-        view = memoryview(buffer)
-        at = 0
-        while len(buffer) - at >= _HEAD.size:
-            size, kind, request, head_length = _HEAD.unpack_from(buffer, at)
+        """Yields the frames that are whole now; to be iterated to the end.
+
+        Raises ValueError for an impossible length: what follows is then lost.
+        """
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return
+            data = bytes(self._rest)
+            self._rest.clear()
+        view = memoryview(data)
+        at, self._wanted = 0, _HEAD.size
+        while len(data) - at >= _HEAD.size:
+            size, kind, request, head_length = _HEAD.unpack_from(data, at)
             if size > FRAME_BYTES_MAX or _HEAD.size - _PREFIX + head_length > size:
                 raise ValueError(f"a frame of {size} bytes cannot be")
             end = at + _PREFIX + size
-            if end > len(buffer):
+            if end > len(data):
+                self._wanted = end - at
                 break
             head = at + _HEAD.size
-            yield Frame(
-                kind, request, buffer[head : head + head_length], view[head + head_length : end]
-            )
+            bodies = head + head_length
+            yield Frame(kind, request, data[head:bodies], view[bodies:end])
             at = end
-        del self._buffer[:at]
+        self._rest += view[at:]

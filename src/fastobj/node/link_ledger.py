@@ -7,17 +7,24 @@ asked about: only "not committed" is sent again. Both wait a bounded time.
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import socket
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Final
+
+import msgspec
 
 from fastobj.core import limits
-from fastobj.core.errors import FastobjError, StoreError, Unavailable, Unknown
+from fastobj.core.errors import FastobjError, Unavailable, Unknown
 from fastobj.node import frames
 from fastobj.objects.ledger import Entry, Outcome
 
-_RECEIVE_BYTES = 1 << 20
-_LATE = "the committer did not come back in time; the transaction may have been committed"
+_RECEIVE_BYTES: Final = 1 << 20
+_LATE: Final = "the committer did not come back in time; the transaction may have been committed"
+
+_log = logging.getLogger("fastobj.link")
 
 
 class _Ask:
@@ -45,7 +52,11 @@ class _Ask:
 
 
 class LinkLedger:
-    """Implements `objects.ledger.Ledger` over one link at a time."""
+    """Implements `objects.ledger.Ledger` over one link at a time.
+
+    `on_lost` is called when a link has been gone for `wait_s_max` seconds and no other came;
+    `ready` tells whether a committer is at the other end.
+    """
 
     def __init__(
         self,
@@ -54,21 +65,29 @@ class LinkLedger:
         wait_s_max: float = limits.COMMITTER_WAIT_S_MAX,
         on_ready: Callable[[], None] | None = None,
         on_nudge: Callable[[frames.NudgeHead], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
     ) -> None:
         self._loop = loop
         self._wait_s_max = wait_s_max
         self._on_ready = on_ready
         self._on_nudge = on_nudge
+        self._on_lost = on_lost
         self._numbers = count(1)
         self._asks: dict[int, _Ask] = {}
         self._questions: dict[int, _Ask] = {}
         self._sock: socket.socket | None = None
         self._reader = frames.FrameReader()
-        self._out: list[bytes] = []
+        self._out = bytearray()
         self._flushing = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._lost_at = -math.inf
         self._sequence = 0
         self.ready = False
+
+    @property
+    def available(self) -> bool:
+        """Whether writes are served: a committer is there, or not away for too long yet."""
+        return self.ready or self._loop.time() - self._lost_at < self._wait_s_max
 
     # --- the ledger
 
@@ -87,22 +106,22 @@ class LinkLedger:
             raise Unavailable("too many commits wait for the committer")
         ask = _Ask(entries, self._loop.create_future())
         number = next(self._numbers)
-        self._asks[number] = ask
         if self.ready:
             self._send_ask(number, ask)
         else:
             self._arm()
+        self._asks[number] = ask
         return await ask.future
 
     def _send_ask(self, number: int, ask: _Ask) -> None:
+        self._queue(frames.encode_commit(number, [ask.entries[i] for i in ask.open]))
         ask.sent = True
         ask.since = self._sequence
-        self._queue(frames.encode_commit(number, [ask.entries[i] for i in ask.open]))
 
     def fence(self, message: str) -> None:
         """Tells the committer that a segment lost a write."""
         if self._sock is not None:
-            self._out += frames.encode(frames.FENCE, 0, message)
+            self._queue(frames.encode(frames.FENCE, 0, message))
             self._flush()
 
     # --- the link
@@ -118,7 +137,8 @@ class LinkLedger:
     def close(self) -> None:
         """Lets go of the link; whatever is open is answered as if the committer were away."""
         self._detach()
-        self._give_up()
+        self._disarm()
+        self._answer_open()
 
     def _detach(self) -> None:
         if self._sock is not None:
@@ -126,11 +146,13 @@ class LinkLedger:
             self._loop.remove_writer(self._sock.fileno())
             self._sock.close()
             self._sock = None
-        self._out = []
-        self._questions.clear()
-        self.ready = False
-        if self._asks:
             self._arm()
+        if self.ready:
+            self.ready = False
+            self._lost_at = self._loop.time()
+        self._out.clear()
+        self._flushing = False
+        self._questions.clear()
 
     def _receive(self) -> None:
         assert self._sock is not None
@@ -143,8 +165,12 @@ class LinkLedger:
         if not data:
             self._detach()
             return
-        for frame in self._reader.feed(data):
-            self._on_frame(frame)
+        try:
+            for frame in self._reader.feed(data):
+                self._on_frame(frame)
+        except (ValueError, KeyError, msgspec.MsgspecError) as error:
+            _log.error("the link to the committer is given up: %r", error)
+            self._detach()
 
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.ANSWER:
@@ -160,23 +186,22 @@ class LinkLedger:
         if frame.request in self._questions:
             self._on_outcomes(frame.request, answer.outcomes)
             return
-        ask = self._asks.pop(frame.request)
+        ask = self._asks[frame.request]
         ask.settle([frames.result_error(result) for result in answer.results])
+        del self._asks[frame.request]
 
     def _on_link_ready(self, sequence: int) -> None:
         """The committer is there: ask about what was sent, send what was not."""
         self.ready = True
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        for number, ask in list(self._asks.items()):
+        self._disarm()
+        for number, ask in self._asks.items():
             if ask.sent:
                 ids = [ask.entries[i].txn.id for i in ask.open]
                 self._questions[number] = ask
                 question = frames.OutcomeHead(ids, ask.since)
                 self._queue(frames.encode(frames.OUTCOME, number, question))
         self._sequence = sequence
-        for number, ask in list(self._asks.items()):
+        for number, ask in self._asks.items():
             if not ask.sent:
                 self._send_ask(number, ask)
         if self._on_ready is not None:
@@ -201,7 +226,8 @@ class LinkLedger:
 
     def _queue(self, parts: list[bytes]) -> None:
         """Frames of one turn of the loop leave in one send."""
-        self._out += parts
+        for part in parts:
+            self._out += part
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
@@ -211,14 +237,13 @@ class LinkLedger:
         sock = self._sock
         if sock is None or not self._out:
             return
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         try:
-            sent = sock.send(data, socket.MSG_NOSIGNAL)
+            sent = sock.send(self._out, socket.MSG_NOSIGNAL)
         except BlockingIOError:
             sent = 0
         except OSError:  # the end of the link is seen, and handled, by the reader
-            sent = len(data)
-        self._out = [data[sent:]] if sent < len(data) else []
+            sent = len(self._out)
+        del self._out[:sent]
         if self._out:
             self._flushing = True
             self._loop.add_writer(sock.fileno(), self._flush_rest)
@@ -234,8 +259,18 @@ class LinkLedger:
         if self._deadline is None:
             self._deadline = self._loop.call_later(self._wait_s_max, self._give_up)
 
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
     def _give_up(self) -> None:
         self._deadline = None
+        self._answer_open()
+        if self._sock is None and self._on_lost is not None:
+            self._on_lost()
+
+    def _answer_open(self) -> None:
         asks, self._asks = self._asks, {}
         self._questions.clear()
         for ask in asks.values():
@@ -243,8 +278,3 @@ class LinkLedger:
                 Unknown(_LATE) if ask.sent else Unavailable("the committer is away")
             )
             ask.settle([error] * len(ask.open))
-
-
-def lost_write(error: StoreError) -> str:
-    """What `fence` is told about a segment that lost a write."""
-    return f"a worker's segment: {error}"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import array
 import contextlib
+import selectors
 import socket
 import struct
+from collections import deque
 from typing import Final, NamedTuple
 
 CONNECTION: Final = ord("c")  # to a worker: an accepted connection; argument: the listener's index
@@ -44,14 +46,70 @@ def link_pair() -> tuple[socket.socket, socket.socket]:
     return pair
 
 
-def send(control: socket.socket, kind: int, argument: int = 0, fd: int = -1) -> bool:
-    """Sends a message; False where the other end is gone or does not read."""
+def send(control: socket.socket, kind: int, argument: int = 0, fd: int = -1) -> None:
+    """Sends a message. Raises BlockingIOError where there is no room, OSError at the end."""
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd >= 0 else []
-    try:
-        control.sendmsg([_MESSAGE.pack(kind, argument)], rights, socket.MSG_NOSIGNAL)
-    except OSError:
-        return False
-    return True
+    control.sendmsg([_MESSAGE.pack(kind, argument)], rights, socket.MSG_NOSIGNAL)
+
+
+class Control:
+    """The supervisor's end of a child's control socket.
+
+    Connections are offered, and go elsewhere where the child does not read; all else is posted
+    and waits until there is room: whoever waits on `selector` gets it sent.
+    """
+
+    def __init__(self, sock: socket.socket, selector: selectors.BaseSelector) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._selector = selector
+        self._waiting: deque[tuple[int, int, socket.socket | None]] = deque()
+
+    def offer(self, kind: int, argument: int, fd: int) -> bool:
+        """Sends a message at once; False where that cannot be."""
+        if self._waiting:
+            return False
+        try:
+            send(self._sock, kind, argument, fd)
+        except OSError:
+            return False
+        return True
+
+    def post(self, kind: int, argument: int, passed: socket.socket | None = None) -> None:
+        """Sends a message as soon as there is room, and closes the socket passed with it."""
+        if not self._waiting:
+            self._selector.register(self._sock, selectors.EVENT_WRITE, self._flush)
+        self._waiting.append((kind, argument, passed))
+        self._flush(self._sock)
+
+    def close(self) -> None:
+        """The child is gone, and with it all that waits."""
+        self._end_waiting()
+        self._sock.close()
+
+    def _flush(self, _: object) -> None:
+        while self._waiting:
+            kind, argument, passed = self._waiting[0]
+            try:
+                send(self._sock, kind, argument, -1 if passed is None else passed.fileno())
+            except BlockingIOError:
+                return
+            except OSError:  # it is dead, or will be killed with what it did not get
+                break
+            if passed is not None:
+                passed.close()
+            self._waiting.popleft()
+            if not self._waiting:
+                self._selector.unregister(self._sock)
+        self._end_waiting()
+
+    def _end_waiting(self) -> None:
+        if self._waiting:
+            self._selector.unregister(self._sock)
+        while self._waiting:
+            passed = self._waiting.popleft()[2]
+            if passed is not None:
+                passed.close()
 
 
 def receive(control: socket.socket) -> Message | None:

@@ -42,7 +42,11 @@ class Maintenance:
         self._nudged = asyncio.Event()
         self._nudge = frames.NudgeHead([], 0)
         self._stopping = asyncio.Event()
-        self._ledger = LinkLedger(asyncio.get_running_loop(), on_nudge=self._on_nudge)
+        self._ledger = LinkLedger(
+            asyncio.get_running_loop(), on_nudge=self._on_nudge, on_lost=self._on_lost
+        )
+        self._linked = 0  # the committer at the other end of the last link
+        self._status = 0
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
 
     async def serve(self) -> int:
@@ -57,7 +61,7 @@ class Maintenance:
             return working.result()  # raises what ended it
         working.cancel()
         self._ledger.close()
-        return 0
+        return self._status
 
     async def _work(self) -> int:
         await self._nudged.wait()  # the committer has recovered the database
@@ -74,29 +78,53 @@ class Maintenance:
             await self._nudged.wait()
             self._nudged.clear()
             began = self._clock.monotonic_ns()
-            await self._pass(reclaim)
+            if await self._pass(reclaim):
+                self._nudged.set()  # what was sealed may be empty
             took_s = (self._clock.monotonic_ns() - began) / 1e9
             await asyncio.sleep(max(_PAUSE_S_MIN, took_s * _PAUSE_FACTOR))
 
-    async def _pass(self, reclaim: Reclaim) -> None:
-        alive = self._context.page.live_owners() | set(self._nudge.attached)
+    async def _pass(self, reclaim: Reclaim) -> bool:
+        """One pass; returns whether another must follow it."""
         try:
-            report = await reclaim.run(Known(alive, self._nudge.covered))
+            report = await reclaim.run(self._known)
         except FastobjError as error:
             self._log.warning("a reclaim pass ended early: %s", error)
-            return
+            return False
         if any(report):
             self._log.info("reclaim: %s", report)
+        return bool(report.sealed)
+
+    def _known(self) -> Known:
+        alive = self._context.page.live_owners()
+        return Known(alive, set(self._nudge.attached) - alive, self._nudge.covered)
 
     def _on_nudge(self, nudge: frames.NudgeHead) -> None:
         self._nudge = nudge
         self._nudged.set()
 
+    def _on_lost(self) -> None:
+        """No committer for long: either there is none, or only a new process gets a link to it."""
+        if self._linked in self._context.page.live_owners():
+            self._fail("the link to a living committer is lost")
+
+    def _link(self, message: links.Message) -> None:
+        self._linked = message.argument
+        if message.fd < 0:
+            self._fail("a link did not arrive: raise the limit of open files (ulimit -n)")
+        else:
+            self._ledger.attach(socket.socket(fileno=message.fd))
+
+    def _fail(self, reason: str) -> None:
+        """Ends with an error: the next process in this place gets a link of its own."""
+        self._log.critical("this process ends: %s", reason)
+        self._status = 1
+        self._stopping.set()
+
     def _on_control(self) -> None:
         messages, alive = links.receive_all(self._context.control)
         for message in messages:
             if message.kind == links.LINK:
-                self._ledger.attach(socket.socket(fileno=message.fd))
+                self._link(message)
             elif message.kind == links.STOP:
                 self._stopping.set()
         if not alive:

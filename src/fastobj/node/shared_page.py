@@ -23,13 +23,15 @@ WORKERS_MAX: Final = PROCESSES_MAX - FIRST_WORKER
 _OWNERS_AT: Final = EPOCH_SLOTS
 _CLOSED_AT: Final = _OWNERS_AT + PROCESSES_MAX
 _METRICS_AT: Final = _CLOSED_AT + PROCESSES_MAX
+_LINE: Final = 8  # cells: two processes never write to one cache line of metrics
+_METRICS_STRIDE: Final = -(-len(METRICS) // _LINE) * _LINE
 
 
 class SharedPage:
     """The mapping. Make it before the first fork; slots are process slots (see above)."""
 
     def __init__(self) -> None:
-        cells = _METRICS_AT + PROCESSES_MAX * len(METRICS)
+        cells = _METRICS_AT + PROCESSES_MAX * _METRICS_STRIDE
         self._cells = memoryview(mmap.mmap(-1, cells * 8)).cast("Q")
         self.epochs = SharedEpochs(self._cells[:EPOCH_SLOTS])
         self.metrics = MetricsPage(self._cells[_METRICS_AT:], PROCESSES_MAX)
@@ -37,6 +39,10 @@ class SharedPage:
     def set_owner(self, slot: int, owner: int) -> None:
         """Says which incarnation runs in a slot; 0 when it is dead. Written by the supervisor."""
         self._cells[_OWNERS_AT + slot] = owner
+
+    def owner(self, slot: int) -> int:
+        """The incarnation that runs in a slot; 0 where none does."""
+        return self._cells[_OWNERS_AT + slot]
 
     def live_owners(self) -> set[int]:
         """The incarnations that run now."""

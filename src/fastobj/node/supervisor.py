@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -21,10 +22,13 @@ from typing import Final
 
 from fastobj.core import log
 from fastobj.core.clock import SystemClock
+from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
 from fastobj.node import banner, committer_main, links, maintenance, worker
+from fastobj.node.acceptor import Acceptor
 from fastobj.node.child import ChildContext, configure_hooks, fork_child
 from fastobj.node.committer import EXIT_FENCED
+from fastobj.node.committer_main import EXIT_REFUSED
 from fastobj.node.credentials import load_credentials
 from fastobj.node.layout import StoreLayout, prepare
 from fastobj.node.locks import ServerLock, take_server_lock
@@ -32,15 +36,15 @@ from fastobj.node.shared_page import (
     COMMITTER,
     FIRST_WORKER,
     MAINTENANCE,
+    SUPERVISOR,
     WORKERS_MAX,
     SharedPage,
 )
 
-_BACKLOG: Final = 1024
-_ACCEPTS_PER_TURN: Final = 64
 _BACKOFF_NS_MIN: Final = 50_000_000
 _BACKOFF_NS_MAX: Final = 5_000_000_000
 _STEADY_NS: Final = 10_000_000_000  # a child that lived this long starts over without back-off
+_KILL_AFTER_MS: Final = 2000  # beyond the time that a child was given to end
 
 
 @dataclass(slots=True)
@@ -52,11 +56,20 @@ class Child:
     run: Callable[[ChildContext], int]
     pid: int = 0
     owner: int = 0
-    control: socket.socket | None = None
+    control: links.Control | None = None
     started_ns: int = 0
     backoff_ns: int = 0
     due_ns: int = 0
     handed: int = 0  # connections, in this life of the child
+
+    def set_back(self, now_ns: int) -> None:
+        """It failed: the next try is at once where it had been steady, else later each time."""
+        steady = now_ns - self.started_ns > _STEADY_NS
+        if steady or not self.backoff_ns:
+            self.due_ns, self.backoff_ns = now_ns, _BACKOFF_NS_MIN
+        else:
+            self.due_ns = now_ns + self.backoff_ns
+            self.backoff_ns = min(self.backoff_ns * 2, _BACKOFF_NS_MAX)
 
 
 def run(settings: Settings, directory: Path) -> int:
@@ -83,45 +96,42 @@ class Supervisor:
         self._clock = SystemClock()
         self._page = SharedPage()
         self._selector = selectors.DefaultSelector()
-        self._listeners: list[socket.socket] = []
+        self._acceptor = Acceptor(self._selector, self._hand_over, self._clock)
         workers = min(settings.workers, WORKERS_MAX)
         self._committer = Child("committer", COMMITTER, committer_main.run)
         self._maintenance = Child("maintenance", MAINTENANCE, maintenance.run)
         self._workers = [
             Child("worker", FIRST_WORKER + index, worker.run) for index in range(workers)
         ]
+        self._children = [self._committer, self._maintenance, *self._workers]
+        self._all_must_end = False
         self._stopping = False
         self._status = 0
         self._wakeup: tuple[int, int] = (-1, -1)
 
     def listen(self) -> None:
-        """Opens the listeners. Raises OSError where an address is taken."""
-        for address in (self._settings.address, self._settings.console_address):
-            family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setblocking(False)
-            sock.bind((address.host, address.port))
-            sock.listen(_BACKLOG)
-            self._listeners.append(sock)
+        """Opens the listeners. Raises StoreError where an address is taken."""
+        self._acceptor.listen([self._settings.address, self._settings.console_address])
 
     def serve(self) -> int:
         """Starts the children and watches them until the end."""
+        _raise_open_files()
         self._catch_signals()
-        self._start(self._maintenance)
-        for child in self._workers:
+        for child in [self._maintenance, *self._workers, self._committer]:
             self._start(child)
-        self._start(self._committer)
-        for sock in self._listeners:
-            self._selector.register(sock, selectors.EVENT_READ, self._accept)
+        self._acceptor.start()
         configure_hooks("supervisor")
         while not self._stopping:
-            for key, _ in self._selector.select(self._pause_s()):
-                key.data(key.fileobj)
-            self._reap()
+            self._turn(self._pause_s())
             self._restart_due()
+            self._acceptor.resume()
         self._end()
         return self._status
+
+    def _turn(self, pause_s: float | None) -> None:
+        for key, _ in self._selector.select(pause_s):
+            key.data(key.fileobj)
+        self._reap()
 
     # --- signals
 
@@ -143,13 +153,24 @@ class Supervisor:
 
     # --- children
 
-    def _children(self) -> list[Child]:
-        return [self._committer, self._maintenance, *self._workers]
-
     def _start(self, child: Child) -> None:
+        """Starts a child; where the system lacks something, it is tried again later."""
+        try:
+            self._fork(child)
+            self._link(child)
+        except OSError as error:
+            self._log.error("%s cannot be started now: %s", child.role, error)
+            if child.pid:
+                os.kill(child.pid, signal.SIGKILL)  # without a link it is of no use
+            else:
+                child.set_back(self._clock.monotonic_ns())
+        self._write_processes()
+
+    def _fork(self, child: Child) -> None:
         ours, theirs = links.control_pair()
+        is_first = not child.started_ns
         child.owner = int.from_bytes(os.urandom(8), "little") | 1
-        child.due_ns = 0
+        child.started_ns = self._clock.monotonic_ns()
         self._page.set_owner(child.slot, child.owner)
         context = ChildContext(
             child.role,
@@ -159,16 +180,19 @@ class Supervisor:
             self._layout,
             self._settings,
             self._page,
-            self._maintenance.owner,
-            is_first=not child.started_ns,
+            is_first,
         )
-        child.started_ns = self._clock.monotonic_ns()
-        child.pid = fork_child(context, child.run)
-        theirs.close()
-        ours.setblocking(False)
-        child.control = ours
-        self._link(child)
-        self._write_processes()
+        try:
+            child.pid = fork_child(context, child.run)
+        except OSError:
+            self._page.set_owner(child.slot, 0)
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        child.control = links.Control(ours, self._selector)
+        if not is_first:
+            self._page.metrics.add(SUPERVISOR, Metric.PROCESS_RESTARTS, 1)
 
     def _link(self, started: Child) -> None:
         """Connects a new committer with every peer, or a new peer with the committer."""
@@ -177,10 +201,8 @@ class Supervisor:
             if peer.control is None or self._committer.control is None:
                 continue
             committer_end, peer_end = links.link_pair()
-            links.send(self._committer.control, links.LINK, peer.owner, committer_end.fileno())
-            links.send(peer.control, links.LINK, self._committer.owner, peer_end.fileno())
-            committer_end.close()
-            peer_end.close()
+            self._committer.control.post(links.LINK, peer.owner, committer_end)
+            peer.control.post(links.LINK, self._committer.owner, peer_end)
 
     def _reap(self) -> None:
         while True:
@@ -190,7 +212,7 @@ class Supervisor:
                 return
             if not pid:
                 return
-            for child in self._children():
+            for child in self._children:
                 if child.pid == pid:
                     self._ended(child, os.waitstatus_to_exitcode(status))
 
@@ -198,6 +220,7 @@ class Supervisor:
         """A child is dead, and waited for: only now may another take its place."""
         self._page.set_owner(child.slot, 0)
         self._page.set_closed(child.slot, 0)
+        self._page.metrics.forget(child.slot)
         child.handed = 0
         child.pid = 0
         if child.control is not None:
@@ -205,66 +228,63 @@ class Supervisor:
             child.control = None
         if self._stopping:
             return
+        child.set_back(self._clock.monotonic_ns())
+        self._write_processes()
+        if child is self._committer and status == EXIT_REFUSED:
+            self._stopping = True
+            self._status = 1
+            return
         self._log.error("%s ended with status %d and is started again", child.role, status)
-        if child is self._committer and status == EXIT_FENCED:
-            self._start_all_anew()
-        now = self._clock.monotonic_ns()
-        steady = now - child.started_ns > _STEADY_NS
-        child.due_ns = now if steady or not child.backoff_ns else now + child.backoff_ns
-        child.backoff_ns = (
-            _BACKOFF_NS_MIN
-            if steady or not child.backoff_ns
-            else min(child.backoff_ns * 2, _BACKOFF_NS_MAX)
-        )
+        if child is self._committer and (status == EXIT_FENCED or self._layout.fence.exists()):
+            self._end_all()
 
-    def _start_all_anew(self) -> None:
+    def _end_all(self) -> None:
         """After a failed sync no process may keep what it believes of the files."""
-        for child in self._children():
+        self._all_must_end = True
+        for child in self._children:
             if child.pid:
                 os.kill(child.pid, signal.SIGKILL)
 
     def _restart_due(self) -> None:
+        if self._all_must_end and any(child.pid for child in self._children):
+            return  # none starts anew before the last one has ended
+        self._all_must_end = False
         now = self._clock.monotonic_ns()
-        for child in self._children():
+        for child in self._children:
             if not child.pid and child.due_ns <= now and not self._stopping:
                 self._start(child)
 
     def _pause_s(self) -> float | None:
-        waiting = [child.due_ns for child in self._children() if not child.pid]
-        if not waiting:
+        """How long nothing is due, in seconds; None for ever."""
+        due = [] if self._all_must_end else [c.due_ns for c in self._children if not c.pid]
+        if self._acceptor.due_ns is not None:
+            due.append(self._acceptor.due_ns)
+        if not due:
             return None
-        return max(0, min(waiting) - self._clock.monotonic_ns()) / 1e9
+        return max(0, min(due) - self._clock.monotonic_ns()) / 1e9
 
     def _write_processes(self) -> None:
         """`DIR/processes`: a line for each process, for operators and tests."""
         lines = [f"supervisor {os.getpid()}\n"]
-        lines += [f"{child.role} {child.pid}\n" for child in self._children() if child.pid]
+        lines += [f"{child.role} {child.pid}\n" for child in self._children if child.pid]
         path = self._layout.processes
         temporary = path.with_suffix(".new")
-        temporary.write_text("".join(lines))
-        temporary.replace(path)
+        try:
+            temporary.write_text("".join(lines))
+            temporary.replace(path)
+        except OSError as error:  # a full disk is no reason to end
+            self._log.warning("%s cannot be written: %s", path, error)
 
     # --- connections
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(_ACCEPTS_PER_TURN):
-            try:
-                connection, _ = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:  # descriptors or memory are short: others must go first
-                self._log.error("no connection can be accepted now: %s", error)
-                return
-            self._hand_over(connection, self._listeners.index(listener))
-
-    def _hand_over(self, connection: socket.socket, listener: int) -> None:
-        with connection:
-            for child in sorted(self._workers, key=self._load):
-                if child.control is not None and links.send(
-                    child.control, links.CONNECTION, listener, connection.fileno()
-                ):
-                    child.handed += 1
-                    return
+    def _hand_over(self, connection: socket.socket, listener: int) -> bool:
+        for child in sorted(self._workers, key=self._load):
+            if child.control is not None and child.control.offer(
+                links.CONNECTION, listener, connection.fileno()
+            ):
+                child.handed += 1
+                return True
+        return False
 
     def _load(self, child: Child) -> int:
         return child.handed - self._page.closed(child.slot)
@@ -273,27 +293,25 @@ class Supervisor:
 
     def _end(self) -> None:
         """Workers finish their requests first, then those whom they need."""
-        for sock in self._listeners:
-            sock.close()
+        self._acceptor.close()
         timeout_ms = int(self._settings.shutdown_timeout * 1000)
         self._stop(self._workers, timeout_ms)
         self._stop([self._maintenance], timeout_ms)
         self._stop([self._committer], timeout_ms)
-        self._layout.processes.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._layout.processes.unlink()
 
     def _stop(self, children: list[Child], timeout_ms: int) -> None:
         for child in children:
             if child.control is not None:
-                links.send(child.control, links.STOP, timeout_ms)
-        deadline = self._clock.monotonic_ns() + (timeout_ms + 2000) * 1_000_000
+                child.control.post(links.STOP, timeout_ms)
+        deadline = self._clock.monotonic_ns() + (timeout_ms + _KILL_AFTER_MS) * 1_000_000
         while any(child.pid for child in children):
             left_s = (deadline - self._clock.monotonic_ns()) / 1e9
-            if left_s <= 0:
+            if left_s > 0:
+                self._turn(left_s)
+            else:
                 self._kill(children)
-            for key, _ in self._selector.select(max(left_s, 0.05)):
-                if key.data == self._drain_wakeup:
-                    key.data(key.fileobj)
-            self._reap()
 
     def _kill(self, children: list[Child]) -> None:
         for child in children:
@@ -303,6 +321,13 @@ class Supervisor:
                 os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
                 child.pid = 0
+
+
+def _raise_open_files() -> None:
+    """As many open files as the system lets this user have: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if sys.platform != "linux":  # SCM_RIGHTS, OFD locks, eventfd, fdatasync of preallocated files

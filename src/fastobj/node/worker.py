@@ -11,20 +11,21 @@ from typing import Final
 import uvloop
 
 from fastobj.core.clock import SystemClock
+from fastobj.core.metrics import Metric
 from fastobj.http.server import HttpServer
 from fastobj.iam.identity import Identities
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import links
 from fastobj.node.child import ChildContext, database_vfs
+from fastobj.node.counting import CountingApplication, CountingVolume
 from fastobj.node.health import ConsoleApplication, HealthApplication
 from fastobj.node.link_ledger import LinkLedger
 from fastobj.objects.buckets import BucketCache
-from fastobj.objects.segment_rows import rows_committer
+from fastobj.objects.segment_rows import SegmentRows
 from fastobj.objects.store import Store
 from fastobj.s3.auth import Authenticator
 from fastobj.s3.dispatch import S3Application, find_handlers
 from fastobj.s3.handlers import bucket, listing, object, service
-from fastobj.storage.local_volume import LocalVolume
 from fastobj.storage.pool import IoPool
 
 HANDLERS: Final[tuple[ModuleType, ...]] = (service, bucket, object, listing)
@@ -45,15 +46,17 @@ class Worker:
         self._log = logging.getLogger("fastobj.worker")
         self._stop: asyncio.Future[float] | None = None
         self._servers: list[HttpServer] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._adopted = 0
+        self._adopting: set[asyncio.Task[None]] = set()
+        self._handed = 0
+        self._linked = 0  # the committer at the other end of the last link
+        self._status = 0
 
     async def serve(self) -> int:
         """Runs the worker's life."""
         loop = asyncio.get_running_loop()
         self._stop = loop.create_future()
         context = self._context
-        self._ledger = LinkLedger(loop, on_ready=self._on_ready)
+        self._ledger = LinkLedger(loop, on_ready=self._on_ready, on_lost=self._on_lost)
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
         self._pool = IoPool(_POOL_THREADS)
         self._first_ready = loop.create_future()
@@ -68,19 +71,20 @@ class Worker:
         if self._servers:
             await self._volume.close()
         self._ledger.close()
-        return 0
+        return self._status
 
     async def _open(self) -> None:
         """Only now the database is there: the committer has recovered it."""
         await self._engine.open()
         context = self._context
-        self._volume = LocalVolume(
+        self._volume = CountingVolume(
             str(context.layout.root),
             self._pool,
-            rows_committer(self._ledger),
-            context.owner,
+            SegmentRows(self._ledger, context.owner),
             context.settings.body_memory_bytes_max,
         )
+        metrics = context.page.metrics
+        self._volume.mismatch = lambda: metrics.add(context.slot, Metric.CHECKSUM_MISMATCHES, 1)
         clock = SystemClock()
         store = Store(
             meta=BucketCache(self._engine, context.page.epochs),
@@ -98,10 +102,11 @@ class Worker:
             find_handlers(HANDLERS),
             log=self._log,
         )
-        self._serve_with(HealthApplication(s3, self._is_ready, context.page.metrics.render))
+        counted = CountingApplication(s3, metrics, context.slot, clock)
+        self._serve_with(HealthApplication(counted, self._is_ready, metrics.render))
 
     def _serve_with(self, application: HealthApplication) -> None:
-        console = ConsoleApplication(self._is_ready)
+        console = ConsoleApplication(self._is_ready, self._context.page.metrics.render)
         self._servers = [
             HttpServer(served, changed=self._count_connections) for served in (application, console)
         ]
@@ -110,15 +115,30 @@ class Worker:
             self._adopt(message)
 
     def _is_ready(self) -> bool:
-        return self._ledger.ready
+        return self._ledger.available
 
     def _on_ready(self) -> None:
         if not self._first_ready.done():
             self._first_ready.set_result(None)
 
-    def _count_connections(self, _: int) -> None:
-        closed = self._adopted - sum(server.connections for server in self._servers)
-        self._context.page.set_closed(self._context.slot, closed)
+    def _on_lost(self) -> None:
+        """No committer for long: either there is none, or only a new process gets a link to it."""
+        if self._linked in self._context.page.live_owners():
+            self._fail("the link to a living committer is lost")
+
+    def _fail(self, reason: str) -> None:
+        """Ends with an error: the next process in this place gets a link of its own."""
+        self._log.critical("this process ends: %s", reason)
+        self._status = 1
+        self._stop_in(0.0)
+
+    def _count_connections(self, _: int = 0) -> None:
+        """The supervisor reads what has been closed, everybody what is open."""
+        context = self._context
+        is_open = sum(server.connections for server in self._servers)
+        waits = len(self._waiting) + len(self._adopting)  # one may be open already
+        context.page.set_closed(context.slot, max(0, self._handed - is_open - waits))
+        context.page.metrics.set(context.slot, Metric.HTTP_CONNECTIONS, is_open)
 
     # --- messages of the supervisor
 
@@ -126,9 +146,10 @@ class Worker:
         messages, alive = links.receive_all(self._context.control)
         for message in messages:
             if message.kind == links.CONNECTION:
+                self._handed += 1
                 self._adopt(message)
             elif message.kind == links.LINK:
-                self._ledger.attach(socket.socket(fileno=message.fd))
+                self._link(message)
             elif message.kind == links.STOP:
                 self._stop_in(message.argument / 1000)
         if not alive:
@@ -139,16 +160,27 @@ class Worker:
         if self._stop is not None and not self._stop.done():
             self._stop.set_result(timeout_s)
 
+    def _link(self, message: links.Message) -> None:
+        self._linked = message.argument
+        if message.fd < 0:
+            self._fail("a link did not arrive: raise the limit of open files (ulimit -n)")
+        else:
+            self._ledger.attach(socket.socket(fileno=message.fd))
+
     def _adopt(self, message: links.Message) -> None:
         """Takes an accepted connection; one that comes before the store is open waits."""
-        if not self._servers:
+        if message.fd < 0:  # too many are open: this one has been dropped on its way
+            self._count_connections()
+        elif not self._servers:
             self._waiting.append(message)
-            return
-        sock = socket.socket(fileno=message.fd)
-        self._adopted += 1
-        self._adopting(self._servers[message.argument], sock)
+        else:
+            adopting = self._servers[message.argument].adopt(socket.socket(fileno=message.fd))
+            task = asyncio.get_running_loop().create_task(adopting)
+            self._adopting.add(task)
+            task.add_done_callback(self._adopted)
 
-    def _adopting(self, server: HttpServer, sock: socket.socket) -> None:
-        task = asyncio.get_running_loop().create_task(server.adopt(sock))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _adopted(self, task: asyncio.Task[None]) -> None:
+        self._adopting.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._log.debug("a connection has ended before it began: %r", task.exception())
+        self._count_connections()

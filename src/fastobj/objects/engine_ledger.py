@@ -9,6 +9,7 @@ from typing import NamedTuple
 from fastobj.core.errors import Conflict, FastobjError
 from fastobj.meta.base import MetaEngine, Row, Txn
 from fastobj.objects.ledger import Entry
+from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.storage.base import LOCATION_BYTES, Location, SmallBody, Volume, Writer
 
 
@@ -46,15 +47,17 @@ class EngineLedger:
         """Commits independent transactions; one result each."""
         attempts = await asyncio.gather(*(self._try_place(entry) for entry in entries))
         placed = [attempt for attempt in attempts if isinstance(attempt, _Placed)]
-        for one in placed:
-            for writer in one.writers:
-                writer.sent()
+        writers = [writer for one in placed for writer in one.writers]
+        for writer in writers:
+            writer.sent()
         try:
             committed = iter(await self._engine.commit_many([one.txn for one in placed]))
-        finally:
-            for one in placed:
-                for writer in one.writers:
-                    writer.settled()
+        except asyncio.CancelledError:
+            raise  # the engine may still apply it, so the bodies stay held
+        except BaseException:
+            _settle(writers)
+            raise
+        _settle(writers)
         return [self._result(attempt, committed) for attempt in attempts]
 
     def _result(
@@ -81,8 +84,8 @@ class EngineLedger:
         for ref, body in zip(txn.bodies, entry.bodies, strict=True):
             writer, location = await self._write(body)
             rows[ref.row] = _with_location(rows[ref.row], ref.offset, location)
-            rows += writer.rows()
-            adds += self._volume.accounts(location, +1)
+            rows += sealing_rows(writer)
+            adds.append(usage_add(self._volume.accounts(location, +1)))
             writers.append(writer)
         return _Placed(Txn(txn.id, rows, adds), writers)
 
@@ -100,6 +103,11 @@ class EngineLedger:
         except BaseException:
             await writer.abort()
             raise
+
+
+def _settle(writers: Sequence[Writer]) -> None:
+    for writer in writers:
+        writer.settled()
 
 
 def _with_location(row: Row, offset: int, location: Location) -> Row:

@@ -16,7 +16,7 @@ from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
-from fastobj.storage.base import Location
+from fastobj.storage.base import BodyStream, Location
 
 _READ_AGAIN_MAX: Final = 8
 
@@ -76,7 +76,7 @@ async def _open(store: Store, record: ObjectRecord, span: Span) -> Body:
 class _Begun:
     """A stream whose first slice has been read: a stale place shows before the head is sent."""
 
-    def __init__(self, first: memoryview, rest: AsyncIterator[memoryview]) -> None:
+    def __init__(self, first: memoryview, rest: BodyStream) -> None:
         self._first: memoryview | None = first
         self._rest = rest
 
@@ -89,6 +89,4 @@ class _Begun:
 
     async def aclose(self) -> None:
         """Ends the stream early."""
-        close = getattr(self._rest, "aclose", None)
-        if close is not None:
-            await close()
+        await self._rest.aclose()

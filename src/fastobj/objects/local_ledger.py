@@ -27,11 +27,12 @@ from fastobj.core.errors import (
     Unknown,
 )
 from fastobj.meta import keys
-from fastobj.meta.base import KEEP, Add, LocalEngine, LogPosition, Row, Txn
+from fastobj.meta.base import KEEP, LocalEngine, LogPosition, Row, Txn
 from fastobj.meta.transact import WholeBatch, take_back
 from fastobj.objects.ledger import Entry, Outcome
 from fastobj.objects.log_rows import Sealed, first_block_txn
-from fastobj.storage.base import LOCATION_BYTES, Location
+from fastobj.objects.segment_rows import usage_add
+from fastobj.storage.base import LOCATION_BYTES, Location, Usage
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import block_bytes, footprint
 from fastobj.storage.log_writer import (
@@ -320,8 +321,7 @@ class LocalLedger:
                 raise ChecksumMismatch("a body changed on its way to the committer")
             place = builder.place(body)
             rows[ref.row] = _with_location(rows[ref.row], ref.offset, place)
-            key = keys.segment(place.segment)
-            adds.append(Add(keys.SEGMENTS, key, (footprint(place.length), 1)))
+            adds.append(usage_add(Usage(place.segment, footprint(place.length), 1)))
         return Txn(txn.id, rows, adds)
 
     def _note(self, batch: LedgerBatch, pending: Pending, txn: Txn) -> None:

@@ -22,7 +22,7 @@ from fastobj.objects.log_rows import Sealed
 from fastobj.storage import io
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import BlockRef
-from fastobj.storage.log_replay import Chain, Discovery, ReadBlock, discover, forget_first_block
+from fastobj.storage.log_replay import Chain, Discovery, ReadBlock, discover
 from fastobj.storage.log_writer import LogWriter
 from fastobj.storage.spares import Spares, spare_path, wanted_bytes
 
@@ -175,13 +175,13 @@ def _txn_id(raw: bytes) -> bytes:
 def _clear_unused(discovery: Discovery, engine: LedgerEngine, directory: Path, last: _Last) -> None:
     """Files that a roll renamed, and in which no block counts, become spares again.
 
+    This precedes the fresh segment: two that follow one block would contradict each other.
     A segment in use has a row, which its first block brought: a file with a row whose first block
     does not verify is damaged, and left as it is for the reads of its other bodies.
     """
     unused = dict(discovery.unused)
     for segment in discovery.chain.values():
         if segment.first.sequence > last.ref.sequence:  # its first block was cut short
-            forget_first_block(segment)
             unused[segment.segment] = segment.path
     for number, path in unused.items():
         if engine.read(keys.SEGMENTS, keys.segment(number)) is None:

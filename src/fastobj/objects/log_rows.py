@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.base import ANY, Row, Txn, new_txn_id
 from fastobj.storage.log_writer import LogWriter
@@ -20,8 +21,8 @@ def first_block_txn(log: LogWriter, sealed: Sealed, owner: int) -> Txn:
             log.segment,
             records.SegmentRecord(
                 format=records.FORMAT,
-                kind=records.SEGMENT_LOG,
-                state=records.SEGMENT_OPEN,
+                kind=SEGMENT_LOG,
+                state=SEGMENT_OPEN,
                 generation=log.generation,
                 size=log.size,
                 owner=owner,
@@ -40,8 +41,8 @@ def sealed_row(sealed: Sealed, owner: int) -> Row:
         segment,
         records.SegmentRecord(
             format=records.FORMAT,
-            kind=records.SEGMENT_LOG,
-            state=records.SEGMENT_SEALED,
+            kind=SEGMENT_LOG,
+            state=SEGMENT_SEALED,
             generation=generation,
             size=size,
             owner=owner,

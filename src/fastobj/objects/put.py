@@ -23,6 +23,7 @@ from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
+from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.objects.store import Store
 from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
 
@@ -153,8 +154,8 @@ async def put_large(
         placed = _Placed(
             body.data_id,
             body.location.encode(),
-            rows=tuple(body.writer.rows()),
-            adds=tuple(store.volume.accounts(body.location, +1)),
+            rows=tuple(sealing_rows(body.writer)),
+            adds=(usage_add(store.volume.accounts(body.location, +1)),),
         )
         return await _put(store, bucket, key, content, placed, conditions, body)
     except BaseException as failure:
@@ -259,4 +260,4 @@ def kept(store: Store, record: ObjectRecord) -> list[Add]:
 def _accounts(store: Store, record: ObjectRecord, sign: int) -> list[Add]:
     if not record.data_id:
         return []
-    return store.volume.accounts(Location.decode(record.location), sign)
+    return [usage_add(store.volume.accounts(Location.decode(record.location), sign))]

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from fastobj.core.ids import random_id
-from fastobj.meta.base import Add, Row
 
 LOCATION_BYTES: Final = 32
 NO_LOCATION: Final = bytes(LOCATION_BYTES)
@@ -43,6 +42,56 @@ class Location(NamedTuple):
 def new_data_id() -> bytes:
     """The name of a stored body: 16 random bytes."""
     return random_id(DATA_ID_BYTES)
+
+
+class Usage(NamedTuple):
+    """A signed change of what lives in a segment: bytes that its bodies take, and bodies."""
+
+    segment: int
+    size_bytes: int
+    bodies: int
+
+
+class SegmentInfo(NamedTuple):
+    """A segment file that bodies are written into; `kind` is one of core.segments.
+
+    `owner` is the incarnation of the process that writes into it.
+    """
+
+    id: int
+    kind: int
+    generation: int
+    size_bytes: int
+    owner: int
+
+
+class Sealing(NamedTuple):
+    """A segment to seal, and the token of the row that says it is open."""
+
+    segment: SegmentInfo
+    token: bytes
+
+
+class SegmentBook(Protocol):
+    """Where a volume has the segments of this process written down, durably.
+
+    A method raises Conflict where the row is not what it expects, and then changes nothing; it
+    may also raise any other FastobjError of a commit.
+    """
+
+    owner: int  # the incarnation of this process
+
+    async def opened(self, segment: SegmentInfo) -> bytes:
+        """Writes down a fresh segment; returns the token of its row. Conflict: the id is taken."""
+        ...
+
+    async def sealed(self, segment: SegmentInfo, token: bytes) -> None:
+        """Nothing more is written into the segment. Conflict: its row has another token."""
+        ...
+
+    async def removed(self, segment: SegmentInfo, token: bytes) -> None:
+        """The segment is given up. Conflict: its row has another token."""
+        ...
 
 
 class SmallBody(NamedTuple):
@@ -83,8 +132,8 @@ class Writer(Protocol):
         """Makes the body durable and returns its place. Raises NoSpace, SyncFailed."""
         ...
 
-    def rows(self) -> list[Row]:
-        """Rows that the transaction which keeps this body must carry (valid after `finish`)."""
+    def sealing(self) -> Sealing | None:
+        """What the transaction that keeps this body must seal (valid after `finish`)."""
         ...
 
     async def abort(self) -> None:
@@ -100,12 +149,22 @@ class Writer(Protocol):
         ...
 
 
+class BodyStream(Protocol):
+    """Bytes of a body in slices; a slice is valid until the next one is asked for."""
+
+    def __aiter__(self) -> AsyncIterator[memoryview]: ...
+
+    async def __anext__(self) -> memoryview: ...
+
+    async def aclose(self) -> None:
+        """Gives back what the stream holds. Whoever stops before the end must call it."""
+        ...
+
+
 class Volume(Protocol):
     """Stored bodies."""
 
-    async def writer(
-        self, length: int, data_id: bytes, digests: Sequence[Digest] = ()
-    ) -> Writer:
+    async def writer(self, length: int, data_id: bytes, digests: Sequence[Digest] = ()) -> Writer:
         """Room for a body of `length` bytes. Raises NoSpace."""
         ...
 
@@ -113,12 +172,10 @@ class Volume(Protocol):
         """Verified bytes of a body. Raises ChecksumMismatch, StaleLocation."""
         ...
 
-    def stream(
-        self, location: Location, data_id: bytes, offset: int, length: int
-    ) -> AsyncIterator[memoryview]:
-        """Verified bytes in slices; a slice is valid until the next one is asked for."""
+    def stream(self, location: Location, data_id: bytes, offset: int, length: int) -> BodyStream:
+        """Verified bytes in slices. It raises what `read` raises."""
         ...
 
-    def accounts(self, location: Location, sign: int) -> list[Add]:
-        """What keeping (+1) or releasing (-1) the body adds to the transaction."""
+    def accounts(self, location: Location, sign: int) -> Usage:
+        """What keeping (+1) or releasing (-1) the body changes in its segment."""
         ...

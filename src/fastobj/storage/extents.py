@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -22,10 +22,16 @@ from fastobj.core.limits import (
     PIECE_HEAD_BYTES,
     PIECES_IN_FLIGHT_MAX,
 )
-from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, DELETE, Add, Row
+from fastobj.core.segments import SEGMENT_BODY, SEGMENT_EXTENTS
 from fastobj.storage import io
-from fastobj.storage.base import LOCAL_VOLUME, Digest, Location
+from fastobj.storage.base import (
+    LOCAL_VOLUME,
+    Digest,
+    Location,
+    Sealing,
+    SegmentBook,
+    SegmentInfo,
+)
 from fastobj.storage.log_format import align
 from fastobj.storage.pool import Buffer, BufferPool, Hashing, IoPool, PieceName
 from fastobj.storage.segment_files import new_extent_id, segment_path
@@ -33,9 +39,6 @@ from fastobj.storage.segment_files import new_extent_id, segment_path
 STRIDE: Final = PIECE_HEAD_BYTES + PIECE_BYTES
 ALIGN_BYTES: Final = 4096
 IDS_TRIED_MAX: Final = 4
-
-# Commits segment rows and returns the id of the transaction: the token of the rows it wrote.
-CommitRows = Callable[[list[Row], list[Add]], Awaitable[bytes]]
 
 Result = TypeVar("Result")
 
@@ -79,18 +82,14 @@ def _remove(file: io.File) -> None:
 
 
 class ExtentFile:
-    """An extent file of this process, with the row that says so."""
+    """An extent file of this process; `token` is that of the row that says so."""
 
-    def __init__(
-        self, pool: IoPool, file: io.File, segment: int, record: records.SegmentRecord, token: bytes
-    ) -> None:
+    def __init__(self, pool: IoPool, file: io.File, segment: SegmentInfo, token: bytes) -> None:
         self.file = file
         self.segment = segment
-        self.generation = record.generation
+        self.token = token
         self.uncommitted = 0
         self.failed: SyncFailed | None = None
-        self._record = record
-        self._token = token
         self._used = 0
         self._pool = pool
         self._lock = asyncio.Lock()
@@ -98,21 +97,12 @@ class ExtentFile:
 
     def reserve(self, run: int) -> int | None:
         """The offset of a fresh run, or None where it does not fit."""
-        if self.failed is not None or self._used + run > self._record.size:
+        if self.failed is not None or self._used + run > self.segment.size_bytes:
             return None
         offset = self._used
         self._used += run
         self.uncommitted += 1
         return offset
-
-    def sealing_row(self) -> Row:
-        """Seals the segment, if it still has the row that this process wrote."""
-        sealed = records.encode(_sealed(self._record))
-        return Row(keys.SEGMENTS, keys.segment(self.segment), self._token, sealed)
-
-    def removal_row(self) -> Row:
-        """Removes the segment's row."""
-        return Row(keys.SEGMENTS, keys.segment(self.segment), self._token, DELETE)
 
     async def sync(self) -> None:
         """Makes durable what was written before the call. Not to be cancelled.
@@ -132,17 +122,6 @@ class ExtentFile:
             raise SyncFailed(str(self.failed))
 
 
-def _sealed(record: records.SegmentRecord) -> records.SegmentRecord:
-    return records.SegmentRecord(
-        records.FORMAT,
-        record.kind,
-        records.SEGMENT_SEALED,
-        record.generation,
-        record.size,
-        record.owner,
-    )
-
-
 class Run(NamedTuple):
     """Reserved room for one body."""
 
@@ -158,14 +137,12 @@ class Extents:
         self,
         root: str,
         pool: IoPool,
-        commit_rows: CommitRows,
-        owner: int,
+        book: SegmentBook,
         own_file_bytes_min: int = OWN_FILE_BYTES_MIN,
     ) -> None:
         self.pool = pool
         self._root = root
-        self._commit_rows = commit_rows
-        self._owner = owner
+        self._book = book
         self._own_file_bytes_min = own_file_bytes_min
         self._size = EXTENT_FILE_BYTES_MIN
         self._open: ExtentFile | None = None
@@ -196,7 +173,7 @@ class Extents:
         """Gives back a file of one body; nothing may be reading, writing or syncing it."""
         self._closing.remove(run.file)
         try:
-            await self._commit_rows([run.file.removal_row()], [])
+            await self._book.removed(run.file.segment, run.file.token)
         except FastobjError as error:
             _log.warning("the row of %s stays until its owner ends: %s", run.file.file.path, error)
         await self.pool.run(partial(_remove, run.file.file))
@@ -231,7 +208,7 @@ class Extents:
             raise
 
     async def _make_own_file(self, size: int) -> Run:
-        file = await self._create(records.SEGMENT_BODY, size)
+        file = await self._create(SEGMENT_BODY, size)
         offset = file.reserve(size)
         assert offset == 0
         self._closing.append(file)
@@ -255,7 +232,7 @@ class Extents:
         size = max(self._size, run)
         while True:
             try:
-                file = await self._create(records.SEGMENT_EXTENTS, size)
+                file = await self._create(SEGMENT_EXTENTS, size)
                 break
             except NoSpace:
                 if size == run:
@@ -270,21 +247,19 @@ class Extents:
     async def _create(self, kind: int, size: int) -> ExtentFile:
         """A durable file with a committed row."""
         for _ in range(IDS_TRIED_MAX):
-            segment = new_extent_id(kind == records.SEGMENT_BODY)
             generation = int.from_bytes(os.urandom(4), "big")
-            record = records.SegmentRecord(
-                records.FORMAT, kind, records.SEGMENT_OPEN, generation, size, self._owner
+            segment = SegmentInfo(
+                new_extent_id(kind == SEGMENT_BODY), kind, generation, size, self._book.owner
             )
-            file = await self.pool.run(partial(_make, segment_path(self._root, segment), size))
-            row = Row(keys.SEGMENTS, keys.segment(segment), ABSENT, records.encode(record))
+            file = await self.pool.run(partial(_make, segment_path(self._root, segment.id), size))
             try:
-                token = await self._commit_rows([row], [])
+                token = await self._book.opened(segment)
             except BaseException as error:
                 await self.pool.run(partial(_remove, file))
                 if isinstance(error, Conflict):
                     continue
                 raise
-            return ExtentFile(self.pool, file, segment, record, token)
+            return ExtentFile(self.pool, file, segment, token)
         raise StoreError("random segment ids are all taken: the source of randomness is broken")
 
     async def _seal(self) -> None:
@@ -292,7 +267,7 @@ class Extents:
         async with self._sealing:
             for file in [file for file in self._closing if not file.uncommitted]:
                 try:
-                    await self._commit_rows([file.sealing_row()], [])
+                    await self._book.sealed(file.segment, file.token)
                 except Conflict:
                     pass  # the transaction of a body with a file of its own sealed it
                 except FastobjError as error:
@@ -366,16 +341,19 @@ class ExtentWriter:
         assert self._index == piece_count(self._length), "the body is not complete"
         await self._wait_below(1)
         self._raise_failure()
-        file = self._run.file
-        self._syncing = self._extents.spawn(file.sync())
+        self._syncing = self._extents.spawn(self._run.file.sync())
         await asyncio.shield(self._syncing)
         self._finished = True
-        return Location(LOCAL_VOLUME, file.segment, file.generation, self._run.offset, self._length)
+        segment = self._run.file.segment
+        return Location(
+            LOCAL_VOLUME, segment.id, segment.generation, self._run.offset, self._length
+        )
 
-    def rows(self) -> list[Row]:
-        """The row that seals a file of its own; nothing where other bodies share the file."""
-        assert self._finished, "rows are known after finish"
-        return [self._run.file.sealing_row()] if self._run.own_file else []
+    def sealing(self) -> Sealing | None:
+        """A file of its own; nothing where other bodies share the file."""
+        assert self._finished, "only a durable body may be committed"
+        file = self._run.file
+        return Sealing(file.segment, file.token) if self._run.own_file else None
 
     async def abort(self) -> None:
         """Gives the room back, also after a failure or a cancelled wait; may be repeated."""
@@ -397,7 +375,8 @@ class ExtentWriter:
 
     def _write(self, piece: _Piece, length: int) -> asyncio.Future[None]:
         file = self._run.file
-        name = PieceName(self._data_id, file.segment, file.generation, self._index, length)
+        segment, generation = file.segment.id, file.segment.generation
+        name = PieceName(self._data_id, segment, generation, self._index, length)
         offset = self._run.offset + self._index * STRIDE
         return self._extents.pool.write_piece(file.file, offset, piece.buffer, name)
 

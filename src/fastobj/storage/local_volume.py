@@ -6,24 +6,15 @@ import asyncio
 import errno
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from fastobj._ext import crc
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
 from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
-from fastobj.meta import keys
-from fastobj.meta.base import Add
 from fastobj.storage import io, log_format
-from fastobj.storage.base import Digest, Location
-from fastobj.storage.extents import (
-    STRIDE,
-    CommitRows,
-    Extents,
-    ExtentWriter,
-    piece_length,
-    run_bytes,
-)
+from fastobj.storage.base import BodyStream, Digest, Location, SegmentBook, Usage
+from fastobj.storage.extents import STRIDE, Extents, ExtentWriter, piece_length, run_bytes
 from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, Buffer, BufferPool, IoPool, PieceName
 from fastobj.storage.segment_files import SegmentFiles, is_log
 
@@ -34,16 +25,14 @@ _NOT_NOW: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
 class LocalVolume:
     """Bodies below one directory (storage.base.Volume). To be made on the running loop.
 
-    `owner` is the incarnation of this process. `commit_rows` commits segment rows and returns the
-    id of the transaction. The pool stays the caller's to close, after the volume.
+    `book` has its segments written down. The pool stays the caller's to close, after the volume.
     """
 
     def __init__(
         self,
         root: str,
         pool: IoPool,
-        commit_rows: CommitRows,
-        owner: int,
+        book: SegmentBook,
         body_memory_bytes_max: int = BODY_MEMORY_BYTES_MAX,
         own_file_bytes_min: int = OWN_FILE_BYTES_MIN,
     ) -> None:
@@ -51,7 +40,7 @@ class LocalVolume:
         self.pool = pool
         self.files = SegmentFiles(root)
         self.buffers = BufferPool(body_memory_bytes_max)
-        self._extents = Extents(root, pool, commit_rows, owner, own_file_bytes_min)
+        self._extents = Extents(root, pool, book, own_file_bytes_min)
 
     async def writer(
         self, length: int, data_id: bytes, digests: Sequence[Digest] = ()
@@ -74,25 +63,20 @@ class LocalVolume:
         finally:
             await stream.aclose()
 
-    def stream(
-        self, location: Location, data_id: bytes, offset: int, length: int
-    ) -> AsyncIterator[memoryview]:
-        """Verified bytes in slices of up to 1 MiB; a slice is valid until the next is asked for.
-
-        The iterator has `aclose`, which whoever stops before the end must call.
-        """
+    def stream(self, location: Location, data_id: bytes, offset: int, length: int) -> BodyStream:
+        """Verified bytes in slices of up to 1 MiB. It raises ChecksumMismatch, StaleLocation."""
         _check_range(location, offset, length)
         if is_log(location.segment):
             return self._record_slices(location, data_id, offset, length)
         return PieceStream(self, location, data_id, offset, length)
 
-    def accounts(self, location: Location, sign: int) -> list[Add]:
-        """Live bytes and bodies of the segment that holds the body."""
+    def accounts(self, location: Location, sign: int) -> Usage:
+        """What keeping (+1) or releasing (-1) the body changes in its segment."""
         if is_log(location.segment):
             live = log_format.footprint(location.length)
         else:
             live = run_bytes(location.length)
-        return [Add(keys.SEGMENTS, keys.segment(location.segment), (sign * live, sign))]
+        return Usage(location.segment, sign * live, sign)
 
     def retire(self, segment: int) -> None:
         """The segment is gone or recycled: nothing of it stays open but running streams."""
@@ -106,7 +90,7 @@ class LocalVolume:
 
     async def _record_slices(
         self, location: Location, data_id: bytes, offset: int, length: int
-    ) -> AsyncIterator[memoryview]:
+    ) -> AsyncGenerator[memoryview, None]:
         if length:
             body = await self._read_record(location, data_id)
             yield body[offset : offset + length]

@@ -244,9 +244,9 @@ class Chain:
             segment, offset = successor, 0
 
     def _refuse_rotten(self, after: BlockRef) -> None:
-        """A damaged file is refused where a block behind `after` stands in it."""
-        for path, block in self._rotten.values():
-            if block.sequence > after.sequence:
+        """A damaged file is refused where `after` or a block behind it stands in it."""
+        for segment, (path, block) in self._rotten.items():
+            if segment == after.segment or block.sequence > after.sequence:
                 raise StoreDamaged(
                     f"{path} is damaged: its first block does not verify, but block"
                     f" {block.sequence} behind it does. Restore the file; {_UNCHANGED}"
@@ -323,20 +323,6 @@ class Chain:
             file.drop_cache()
         finally:
             file.close()
-
-
-def forget_first_block(segment: SegmentFile) -> None:
-    """Makes a segment whose first block was cut short one that was never used.
-
-    Its head may verify although a body behind it does not: then, beside the segment that recovery
-    opens, it would be a second one that follows the same block.
-    """
-    file = io.open_existing(str(segment.path))
-    try:
-        file.pwritev([bytes(BLOCK_ALIGN_BYTES)], 0)
-        file.fdatasync()
-    finally:
-        file.close()
 
 
 def _successors(chain: dict[int, SegmentFile]) -> dict[tuple[int, int], SegmentFile]:

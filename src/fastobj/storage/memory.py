@@ -5,15 +5,13 @@ Each body is a segment of its own, so a segment whose counter falls to nothing i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from fastobj._ext.crc import crc32c
 from fastobj.core.errors import ChecksumMismatch, StaleLocation
 from fastobj.core.limits import PIECE_BYTES, PIECE_FRAME_BYTES
-from fastobj.meta import keys
-from fastobj.meta.base import Add, Row
-from fastobj.storage.base import LOCAL_VOLUME, Digest, Location
+from fastobj.storage.base import LOCAL_VOLUME, Digest, Location, Sealing, Usage
 
 _GENERATION: Final = 1
 
@@ -53,22 +51,21 @@ class MemoryVolume:
 
     async def stream(
         self, location: Location, data_id: bytes, offset: int, length: int
-    ) -> AsyncIterator[memoryview]:
+    ) -> AsyncGenerator[memoryview, None]:
         """Verified bytes in slices. Raises ChecksumMismatch, StaleLocation."""
         payload = memoryview(await self.read(location, data_id, offset, length))
         for start in range(0, length, self._slice_bytes):
             yield payload[start : start + self._slice_bytes]
 
-    def accounts(self, location: Location, sign: int) -> list[Add]:
-        """What keeping (+1) or releasing (-1) the body adds to the transaction."""
-        key = keys.segment(location.segment)
-        return [Add(keys.SEGMENTS, key, (sign * location.length, sign))]
+    def accounts(self, location: Location, sign: int) -> Usage:
+        """What keeping (+1) or releasing (-1) the body changes in its segment."""
+        return Usage(location.segment, sign * location.length, sign)
 
-    def committed(self, adds: Iterable[Add]) -> None:
-        """A transaction with these counter changes is visible: drops the bodies it released."""
-        for add in adds:
-            if add.space == keys.SEGMENTS and add.amounts[1] < 0:
-                self._bodies.pop(keys.segment_id(add.key), None)
+    def committed(self, usages: Iterable[Usage]) -> None:
+        """A transaction with these changes is visible: drops the bodies it released."""
+        for usage in usages:
+            if usage.bodies < 0:
+                self._bodies.pop(usage.segment, None)
 
     def damage(self, location: Location) -> None:
         """Turns the first bit of a body, for tests of what notices it."""
@@ -128,9 +125,9 @@ class MemoryWriter:
         self._location = self._volume.store(self._data_id, bytes(self._payload))
         return self._location
 
-    def rows(self) -> list[Row]:
-        """No rows: segments in memory have none."""
-        return []
+    def sealing(self) -> Sealing | None:
+        """Nothing: segments in memory have no rows."""
+        return None
 
     async def abort(self) -> None:
         """Forgets the body."""

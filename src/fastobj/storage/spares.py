@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fastobj.core.errors import NoSpace
+from fastobj.core.errors import NoSpace, StoreError
 from fastobj.storage import io
 from fastobj.storage.log_format import EXTENT_ID_MIN
 
@@ -116,7 +116,7 @@ class Spares:
             _fill(file, self.size_bytes)
             file.fsync()
             io.rename(str(making), str(path))
-        except BaseException:
+        except StoreError:
             io.unlink(str(making))
             raise
         finally:

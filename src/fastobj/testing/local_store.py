@@ -19,6 +19,7 @@ from types import TracebackType
 from fastobj.core.errors import FastobjError, Unavailable
 from fastobj.core.limits import LOG_SEGMENT_BYTES_MAX, LOG_SEGMENT_BYTES_MIN
 from fastobj.meta.sqlite import SqliteEngine
+from fastobj.node.child import database_vfs
 from fastobj.node.layout import StoreLayout, prepare
 from fastobj.node.locks import StoreLock, take_store_lock
 from fastobj.objects.ledger import Entry, Outcome
@@ -51,7 +52,7 @@ class LocalStore:
     def open(self) -> None:
         """Locks the store, recovers it, starts the thread. Raises StoreError."""
         self._lock = take_store_lock(self.layout)
-        self.engine = SqliteEngine(self.layout.database)
+        self.engine = SqliteEngine(self.layout.database, vfs=database_vfs())
         try:
             self.engine.open_now()
             self.recovered = recover(

@@ -14,7 +14,7 @@ from fastobj.objects.buckets import BucketCache
 from fastobj.objects.engine_ledger import EngineLedger
 from fastobj.objects.ledger import Ledger
 from fastobj.objects.store import Store
-from fastobj.storage.base import Volume
+from fastobj.storage.base import Usage, Volume
 from fastobj.storage.memory import MemoryVolume
 
 
@@ -88,4 +88,8 @@ class _Committed:
             if row.space == keys.BUCKETS and row.value != KEEP:
                 self._epochs.bump(row.key)
         if isinstance(self._volume, MemoryVolume):
-            self._volume.committed(txn.adds)
+            self._volume.committed(
+                Usage(keys.segment_id(add.key), *add.amounts)
+                for add in txn.adds
+                if add.space == keys.SEGMENTS
+            )

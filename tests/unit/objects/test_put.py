@@ -204,8 +204,8 @@ class WatchedWriter:
         self._writer = writer
         self.calls = []
 
-    def rows(self):
-        return self._writer.rows()
+    def sealing(self):
+        return self._writer.sealing()
 
     def sent(self):
         self.calls.append("sent")

@@ -7,15 +7,14 @@ import pytest
 
 from fastobj.core.errors import Conflict, NoSpace, StoreError, SyncFailed, Unavailable
 from fastobj.core.limits import EXTENT_FILE_BYTES_MIN, KIB, MIB, PIECE_BYTES, PIECES_IN_FLIGHT_MAX
-from fastobj.meta import records
-from fastobj.meta.base import DELETE
+from fastobj.core.segments import SEGMENT_BODY, SEGMENT_EXTENTS, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.storage import extents, pool
 from fastobj.storage.base import new_data_id
 from fastobj.storage.extents import STRIDE, piece_count, piece_length, run_bytes
 from fastobj.testing.volume_contract import body_of, fill, store
 from tests.unit.storage.volumes import OWNER, Rows, extent_files, local_volume, settle_down
 
-OPEN, SEALED = records.SEGMENT_OPEN, records.SEGMENT_SEALED
+OPEN, SEALED = SEGMENT_OPEN, SEGMENT_SEALED
 
 
 def _fds():
@@ -58,13 +57,13 @@ async def test_bodies_share_a_file_at_page_boundaries(tmp_path):
         places = [await store(volume, body_of(length), new_data_id()) for length in (1, 5000, MIB)]
         assert [place.offset for place in places] == [0, 8192, 8192 + 12288]
         assert len({(place.segment, place.generation) for place in places}) == 1
-        [record] = rows.segments().values()
-        assert record.kind == records.SEGMENT_EXTENTS
-        assert (record.state, record.owner) == (OPEN, OWNER)
-        assert record.size == EXTENT_FILE_BYTES_MIN
-        assert record.generation == places[0].generation
+        [segment] = rows.segments()
+        assert segment.kind == SEGMENT_EXTENTS
+        assert (rows.states(), segment.owner) == ([OPEN], OWNER)
+        assert segment.size_bytes == EXTENT_FILE_BYTES_MIN
+        assert segment.generation == places[0].generation
         [name] = extent_files(tmp_path)
-        assert os.path.getsize(tmp_path / "extents" / name) == record.size
+        assert os.path.getsize(tmp_path / "extents" / name) == segment.size_bytes
         assert rows.commits == 1
 
 
@@ -84,7 +83,7 @@ async def test_a_full_file_is_sealed_once_its_bodies_are_settled(tmp_path):
         await second.abort()
         second.settled()
         await settle_down(lambda: rows.states() == [SEALED, OPEN] and _fds() == before + 1)
-        sizes = [record.size for record in rows.segments().values()]
+        sizes = [segment.size_bytes for segment in rows.segments()]
         assert sizes == [EXTENT_FILE_BYTES_MIN, 2 * EXTENT_FILE_BYTES_MIN]
 
 
@@ -117,18 +116,18 @@ async def test_a_body_with_a_file_of_its_own(tmp_path):
     async with local_volume(tmp_path, rows, own_file_bytes_min=MIB) as volume:
         before = _fds()
         writer, location = await _finished(volume, body_of(MIB))
-        [(segment, record)] = rows.segments().items()
-        assert record.kind == records.SEGMENT_BODY
-        assert (record.size, record.state) == (STRIDE, OPEN)
-        assert (location.segment, location.offset) == (segment, 0)
-        assert extent_files(tmp_path) == [f"{segment:016x}.body"]
+        [segment] = rows.segments()
+        assert segment.kind == SEGMENT_BODY
+        assert (segment.size_bytes, rows.states()) == (STRIDE, [OPEN])
+        assert (location.segment, location.offset) == (segment.id, 0)
+        assert extent_files(tmp_path) == [f"{segment.id:016x}.body"]
         writer.sent()
-        [row] = writer.rows()
-        await rows.commit([row], [])
+        sealing = writer.sealing()
+        await rows.sealed(*sealing)
         writer.settled()
         await settle_down(lambda: _fds() == before)
         assert rows.states() == [SEALED]
-        assert records.decode(records.SegmentRecord, row.value).generation == location.generation
+        assert sealing.segment.generation == location.generation
 
 
 async def test_a_file_whose_transaction_came_to_nothing_is_sealed(tmp_path):
@@ -412,9 +411,9 @@ async def test_wrong_lengths_are_refused(tmp_path):
 
 async def test_removal_expects_the_row_of_this_process(tmp_path):
     rows = Rows()
-    async with local_volume(tmp_path, rows) as volume:
+    async with local_volume(tmp_path, rows, own_file_bytes_min=1) as volume:
         writer = await volume.writer(1, new_data_id())
-        [(key, (_, token))] = rows.rows.items()
-        row = writer._run.file.removal_row()
-        assert (row.key, row.expect, row.value) == (key, token, DELETE)
+        [(segment, (value, _))] = rows.rows.items()
+        rows.rows[segment] = (value, b"another's token.")
         await writer.abort()
+        assert rows.rows == {segment: (value, b"another's token.")}

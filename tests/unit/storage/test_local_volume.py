@@ -7,10 +7,8 @@ import pytest
 
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
 from fastobj.core.limits import BLOCK_BYTES_MAX, KIB, MIB, PIECE_FRAME_BYTES, PIECE_HEAD_BYTES
-from fastobj.meta import keys
-from fastobj.meta.base import Add
 from fastobj.storage import io, local_volume, log_format
-from fastobj.storage.base import LOCAL_VOLUME, Location, new_data_id
+from fastobj.storage.base import LOCAL_VOLUME, Location, Usage, new_data_id
 from fastobj.storage.extents import STRIDE
 from fastobj.storage.log_format import RECORD_HEAD_BYTES, RecordHead, encode_record_head
 from fastobj.storage.segment_files import segment_path
@@ -53,8 +51,7 @@ async def test_records_come_back(tmp_path, monkeypatch, length, is_cached):
             wanted = body[offset : offset + size]
             assert await volume.read(location, data_id, offset, size) == wanted
             assert await read_slices(volume, location, data_id, offset, size) == wanted
-        expected = [Add(keys.SEGMENTS, keys.segment(SEGMENT), (length + RECORD_HEAD_BYTES, 1))]
-        assert volume.accounts(location, 1) == expected
+        assert volume.accounts(location, 1) == Usage(SEGMENT, length + RECORD_HEAD_BYTES, 1)
 
 
 async def test_a_cached_record_is_read_without_the_pool(tmp_path, monkeypatch):
@@ -130,9 +127,7 @@ async def test_a_file_system_that_cannot_tell_goes_through_the_pool(tmp_path, mo
 async def test_extents_are_accounted_by_their_pages(tmp_path):
     async with volumes.local_volume(tmp_path) as volume:
         location = await store(volume, body_of(MIB + 1), new_data_id())
-        [add] = volume.accounts(location, -1)
-        assert add.key == keys.segment(location.segment)
-        assert add.amounts == (-(STRIDE + 8192), -1)
+        assert volume.accounts(location, -1) == Usage(location.segment, -(STRIDE + 8192), -1)
 
 
 async def test_damage_anywhere_in_an_extent_never_gives_wrong_bytes(tmp_path, rng):

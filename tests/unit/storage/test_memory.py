@@ -5,9 +5,7 @@ import hashlib
 import pytest
 
 from fastobj.core.errors import ChecksumMismatch, StaleLocation
-from fastobj.meta import keys
-from fastobj.meta.base import Add
-from fastobj.storage.base import Location, new_data_id
+from fastobj.storage.base import Location, Usage, new_data_id
 from fastobj.storage.memory import MemoryVolume
 
 BODY = bytes(range(256)) * 10
@@ -75,10 +73,9 @@ async def test_accounts_and_release():
     volume = MemoryVolume()
     _, location = await write(volume, BODY, new_data_id())
     kept, released = volume.accounts(location, +1), volume.accounts(location, -1)
-    key = keys.segment(location.segment)
-    assert kept == [Add(keys.SEGMENTS, key, (len(BODY), 1))]
-    assert released == [Add(keys.SEGMENTS, key, (-len(BODY), -1))]
-    volume.committed(kept)
+    assert kept == Usage(location.segment, len(BODY), 1)
+    assert released == Usage(location.segment, -len(BODY), -1)
+    volume.committed([kept])
     assert len(volume) == 1
-    volume.committed(released)
+    volume.committed([released])
     assert len(volume) == 0

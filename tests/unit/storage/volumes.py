@@ -5,8 +5,7 @@ import os
 from contextlib import asynccontextmanager
 
 from fastobj.core.errors import Conflict
-from fastobj.meta import keys, records
-from fastobj.meta.base import DELETE
+from fastobj.core.segments import SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.storage.local_volume import LocalVolume
 from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import make_folders
@@ -15,40 +14,49 @@ OWNER = 77
 
 
 class Rows:
-    """Segment rows, committed at once; `failures` are raised first, one per commit."""
+    """A segment book in a dict, written at once; `failures` are raised first, one per commit.
+
+    `rows` maps a segment's id to a pair: the segment with its state, and a token.
+    """
+
+    owner = OWNER
 
     def __init__(self):
         self.rows = {}
         self.failures = []
         self.commits = 0
 
-    async def commit(self, changes, adds):
+    async def opened(self, segment):
+        return await self._commit(segment, None, (segment, SEGMENT_OPEN))
+
+    async def sealed(self, segment, token):
+        await self._commit(segment, token, (segment, SEGMENT_SEALED))
+
+    async def removed(self, segment, token):
+        await self._commit(segment, token, None)
+
+    async def _commit(self, segment, expect, value):
         await asyncio.sleep(0)
         self.commits += 1
         if self.failures and (failure := self.failures.pop(0)) is not None:
             raise failure
-        present = [self.rows.get(row.key) for row in changes]
-        if [found and found[1] for found in present] != [row.expect for row in changes]:
-            raise Conflict(present)
+        present = self.rows.get(segment.id)
+        if (present and present[1]) != expect:
+            raise Conflict([present])
         token = os.urandom(16)
-        for row in changes:
-            assert row.space == keys.SEGMENTS
-            if row.value is DELETE:
-                del self.rows[row.key]
-            else:
-                self.rows[row.key] = (row.value, token)
+        if value is None:
+            del self.rows[segment.id]
+        else:
+            self.rows[segment.id] = (value, token)
         return token
 
     def segments(self):
-        """Segment id to record."""
-        return {
-            keys.segment_id(key): records.decode(records.SegmentRecord, value)
-            for key, (value, _) in self.rows.items()
-        }
+        """The segments that have rows, in the order in which they were made."""
+        return [segment for (segment, _), _ in self.rows.values()]
 
     def states(self):
-        """The states of all segments, in the order in which they were made."""
-        return [record.state for record in self.segments().values()]
+        """Their states, in that order."""
+        return [state for (_, state), _ in self.rows.values()]
 
 
 @asynccontextmanager
@@ -56,7 +64,7 @@ async def local_volume(root, rows=None, **options):
     """A volume below `root`; the pool is closed with it."""
     make_folders(str(root))
     pool = IoPool()
-    volume = LocalVolume(str(root), pool, (rows or Rows()).commit, OWNER, **options)
+    volume = LocalVolume(str(root), pool, rows or Rows(), **options)
     try:
         yield volume
     finally:

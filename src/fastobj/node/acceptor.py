@@ -1,0 +1,127 @@
+"""The listeners: accepts connections and passes them on. Knows no processes and no HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import selectors
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from fastobj.core.clock import Clock
+from fastobj.core.errors import StoreError
+from fastobj.core.settings import Address
+
+_BACKLOG: Final = 1024
+_ACCEPTS_PER_TURN: Final = 64
+_PAUSE_NS: Final = 100_000_000
+_SHORT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+# Takes a connection and the index of its listener; False where nobody can take it now.
+HandOver = Callable[[socket.socket, int], bool]
+
+
+class Acceptor:
+    """Listens on some addresses. What cannot be passed on waits, and the listeners with it."""
+
+    def __init__(self, selector: selectors.BaseSelector, hand_over: HandOver, clock: Clock) -> None:
+        self._selector = selector
+        self._hand_over = hand_over
+        self._clock = clock
+        self._log = logging.getLogger("fastobj.supervisor")
+        self._listeners: list[socket.socket] = []
+        self._held: tuple[socket.socket, int] | None = None
+        self._accepting = False
+        self._is_short = False
+        self.due_ns: int | None = None  # when `resume` wants to be called; None: not at all
+
+    def listen(self, addresses: Sequence[Address]) -> None:
+        """Opens a listener for each address. Raises StoreError where one cannot be had."""
+        for address in addresses:
+            try:
+                self._listeners.append(_listener(address))
+            except OSError as error:
+                reason = "is in use already" if error.errno == errno.EADDRINUSE else str(error)
+                self.close()
+                raise StoreError(f"cannot listen on {address}: {reason}") from error
+
+    def start(self) -> None:
+        """Begins, or goes on, to accept."""
+        self.due_ns = None
+        if not self._accepting:
+            self._accepting = True
+            for listener in self._listeners:
+                self._selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    def resume(self) -> None:
+        """Ends a pause that is over."""
+        if self.due_ns is None or self._clock.monotonic_ns() < self.due_ns:
+            return
+        held, self._held = self._held, None
+        if held is None or self._pass_on(*held):
+            self.start()
+
+    def close(self) -> None:
+        """Ends for good."""
+        self._stop()
+        self.due_ns = None
+        for sock in self._listeners:
+            sock.close()
+        if self._held is not None:
+            self._held[0].close()
+
+    def _stop(self) -> None:
+        if self._accepting:
+            self._accepting = False
+            for listener in self._listeners:
+                self._selector.unregister(listener)
+
+    def _pause(self) -> None:
+        """A listener that stays readable must not keep the loop turning."""
+        self._stop()
+        self.due_ns = self._clock.monotonic_ns() + _PAUSE_NS
+
+    def _accept(self, listener: socket.socket) -> None:
+        index = self._listeners.index(listener)
+        for _ in range(_ACCEPTS_PER_TURN):
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in _SHORT:
+                    continue  # that connection has ended already
+                self._tell_short(error)
+                self._pause()
+                return
+            self._is_short = False
+            if not self._pass_on(connection, index):
+                return
+
+    def _pass_on(self, connection: socket.socket, index: int) -> bool:
+        if not self._hand_over(connection, index):
+            self._held = (connection, index)
+            self._pause()
+            return False
+        connection.close()
+        return True
+
+    def _tell_short(self, error: OSError) -> None:
+        if not self._is_short:
+            self._is_short = True
+            self._log.error("no connection can be accepted now: %s", os.strerror(error.errno or 0))
+
+
+def _listener(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with contextlib.ExitStack() as undo:
+        sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setblocking(False)
+        sock.bind((address.host, address.port))
+        sock.listen(_BACKLOG)
+        undo.pop_all()
+    return sock
