@@ -82,10 +82,11 @@ class Killer:
             server.wait_ready()
             self._verify(server, restarted=victim in ("supervisor", "all"))
 
-    def point_rounds(self, point: str, count: int) -> int:
+    def point_rounds(self, point: str, count: int, *, everyone: bool = False) -> int:
         """At least `count` ends at a named point, each followed by a comparison; returns how many.
 
-        The number of times that the point is passed before differs from server to server.
+        With `everyone` all other processes are killed as soon as the committer's end shows, which
+        may be on its way back. The number of times that the point is passed before differs from server to server.
         """
         done = 0
         while done < count:
@@ -95,17 +96,20 @@ class Killer:
                 crash_at += f",log.after_sync:{rng.randint(8, 40)}"
             with self.server(crash_at) as server, self._reporting(crash_at, server):
                 for _ in range(min(5, count - done)):
-                    done += self._point_round(server)
+                    done += self._point_round(server, rng, everyone=everyone)
         return done
 
-    def _point_round(self, server: SmallServer) -> int:
+    def _point_round(self, server: SmallServer, rng: random.Random, *, everyone: bool) -> int:
         before = _ends(server)
         with self._load(server):
             deadline = time.monotonic() + _WAIT_S
             while _ends(server) == before:
                 if time.monotonic() > deadline:
                     raise Lost("the committer did not end at the point")
-                time.sleep(0.01)
+                time.sleep(0.002)
+            if everyone:
+                self._kill(server, "all", rng)
+                server.start()
         server.wait_ready()
         self._verify(server, restarted=False)
         return _ends(server) - before
@@ -206,7 +210,8 @@ class Killer:
             kind = Lost if isinstance(error, Lost) else RuntimeError
             raise kind(
                 f"{type(error).__name__}: {error}\n"
-                f"seed {self._seed}, round {self.rounds}, {what}; store in {self._directory}\n"
+                f"round {self.rounds} ({what}), repeat with --seed={self._seed};"
+                f" the store is {self._directory}\n"
                 f"{server.log_end()}"
             ) from error
 

@@ -1,5 +1,6 @@
 """Faults put into the store on purpose: what the power cuts must find, or they prove nothing."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,7 @@ from fastobj.background.reclaim import Known, Reclaim
 from fastobj.meta import recording_vfs
 from fastobj.meta.sqlite_batch import SqliteBatch
 from fastobj.meta.wal import Checkpointer
+from fastobj.objects.local_ledger import LedgerBatch, LocalLedger
 from fastobj.storage import extents, io, log_replay
 from fastobj.storage.log_writer import LogWriter
 
@@ -55,6 +57,20 @@ def answer_before_write() -> Any:
         self.last = block.ref
 
     return _replaced(LogWriter, "write", write)
+
+
+def answer_while_writing() -> Any:
+    """A batch is answered, and a moment later written: for kills, which lose no written page."""
+    whole = LocalLedger.write
+
+    def write(self: LocalLedger, batch: LedgerBatch) -> None:
+        for pending in batch.accepted:
+            pending.done(None)
+            pending.done = lambda result: None
+        time.sleep(0.02)
+        whole(self, batch)
+
+    return _replaced(LocalLedger, "write", write)
 
 
 def bodies_not_verified() -> Any:
@@ -113,6 +129,12 @@ def database_sync_does_nothing() -> Any:
     return _replaced(recording_vfs.RecordingFile, "xSync", lambda self, flags: None)
 
 
+def tail_not_settled() -> Any:
+    """Recovery believes the log's tail without syncing it: for deaths before a power cut."""
+    return _replaced(log_replay.Chain, "settle_tail", lambda self: None)
+
+
+# What power cuts must find.
 FAULTS: tuple[Fault, ...] = (
     log_sync_does_nothing,
     answer_before_write,

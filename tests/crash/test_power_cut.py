@@ -17,6 +17,7 @@ import uvloop
 
 from fastobj.storage.pool import IoPool
 from tests.crash import mutations, oracle, records, world
+from tests.crash.death import record_death
 from tests.crash.oracle import Lost
 from tests.crash.power_cut import PowerCuts, Recorded, Tally, files, rebuilt, record, scratch
 from tests.crash.records import Kind
@@ -70,7 +71,7 @@ def test_thousands_of_cuts(seed: int, tmp_path: Path) -> None:
 
 def _cut_in_process(kept: str, seed: int) -> int:
     """One half of the long test, in a process of its own."""
-    loads, states, doubles = 12, 180, 3
+    loads, states, doubles = 30, 180, 3
     with scratch() as folder:
         work = cut_loads(folder, Path(kept), seed, loads, states, doubles)
         return run_coroutine(work).states
@@ -149,6 +150,34 @@ def _segments_replayed(node: Node) -> int:
     """Over how many segments the recovery of `node` replayed: all but the fresh one."""
     assert node.recovered.blocks_replayed > 0
     return node.recovered.log.segment - 1
+
+
+async def test_cuts_after_a_death(seed: int, tmp_path: Path) -> None:
+    """What a dead writer left unsynced, and the next life showed, survives a power cut."""
+    with scratch() as folder:
+        tally = await _cut_deaths(folder, tmp_path, seed, deaths=6)
+    assert tally.states == 6 * 10
+
+
+async def test_a_tail_not_settled_is_found(seed: int, tmp_path: Path) -> None:
+    with scratch() as folder, mutations.tail_not_settled(), pytest.raises(Lost):
+        await _cut_deaths(folder, tmp_path, seed, deaths=200)
+
+
+async def _cut_deaths(folder: Path, kept: Path, seed: int, deaths: int) -> Tally:
+    """So many stores whose writer died once, and ten states of the next life of each."""
+    pool = IoPool()
+    cuts = PowerCuts(folder, kept, pool, seed)
+    try:
+        for index in range(deaths):
+            rng = random.Random(f"{seed} death {index}")
+            with world.small_limits():
+                recorded = await record_death(folder / f"death-{index}", pool, rng)
+                await cuts.run(recorded, 10)
+            shutil.rmtree(folder / f"death-{index}")
+    finally:
+        pool.close()
+    return cuts.tally
 
 
 @pytest.mark.parametrize("fault", mutations.FAULTS)

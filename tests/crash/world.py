@@ -17,14 +17,16 @@ from fastobj._ext import segio
 from fastobj.background import orphans
 from fastobj.background.reclaim import Known, Reclaim
 from fastobj.core import limits
-from fastobj.core.limits import KIB
-from fastobj.meta import keys
+from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
+from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
+from fastobj.meta import keys, records
 from fastobj.objects import buckets, delete, put
 from fastobj.objects.segment_rows import SegmentRows, rows_committer
 from fastobj.storage import extents, io
 from fastobj.storage.base import new_data_id
 from fastobj.storage.local_volume import LocalVolume
 from fastobj.storage.pool import IoPool
+from fastobj.storage.segment_files import segment_path
 from fastobj.testing.local_store import LocalStore
 from fastobj.testing.store import LocalEpochs, assemble
 from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, value_of
@@ -85,7 +87,8 @@ class Node:
     def _assemble(self, pool: IoPool, epochs: LocalEpochs) -> None:
         self.recovered = self._local.recovered
         self.engine = engine = self._local.engine
-        layout, ledger = self._local.layout, self._local.ledger
+        layout = self._local.layout
+        self.ledger = ledger = self._local.ledger
         orphans.settle(
             layout.extents,
             layout.quarantine,
@@ -100,6 +103,7 @@ class Node:
         )
         self.store = assemble(engine, self.volume, ledger, epochs=epochs)
         self.store.small_body_bytes_max = SMALL_BYTES_MAX
+        self._extents = layout.extents
         commit_rows = rows_committer(ledger)
         self._reclaim = Reclaim(layout.root, engine, commit_rows, layout.log, SEGMENT_BYTES)
 
@@ -108,6 +112,29 @@ class Node:
         await self._reclaim.run(
             lambda: Known({self.owner}, set(), self.engine.checkpointer.covered_sequence)
         )
+
+    async def strays(self) -> list[str]:
+        """What reclaim ought to have taken: extent files without a row, sealed ones unused.
+
+        To be asked while no body is on its way.
+        """
+        await self.reclaim()  # seals what the dead left
+        await self.reclaim()
+        rows = await self.engine.scan(keys.SEGMENTS, keys.FIRST, keys.LAST, LOOP_SCAN_ROWS_MAX)
+        live = {key for key, amounts in await self._live() if any(amounts)}
+        known: set[str] = set()
+        unused: list[str] = []
+        for row in rows:
+            record = records.decode(records.SegmentRecord, row.value)
+            if record.kind == SEGMENT_LOG:
+                continue
+            known.add(Path(segment_path("", keys.segment_id(row.key))).name)
+            if record.state == SEGMENT_SEALED and row.key not in live:
+                unused.append(f"sealed and unused: {row.key.hex()}")
+        return unused + [path.name for path in self._extents.iterdir() if path.name not in known]
+
+    async def _live(self) -> list[tuple[bytes, tuple[int, ...]]]:
+        return await self.engine.counters(keys.SEGMENTS, keys.FIRST, keys.LAST)
 
     async def close(self) -> None:
         """Closes files; nothing that was committed depends on it."""

@@ -34,7 +34,7 @@ from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.segment_rows import usage_add
 from fastobj.storage.base import LOCATION_BYTES, Location, Usage
 from fastobj.storage.crash_points import reach
-from fastobj.storage.log_format import block_bytes, footprint
+from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes, footprint
 from fastobj.storage.log_writer import (
     RECORDS_PER_BLOCK_MAX,
     TXN_PREFIX_BYTES,
@@ -42,6 +42,7 @@ from fastobj.storage.log_writer import (
     BlockBuilder,
     LogWriter,
     content_bytes,
+    records_bytes,
 )
 
 # A body adds one counter row to its transaction when it is placed: at most this many bytes.
@@ -80,12 +81,14 @@ class LedgerEngine(LocalEngine, Protocol):
 class Pending:
     """An entry on its way through the ledger. `done` is called once, with None or the error."""
 
-    __slots__ = ("arrival", "bytes_max", "done", "entry")
+    __slots__ = ("arrival", "done", "entry", "record_bytes", "txn_bytes_max")
 
     def __init__(self, entry: Entry, encoded_bytes: int, done: Callable[[Result], None]) -> None:
         self.entry = entry
         self.arrival = entry.arrival
-        self.bytes_max = encoded_bytes + TXN_PREFIX_BYTES + _PLACED_ADD_BYTES * len(entry.bodies)
+        placed = _PLACED_ADD_BYTES * len(entry.bodies)
+        self.txn_bytes_max = encoded_bytes + TXN_PREFIX_BYTES + placed
+        self.record_bytes = records_bytes(entry.bodies)
         self.done = done
 
 
@@ -175,6 +178,8 @@ class LocalLedger:
                 self.fenced = failure
                 self._queue.extendleft(reversed(taken))
             except Exception as failure:  # whatever it is, it must not reach the others
+                if not taken:
+                    raise
                 self._split(taken, failure)
         return None
 
@@ -200,19 +205,15 @@ class LocalLedger:
             self._queue = deque(sorted(self._queue, key=_arrival))
             self._unsorted = False
         taken: list[Pending] = []
-        content = content_bytes(_FIRST_TXN_BYTES, ())
+        content = content_bytes(_FIRST_TXN_BYTES, RECORD_ALIGN_BYTES)
         records = 0
         queue = self._queue
         while queue and (not self._take_max or len(taken) < self._take_max):
-            entry = queue[0].entry
-            more = queue[0].bytes_max + content_bytes(0, entry.bodies)
-            if taken and (
-                content + more > self._log.block_bytes_max
-                or records + len(entry.bodies) > RECORDS_PER_BLOCK_MAX
-            ):
+            head = queue[0]
+            content += head.txn_bytes_max + head.record_bytes
+            records += len(head.entry.bodies)
+            if taken and (content > self._log.block_bytes_max or records > RECORDS_PER_BLOCK_MAX):
                 break
-            content += more
-            records += len(entry.bodies)
             taken.append(queue.popleft())
         return taken
 
@@ -248,12 +249,13 @@ class LocalLedger:
         Raises ValueError where no block has that room.
         """
         log = self._log
-        txn_bytes = sum(pending.bytes_max for pending in taken)
-        bodies = [body for pending in taken for body in pending.entry.bodies]
-        length = block_bytes(content_bytes(_FIRST_TXN_BYTES + txn_bytes, bodies))
-        if length > log.block_bytes_max or len(bodies) > RECORDS_PER_BLOCK_MAX:
+        txn_bytes = sum(pending.txn_bytes_max for pending in taken)
+        record_bytes = sum(pending.record_bytes for pending in taken)
+        bodies = sum(len(pending.entry.bodies) for pending in taken)
+        length = block_bytes(content_bytes(_FIRST_TXN_BYTES + txn_bytes, record_bytes))
+        if length > log.block_bytes_max or bodies > RECORDS_PER_BLOCK_MAX:
             raise ValueError(
-                f"{length} bytes with {len(bodies)} bodies: a block takes"
+                f"{length} bytes with {bodies} bodies: a block takes"
                 f" {log.block_bytes_max} bytes and {RECORDS_PER_BLOCK_MAX} bodies"
             )
         if length > log.room():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
-from fastobj.meta.base import ANY, Row, Txn, new_txn_id
+from fastobj.meta.base import ANY, TXN_ID_BYTES, Row, Txn
 from fastobj.storage.log_writer import LogWriter
 
 Sealed = tuple[int, int, int, int]  # segment, generation, size, last sequence
@@ -31,7 +33,7 @@ def first_block_txn(log: LogWriter, sealed: Sealed, owner: int) -> Txn:
     ]
     if sealed[0]:
         rows.append(sealed_row(sealed, owner))
-    return Txn(new_txn_id(), rows)
+    return Txn(os.urandom(TXN_ID_BYTES), rows)  # on any thread, unlike `new_txn_id`
 
 
 def sealed_row(sealed: Sealed, owner: int) -> Row:

@@ -36,10 +36,14 @@ TXN_PREFIX_BYTES: Final = 4
 RECORDS_PER_BLOCK_MAX: Final = (BLOCK_VECTORS_MAX - 2) // 3
 
 
-def content_bytes(txn_bytes: int, bodies: Iterable[SmallBody]) -> int:
-    """An upper bound of a block's content; `txn_bytes` includes each transaction's prefix."""
-    start = align(BLOCK_HEAD_BYTES + txn_bytes, RECORD_ALIGN_BYTES)
-    return start + sum(record_bytes(len(body.payload), len(body.hint)) for body in bodies)
+def records_bytes(bodies: Iterable[SmallBody]) -> int:
+    """What the records of these bodies take in a block."""
+    return sum(record_bytes(len(body.payload), len(body.hint)) for body in bodies)
+
+
+def content_bytes(txn_bytes: int, record_bytes: int) -> int:
+    """The content of a block; `txn_bytes` includes each transaction's prefix."""
+    return align(BLOCK_HEAD_BYTES + txn_bytes, RECORD_ALIGN_BYTES) + record_bytes
 
 
 class BlockBuilder:

@@ -180,8 +180,9 @@ def test_a_block_has_at_most_1024_vectors(tmp_path):
 def _largest(driven, key):
     """The length of the longest body that a block takes, hint left out."""
     small = put(key, b"", hint=b"")
-    txn_bytes = 512 + Pending(small, encoded_bytes(small.txn), print).bytes_max
-    return driven.log.block_bytes_max - content_bytes(txn_bytes, small.bodies)
+    pending = Pending(small, encoded_bytes(small.txn), print)
+    taken = content_bytes(512 + pending.txn_bytes_max, pending.record_bytes)
+    return driven.log.block_bytes_max - taken
 
 
 def test_what_fits_no_block_fails_alone(driven):

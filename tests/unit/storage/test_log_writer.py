@@ -8,7 +8,7 @@ import pytest
 from fastobj.core.errors import NoSpace, SyncFailed
 from fastobj.core.limits import BLOCK_VECTORS_MAX
 from fastobj.storage import io, log_format
-from fastobj.storage.log_writer import RECORDS_PER_BLOCK_MAX, content_bytes
+from fastobj.storage.log_writer import RECORDS_PER_BLOCK_MAX, content_bytes, records_bytes
 from fastobj.storage.spares import Spares, log_path
 from tests.unit.storage.logs import SEGMENT_BYTES, append, body, build, chain, sequences, writer
 
@@ -78,7 +78,7 @@ def test_most_records_fit_one_write(tmp_path):
     bodies = [body(b"x", b"hint", n) for n in range(RECORDS_PER_BLOCK_MAX)]
     built, _ = build(log, [b"txn"], bodies)
     assert len(built.parts) <= BLOCK_VECTORS_MAX < len(built.parts) + 3
-    assert content_bytes(7, bodies) <= built.length
+    assert content_bytes(7, records_bytes(bodies)) <= built.length
     log.write(built)
     log.close()
     (block,) = chain(tmp_path).walk(log_format.BlockRef())

@@ -1,0 +1,163 @@
+"""A running server as its tests see it: requests on one connection, processes, metrics."""
+
+import contextlib
+import http.client
+import os
+import signal
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+from fastobj.testing.process_server import ProcessServer
+from tests.clients.signed import signed_headers
+
+WAIT_S_MAX = 30.0
+
+
+def wait_until(condition, what: str = "what was waited for") -> None:
+    """Returns as soon as `condition()` holds."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.01)
+
+
+class Client:
+    """One connection, and so one worker, for as long as it lasts."""
+
+    def __init__(self, server: ProcessServer) -> None:
+        self._server = server
+        self.http = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S_MAX)
+        self.http.connect()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def begin(self, method: str, path: str, length: int = 0) -> None:
+        """Sends the head of a request; its body is the caller's to send."""
+        self.http.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in signed_headers(self._server, method, path).items():
+            self.http.putheader(name, value)
+        self.http.putheader("Content-Length", str(length))
+        self.http.endheaders()
+
+    def answer(self) -> tuple[int, bytes]:
+        """Status and body of the response."""
+        response = self.http.getresponse()
+        return response.status, response.read()
+
+    def __call__(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        self.begin(method, path, len(body))
+        self.http.send(body)
+        return self.answer()
+
+    def worker(self) -> int:
+        """The pid of the worker at the other end; 0 where none has it yet."""
+        port = self.http.sock.getsockname()[1]
+        inode = _inode(self._server.port, port)
+        return next((pid for pid in workers(self._server) if inode in sockets(pid)), 0)
+
+
+def _inode(local: int, remote: int) -> str:
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ports = [int(address.split(":")[1], 16) for address in fields[1:3]]
+        if ports == [local, remote]:
+            return fields[9]
+    return "none"
+
+
+def sockets(pid: int) -> set[str]:
+    """The inodes of a process's sockets."""
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            target = os.readlink(entry)
+            if target.startswith("socket:["):
+                found.add(target[8:-1])
+    return found
+
+
+def pids(server: ProcessServer, role: str) -> list[int]:
+    """The processes of a role."""
+    return [pid for name, pid in server.pids() if name == role]
+
+
+def workers(server: ProcessServer) -> list[int]:
+    """The worker processes."""
+    return pids(server, "worker")
+
+
+def all_pids(server: ProcessServer) -> list[int]:
+    """Supervisor and children."""
+    return [pid for _, pid in server.pids()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs, and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def kill(server: ProcessServer, role: str, index: int = 0) -> int:
+    """Kills a process of a role and waits until another has its place; returns the new pid."""
+    old = pids(server, role)
+    os.kill(old[index], signal.SIGKILL)
+    wait_until(
+        lambda: len(pids(server, role)) == len(old) and old[index] not in pids(server, role),
+        f"another {role}",
+    )
+    return (set(pids(server, role)) - set(old)).pop()
+
+
+def metrics(server: ProcessServer) -> dict[str, float]:
+    """The page of metrics: series and value."""
+    with urllib.request.urlopen(f"{server.endpoint}/metrics", timeout=WAIT_S_MAX) as page:
+        lines = page.read().decode().splitlines()
+    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {series.removeprefix("fastobj_"): float(value) for series, value in pairs}
+
+
+class Load:
+    """Threads that call `work(client, thread, round)` until the block ends; errors are kept."""
+
+    def __init__(self, server: ProcessServer, work, threads: int = 4) -> None:
+        self._server = server
+        self._work = work
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=[n]) for n in range(threads)]
+        self.rounds = [0] * threads
+        self.errors: list[BaseException] = []
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        assert not self.errors, self.errors[:3]
+
+    def _run(self, number: int) -> None:
+        try:
+            with Client(self._server) as client:
+                while not self._stop.is_set():
+                    self._work(client, number, self.rounds[number])
+                    self.rounds[number] += 1
+        except BaseException as error:
+            self.errors.append(error)
+
+    def go_on(self, rounds: int = 5) -> None:
+        """Waits until every thread has made that many rounds more."""
+        wanted = [count + rounds for count in self.rounds]
+        wait_until(
+            lambda: self.errors or all(map(int.__ge__, self.rounds, wanted)), "rounds of the load"
+        )
