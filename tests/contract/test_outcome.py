@@ -1,5 +1,6 @@
 """Conflict, Unknown and `outcome` on each engine below the local ledger."""
 
+import asyncio
 import errno
 import os
 import shutil
@@ -153,6 +154,18 @@ async def test_a_closed_store_takes_nothing(store):
     with pytest.raises(Unavailable):
         await store.ledger.commit(entry())
     store.open()
+
+
+def test_a_loop_may_end_before_the_answer(tmp_path):
+    async def leave(ledger):
+        task = asyncio.create_task(ledger.commit_many([entry(b"%d" % n) for n in range(50)]))
+        await asyncio.sleep(0)
+        return task
+
+    with LocalStore(tmp_path / "store", segment_bytes=SEGMENT_BYTES) as store:
+        assert asyncio.run(leave(store.ledger)).cancelled()
+        asyncio.run(store.ledger.commit(entry()))
+        assert store.engine.read(keys.CURRENT, b"49") is not None  # sent is sent
 
 
 # --- a process that is killed

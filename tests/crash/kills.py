@@ -86,7 +86,7 @@ class Killer:
         """At least `count` ends at a named point, each followed by a comparison; returns how many.
 
         With `everyone` all other processes are killed as soon as the committer's end shows, which
-        may be on its way back. The number of times that the point is passed before differs from server to server.
+        may be on its way back. How often the point is passed before differs between servers.
         """
         done = 0
         while done < count:

@@ -233,6 +233,6 @@ class PowerCuts:
         pending = "\n  ".join(map(repr, replayer.pending()[-12:]))
         return Lost(
             f"{type(error).__name__}: {error}\n"
-            f"at cut {cut}, state {self._count}; it is kept in {kept}; repeat with --seed={self._seed}\n"
+            f"at cut {cut}, state {self._count}, kept in {kept}; repeat with --seed={self._seed}\n"
             f"changes that no sync covered:\n  {pending}"
         )

@@ -119,6 +119,13 @@ class Committer:
         self._writer.close()
         return 0
 
+    def close(self) -> None:
+        """Lets go of all links: whoever waits for an answer asks the next committer."""
+        for peer in self._peers.values():
+            peer.sock.close()
+        self._peers.clear()
+        self._epoll.close()
+
     # --- events
 
     def _on_event(self, fd: int, events: int) -> None:

@@ -24,7 +24,9 @@ def run(context: ChildContext) -> int:
             raise
         logging.getLogger("fastobj.committer").critical("the store cannot be opened: %s", error)
         return EXIT_REFUSED
-    status = Committer(store, context.control).run()
+    committer = Committer(store, context.control)
+    status = committer.run()
+    committer.close()
     if status != EXIT_FENCED:  # after a failed sync nothing more is asked of the files
         store.close()
     return status

@@ -173,7 +173,9 @@ def _answer(
             future.set_result(result)
 
     def done(result: Result) -> None:
-        if not loop.is_closed():
+        try:
             loop.call_soon_threadsafe(settle, result)
+        except RuntimeError:
+            pass  # the loop was closed: nobody waits any more
 
     return done

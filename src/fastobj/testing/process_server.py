@@ -81,7 +81,11 @@ class ProcessServer:
     def start(self) -> None:
         """Starts the processes and waits until they serve. Raises RuntimeError with their log."""
         self.launch()
-        self.wait_ready()
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.kill_supervisor()  # nobody else would: `with` has not begun
+            raise
 
     def wait_ready(self) -> None:
         """Waits until /health/ready answers 200. Raises RuntimeError with the log's end."""

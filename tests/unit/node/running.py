@@ -56,9 +56,13 @@ class Client:
         return self.answer()
 
     def worker(self) -> int:
-        """The pid of the worker at the other end; 0 where none has it yet."""
-        port = self.http.sock.getsockname()[1]
-        inode = _inode(self._server.port, port)
+        """The pid of the worker at the other end, once one has it."""
+        found = []
+        wait_until(lambda: found.append(self._worker()) or found[-1], "a worker")
+        return found[-1]
+
+    def _worker(self) -> int:
+        inode = _inode(self._server.port, self.http.sock.getsockname()[1])
         return next((pid for pid in workers(self._server) if inode in sockets(pid)), 0)
 
 
