@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.small import fdatasync_per_second
+from benchmarks._disk import fdatasync_per_second
 from fastobj._ext.crc import crc32c
 from fastobj.core.errors import FastobjError
 from fastobj.core.limits import LOG_SEGMENT_BYTES_MAX
@@ -114,26 +114,32 @@ def measure(directory: Path, size: int, count: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Prints one line for each size of batch."""
+    """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, default=Path.cwd())
     parser.add_argument("--transactions", type=int, default=12_800)
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
-    syncs = fdatasync_per_second(arguments.directory)
-    print(f"fdatasync of 4 KiB: {syncs:.0f}/s")
+    show(arguments.directory, arguments.transactions, profiled=arguments.profile)
+
+
+def show(directory: Path, transactions: int = 12_800, *, profiled: bool = False) -> None:
+    """Prints the rate of syncs, and one line for each size of batch."""
+    syncs = fdatasync_per_second(directory)
+    print(f"fdatasync of 4 KiB: {syncs:.0f}/s", flush=True)
     for size in BATCHES:
-        count = arguments.transactions if size > 1 else arguments.transactions // 10
+        count = transactions if size > 1 else transactions // 10
         profile = cProfile.Profile()
-        if arguments.profile:
+        if profiled:
             profile.enable()
-        rate, cpu_us = measure(arguments.directory, size, count)
+        rate, cpu_us = measure(directory, size, count)
         profile.disable()
         print(
             f"batches of {size:<3} {rate:>8.0f} commits/s  {rate / size / syncs:5.2f} of the syncs"
-            f"  {cpu_us:6.1f} us of CPU each, so at most {1e6 / cpu_us:.0f}/s"
+            f"  {cpu_us:6.1f} us of CPU each, so at most {1e6 / cpu_us:.0f}/s",
+            flush=True,
         )
-        if arguments.profile:
+        if profiled:
             pstats.Stats(profile).sort_stats("tottime").print_stats(18)
 
 

@@ -8,28 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import _load as load
+from benchmarks import commit
 from benchmarks._server import ACCESS_KEY, SECRET_KEY, Server
 
 BODY = os.urandom(4096)
-
-
-def fdatasync_per_second(directory: Path, seconds: float = 1.0) -> float:
-    """Overwrites of 4 KiB in a zero-filled file, each synced, one after the other."""
-    with tempfile.NamedTemporaryFile(dir=directory) as file:
-        os.write(file.fileno(), bytes(16 << 20))
-        os.fsync(file.fileno())
-        began, number = time.perf_counter(), 0
-        while time.perf_counter() - began < seconds:
-            os.pwrite(file.fileno(), BODY, number % 4096 * 4096)
-            os.fdatasync(file.fileno())
-            number += 1
-        return number / (time.perf_counter() - began)
 
 
 def put(signer: load.Signer, bucket: bytes) -> Callable[[int], bytes]:
@@ -72,8 +58,7 @@ def main() -> None:
     arguments.add_argument("--workers", type=int, default=2)
     arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 20, 64])
     options = arguments.parse_args()
-    print(f"fdatasync of 4 KiB here: {fdatasync_per_second(Path.cwd()):.0f}/s", flush=True)
-    # commit
+    commit.show(Path.cwd())
     server = Server(workers=options.workers)
     try:
         server.start()

@@ -26,16 +26,24 @@ from tests.crash.small_server import FAULT_VARIABLE, WAL_VARIABLE
 from tests.crash.world import Node
 
 PROCESSES = ("worker", "committer", "maintenance", "supervisor", "all")
-POINTS = (
-    "log.before_pwritev",
-    "log.after_pwritev",
-    "log.after_sync",
-    "log.renamed",
-    "commit.committed",
-    "commit.before_answer",
-    "commit.answered",
-    "replay.committed",
-)
+# Where a process can be made to end by itself, and which one passes there.
+POINTS = {
+    "log.before_pwritev": "committer",
+    "log.after_pwritev": "committer",
+    "log.after_sync": "committer",
+    "log.renamed": "committer",
+    "commit.committed": "committer",
+    "commit.before_answer": "committer",
+    "commit.answered": "committer",
+    "replay.committed": "committer",
+    "extent.made": "worker",
+    "extent.synced": "worker",
+    "link.sent": "worker",
+    "link.answered": "worker",
+    "reclaim.unlinked": "maintenance",
+    "spare.recycled": "maintenance",
+}
+_SELDOM = ("log.renamed", "extent.made", "reclaim.unlinked", "spare.recycled")
 _WAIT_S = 30.0
 _TRIES = 3
 
@@ -58,10 +66,11 @@ class Killer:
 
     @contextmanager
     def server(self, crash_at: str = "") -> Iterator[SmallServer]:
-        """A server on the store; with `crash_at` its committer ends itself at that point."""
+        """A server on the store; with `crash_at` the process of that point ends itself there."""
         environment = {WAL_VARIABLE: str(1 << 18), FAULT_VARIABLE: self._fault}
         if crash_at:
-            environment |= {"FASTOBJ_CRASH_AT": crash_at, "FASTOBJ_CRASH_ROLE": "committer"}
+            role = POINTS[crash_at.partition(":")[0]]
+            environment |= {"FASTOBJ_CRASH_AT": crash_at, "FASTOBJ_CRASH_ROLE": role}
         server = SmallServer(self._directory, environment)
         with server:
             yield server
@@ -85,7 +94,7 @@ class Killer:
     def point_rounds(self, point: str, count: int, *, everyone: bool = False) -> int:
         """At least `count` ends at a named point, each followed by a comparison; returns how many.
 
-        With `everyone` all other processes are killed as soon as the committer's end shows, which
+        With `everyone` all other processes are killed as soon as that process's end shows, which
         may be on its way back. How often the point is passed before differs between servers.
         """
         done = 0
@@ -96,23 +105,25 @@ class Killer:
                 crash_at += f",log.after_sync:{rng.randint(8, 40)}"
             with self.server(crash_at) as server, self._reporting(crash_at, server):
                 for _ in range(min(5, count - done)):
-                    done += self._point_round(server, rng, everyone=everyone)
+                    done += self._point_round(server, rng, POINTS[point], everyone=everyone)
         return done
 
-    def _point_round(self, server: SmallServer, rng: random.Random, *, everyone: bool) -> int:
-        before = _ends(server)
+    def _point_round(
+        self, server: SmallServer, rng: random.Random, role: str, *, everyone: bool
+    ) -> int:
+        before = _ends(server, role)
         with self._load(server):
             deadline = time.monotonic() + _WAIT_S
-            while _ends(server) == before:
+            while _ends(server, role) == before:
                 if time.monotonic() > deadline:
-                    raise Lost("the committer did not end at the point")
+                    raise Lost(f"no {role} ended at the point")
                 time.sleep(0.002)
             if everyone:
                 self._kill(server, "all", rng)
                 server.start()
         server.wait_ready()
         self._verify(server, restarted=False)
-        return _ends(server) - before
+        return _ends(server, role) - before
 
     def _next_round(self) -> random.Random:
         self.rounds += 1
@@ -217,15 +228,15 @@ class Killer:
 
 
 def _passes(point: str, rng: random.Random) -> int:
-    """How often a committer passes a point before it ends there: never first while it recovers."""
+    """How often a process passes a point before it ends there: never first while it recovers."""
     if point == "replay.committed":
         return 1
-    return rng.randint(2, 3) if point == "log.renamed" else rng.randint(3, 60)
+    return rng.randint(2, 3) if point in _SELDOM else rng.randint(3, 60)
 
 
-def _ends(server: SmallServer) -> int:
-    """How many committers have ended so far."""
-    return server.log_path.read_text(errors="replace").count("committer ended with status -9")
+def _ends(server: SmallServer, role: str) -> int:
+    """How many processes of that role have ended by SIGKILL so far."""
+    return server.log_path.read_text(errors="replace").count(f"{role} ended with status -9")
 
 
 def _await_ends(pids: list[int]) -> None:

@@ -64,7 +64,7 @@ def test_many_kills_of_each_process(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("everyone", [False, True], ids=["committer", "all"])
+@pytest.mark.parametrize("everyone", [False, True], ids=["alone", "all"])
 @pytest.mark.parametrize("point", POINTS)
 def test_many_ends_at_a_named_point(point: str, everyone: bool, seed: int, tmp_path: Path) -> None:
     killer = Killer(tmp_path / "store", seed)

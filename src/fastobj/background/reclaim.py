@@ -9,18 +9,19 @@ next pass removes. Copies nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from fastobj.core.errors import Conflict, NoSpace, StoreError
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, TXN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, Add, MetaReader, Row, ScanRow
 from fastobj.storage import io
+from fastobj.storage.crash_points import reach
 from fastobj.storage.segment_files import segment_path
-from fastobj.storage.spares import Spares, log_path, wanted_bytes
+from fastobj.storage.spares import Spares, wanted_bytes
 
 CommitRows = Callable[[list[Row], list[Add]], Awaitable[bytes]]
 SPARES_WANTED: Final = 2
@@ -68,7 +69,6 @@ class Reclaim:
         self._root = root
         self._meta = meta
         self._commit_rows = commit_rows
-        self._log_directory = log_directory
         self._bounds = log_segment_bytes
         self._spares = Spares(log_directory, log_segment_bytes[0])
         self._log = logging.getLogger("fastobj.reclaim")
@@ -82,10 +82,16 @@ class Reclaim:
         segments = await self._segments()
         known = look()
         live = await self._live()  # read after the rows: what is sealed there only loses
-        done = [await self._visit(segment, live, known) for segment in segments]
+        sealed = [await self._seal(s) for s in segments if _is_abandoned(s, known)]
+        free = [s for s in segments if not live.get(s.id, False) and _is_free(s, known)]
+        recycled = unlinked = 0
+        for at in range(0, len(free), TXN_ROWS_MAX):
+            done = await self._release(free[at : at + TXN_ROWS_MAX])
+            recycled += done.count(True)
+            unlinked += done.count(False)
         held = sum(s.record.size for s in segments if s.record.kind == SEGMENT_LOG)
         self._fill_spares(held)
-        return Report(done.count("sealed"), done.count("recycled"), done.count("unlinked"))
+        return Report(sum(sealed), recycled, unlinked)
 
     async def _segments(self) -> list[Segment]:
         found: list[Segment] = []
@@ -106,33 +112,8 @@ class Reclaim:
         counters = await self._meta.counters(keys.SEGMENTS, keys.FIRST, keys.LAST)
         return {keys.segment_id(key): any(amounts) for key, amounts in counters}
 
-    async def _visit(self, segment: Segment, live: dict[int, bool], known: Known) -> str:
-        try:
-            if segment.record.state == SEGMENT_OPEN:
-                return await self._visit_open(segment, known)
-            if not live.get(segment.id, False):
-                return await self._visit_dead(segment, known)
-        except Conflict:
-            pass  # its row changed since it was read: the next pass sees why
-        except StoreError as error:
-            self._log.warning("segment %016x is not reclaimed now: %s", segment.id, error)
-        return "kept"
-
-    async def _visit_open(self, segment: Segment, known: Known) -> str:
-        record = segment.record
-        if record.kind == SEGMENT_LOG or record.owner in known.alive:
-            return "kept"
-        await self._seal(segment)
-        return "sealed"
-
-    async def _visit_dead(self, segment: Segment, known: Known) -> str:
-        record = segment.record
-        if record.kind == SEGMENT_LOG:
-            covered = record.last_sequence <= known.covered
-            return await self._recycle(segment) if covered else "kept"
-        return "kept" if record.owner in known.draining else await self._unlink(segment)
-
-    async def _seal(self, segment: Segment) -> None:
+    async def _seal(self, segment: Segment) -> bool:
+        """Seals a segment of a dead owner; False where its row has changed meanwhile."""
         record = segment.record
         sealed = records.SegmentRecord(
             records.FORMAT,
@@ -142,35 +123,62 @@ class Reclaim:
             record.size,
             record.owner,
         )
-        await self._commit_rows([self._row(segment, records.encode(sealed))], [])
+        try:
+            await self._commit_rows([self._row(segment, records.encode(sealed))], [])
+        except Conflict:
+            return False
         self._log.info("segment %016x of a dead process is sealed", segment.id)
+        return True
 
-    async def _unlink(self, segment: Segment) -> str:
-        self._remove(Path(segment_path(str(self._root), segment.id)))
-        await self._commit_rows([self._row(segment, DELETE)], [])
-        return "unlinked"
+    async def _release(self, group: Sequence[Segment]) -> list[bool]:
+        """Releases files, durably, and then their rows in one transaction.
 
-    async def _recycle(self, segment: Segment) -> str:
-        """The file becomes a spare, or goes where there are enough of its size."""
-        path = log_path(self._log_directory, segment.id)
-        spares = self._spares.list()
-        enough = len(spares) >= SPARES_WANTED and spares[SPARES_WANTED - 1].size >= (
-            segment.record.size
-        )
-        if enough or not path.exists():
-            self._remove(path)
-            done = "unlinked"
-        else:
+        Returns for each one that is gone whether its file was recycled.
+        """
+        gone: list[Segment] = []
+        recycled: list[bool] = []
+        folders: set[Path] = set()
+        for segment in group:
+            try:
+                recycled.append(self._release_file(segment, folders))
+                gone.append(segment)
+            except StoreError as error:
+                self._log.warning("segment %016x is not reclaimed now: %s", segment.id, error)
+        for folder in folders:
+            io.sync_directory(str(folder))
+            reach("reclaim.unlinked")
+        await self._drop_rows(gone)
+        return recycled
+
+    def _release_file(self, segment: Segment, folders: set[Path]) -> bool:
+        """Makes a spare of the file (True), or unlinks it where there are enough of its size.
+
+        A file that an earlier pass released is no fault.
+        """
+        is_log = segment.record.kind == SEGMENT_LOG
+        path = Path(segment_path(str(self._root), segment.id))
+        if not path.exists():
+            return False
+        if is_log and not self._has_spares_of(segment.record.size):
             self._spares.recycle(segment.id, segment.record.generation)
-            done = "recycled"
-        await self._commit_rows([self._row(segment, DELETE)], [])
-        return done
+            return True
+        io.unlink(str(path))
+        folders.add(path.parent)
+        return False
 
-    def _remove(self, path: Path) -> None:
-        """Unlinks durably; a file that an earlier pass unlinked is no fault."""
-        if path.exists():
-            io.unlink(str(path))
-            io.sync_directory(str(path.parent))
+    def _has_spares_of(self, size: int) -> bool:
+        spares = self._spares.list()
+        return len(spares) >= SPARES_WANTED and spares[SPARES_WANTED - 1].size >= size
+
+    async def _drop_rows(self, gone: list[Segment]) -> None:
+        rows = [self._row(segment, DELETE) for segment in gone]
+        try:
+            if rows:
+                await self._commit_rows(rows, [])
+        except Conflict:
+            if len(gone) > 1:  # one of them has changed, nobody knows why: the others go alone
+                for segment in gone:
+                    await self._drop_rows([segment])
 
     def _row(self, segment: Segment, value: bytes | None) -> Row:
         return Row(keys.SEGMENTS, segment.row.key, segment.row.token, value)
@@ -184,3 +192,23 @@ class Reclaim:
                 self._spares.make()
         except NoSpace as error:
             self._log.warning("no spare log segment could be made: %s", error)
+
+
+def _is_abandoned(segment: Segment, known: Known) -> bool:
+    """Whether its owner is dead and has left it open; those of the log seal one another."""
+    record = segment.record
+    return (
+        record.state == SEGMENT_OPEN
+        and record.kind != SEGMENT_LOG
+        and record.owner not in known.alive
+    )
+
+
+def _is_free(segment: Segment, known: Known) -> bool:
+    """Whether a segment with nothing live may go: nobody will read or commit anything in it."""
+    record = segment.record
+    if record.state == SEGMENT_OPEN:
+        return False
+    if record.kind == SEGMENT_LOG:
+        return record.last_sequence <= known.covered
+    return record.owner not in known.draining

@@ -32,9 +32,8 @@ class Metric(IntEnum):
     COVERED_SEQUENCE = 13
     CHECKPOINTS = 14
     CHECKPOINT_STALL_NS = 15
-    LOOP_STALLS = 16
-    CHECKSUM_MISMATCHES = 17
-    PROCESS_RESTARTS = 18
+    CHECKSUM_MISMATCHES = 16
+    PROCESS_RESTARTS = 17
 
 
 class Row(NamedTuple):
@@ -104,11 +103,6 @@ METRICS: Final = (
         "fastobj_checkpoint_stall_seconds_total",
         "Time for which commits waited on a checkpoint.",
         scale=_NANO,
-    ),
-    Row(
-        Metric.LOOP_STALLS,
-        "fastobj_loop_stalls_total",
-        "Turns of an event loop that took over 5 ms, seen where a request was answered.",
     ),
     Row(
         Metric.CHECKSUM_MISMATCHES,

@@ -1,4 +1,4 @@
-"""What a worker counts: requests, bytes, stalls of its loop, bytes that do not verify.
+"""What a worker counts: requests, bytes, and bytes that do not verify.
 
 All is counted where something happens anyway, into cells of the shared page that this process
 alone writes: no timer, no lock.
@@ -6,11 +6,9 @@ alone writes: no timer, no lock.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from fastobj.core.clock import Clock
 from fastobj.core.errors import ChecksumMismatch
 from fastobj.core.metrics import Metric, MetricsPage
 from fastobj.http.message import Application, Request, Response
@@ -18,21 +16,16 @@ from fastobj.http.render import has_body
 from fastobj.storage.base import BodyStream, Location
 from fastobj.storage.local_volume import LocalVolume
 
-STALL_NS: Final = 5_000_000
-_LOOP_TIME_ERROR_NS: Final = 1_000_000  # the loop knows its time in whole milliseconds
 _SUCCESS_BELOW: Final = 300
 
 
 class CountingApplication:
-    """Counts what passes through to the application. To be made on the running loop."""
+    """Counts what passes through to the application."""
 
-    def __init__(self, inner: Application, metrics: MetricsPage, slot: int, clock: Clock) -> None:
+    def __init__(self, inner: Application, metrics: MetricsPage, slot: int) -> None:
         self._inner = inner
         self._metrics = metrics
         self._slot = slot
-        self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._stalled_turn = 0.0
 
     async def __call__(self, request: Request) -> Response:
         """Answers one request."""
@@ -49,11 +42,6 @@ class CountingApplication:
         sent = response.length
         if sent and has_body(request.method, status):
             add(slot, Metric.HTTP_BYTES_OUT, sent)
-        turn = self._loop.time()
-        stood_ns = self._clock.monotonic_ns() - turn * 1e9
-        if stood_ns > STALL_NS + _LOOP_TIME_ERROR_NS and turn != self._stalled_turn:
-            self._stalled_turn = turn
-            add(slot, Metric.LOOP_STALLS, 1)
 
 
 class CountingVolume(LocalVolume):

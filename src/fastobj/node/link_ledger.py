@@ -20,6 +20,7 @@ from fastobj.core import limits
 from fastobj.core.errors import FastobjError, Unavailable, Unknown
 from fastobj.node import frames
 from fastobj.objects.ledger import Entry, Outcome
+from fastobj.storage.crash_points import reach
 
 _RECEIVE_BYTES: Final = 1 << 20
 _LATE: Final = "the committer did not come back in time; the transaction may have been committed"
@@ -183,6 +184,7 @@ class LinkLedger:
     def _on_answer(self, frame: frames.Frame) -> None:
         answer = frames.decode_answer(frame.head)
         self._sequence = answer.sequence
+        reach("link.answered")
         if frame.request in self._questions:
             self._on_outcomes(frame.request, answer.outcomes)
             return
@@ -239,6 +241,7 @@ class LinkLedger:
             return
         try:
             sent = sock.send(self._out, socket.MSG_NOSIGNAL)
+            reach("link.sent")
         except BlockingIOError:
             sent = 0
         except OSError:  # the end of the link is seen, and handled, by the reader

@@ -9,7 +9,7 @@ from typing import Final
 
 import uvloop
 
-from fastobj.background.reclaim import Known, Reclaim
+from fastobj.background.reclaim import Known, Reclaim, Report
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
 from fastobj.meta.sqlite import SqliteEngine
@@ -19,7 +19,8 @@ from fastobj.node.link_ledger import LinkLedger
 from fastobj.objects.segment_rows import rows_committer
 
 _PAUSE_S_MIN: Final = 0.1
-_PAUSE_FACTOR: Final = 10  # a pass is followed by a pause ten times as long, at the least
+_PAUSE_FACTOR: Final = 10  # a pass that found nothing is followed by a pause ten times as long
+_PAUSE_FACTOR_BUSY: Final = 1  # else it must keep up with whoever overwrites
 
 
 def run(context: ChildContext) -> int:
@@ -78,21 +79,22 @@ class Maintenance:
             await self._nudged.wait()
             self._nudged.clear()
             began = self._clock.monotonic_ns()
-            if await self._pass(reclaim):
+            report = await self._pass(reclaim)
+            if report.sealed:
                 self._nudged.set()  # what was sealed may be empty
             took_s = (self._clock.monotonic_ns() - began) / 1e9
-            await asyncio.sleep(max(_PAUSE_S_MIN, took_s * _PAUSE_FACTOR))
+            factor = _PAUSE_FACTOR_BUSY if any(report) else _PAUSE_FACTOR
+            await asyncio.sleep(max(_PAUSE_S_MIN, took_s * factor))
 
-    async def _pass(self, reclaim: Reclaim) -> bool:
-        """One pass; returns whether another must follow it."""
+    async def _pass(self, reclaim: Reclaim) -> Report:
         try:
             report = await reclaim.run(self._known)
         except FastobjError as error:
             self._log.warning("a reclaim pass ended early: %s", error)
-            return False
+            return Report()
         if any(report):
             self._log.info("reclaim: %s", report)
-        return bool(report.sealed)
+        return report
 
     def _known(self) -> Known:
         alive = self._context.page.live_owners()

@@ -102,7 +102,7 @@ class Worker:
             find_handlers(HANDLERS),
             log=self._log,
         )
-        counted = CountingApplication(s3, metrics, context.slot, clock)
+        counted = CountingApplication(s3, metrics, context.slot)
         self._serve_with(HealthApplication(counted, self._is_ready, metrics.render))
 
     def _serve_with(self, application: HealthApplication) -> None:

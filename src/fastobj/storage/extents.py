@@ -32,6 +32,7 @@ from fastobj.storage.base import (
     SegmentBook,
     SegmentInfo,
 )
+from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import align
 from fastobj.storage.pool import Buffer, BufferPool, Hashing, IoPool, PieceName
 from fastobj.storage.segment_files import new_extent_id, segment_path
@@ -67,6 +68,7 @@ def _make(path: str, size: int) -> io.File:
         file.allocate(size)
         file.fsync()
         io.sync_directory(os.path.dirname(path))
+        reach("extent.made")
     except BaseException:
         _remove(file)
         raise
@@ -116,6 +118,7 @@ class ExtentFile:
                 self._syncs_begun += 1
                 try:
                     await self._pool.sync(self.file)
+                    reach("extent.synced")
                 except SyncFailed as error:
                     self.failed = error
         if self.failed is not None:

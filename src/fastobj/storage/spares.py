@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from fastobj.core.errors import NoSpace, StoreError
 from fastobj.storage import io
+from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import EXTENT_ID_MIN
 
 SUFFIX: Final = ".spare"
@@ -131,6 +132,7 @@ class Spares:
         size = path.stat().st_size
         io.rename(str(path), str(spare))
         io.sync_directory(str(self._directory))
+        reach("spare.recycled")
         return Spare(spare, generation + 1, size)
 
     def free(self, spare: Spare) -> None:

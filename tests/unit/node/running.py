@@ -96,6 +96,16 @@ def workers(server: ProcessServer) -> list[int]:
     return pids(server, "worker")
 
 
+def on_each_worker(server: ProcessServer) -> list[Client]:
+    """Two connections to different workers, of a server that has two."""
+    clients = [Client(server), Client(server)]
+    while clients[0].worker() == clients[-1].worker():  # one that has closed may still count
+        clients.append(Client(server))
+    for client in clients[1:-1]:
+        client.http.close()
+    return [clients[0], clients[-1]]
+
+
 def all_pids(server: ProcessServer) -> list[int]:
     """Supervisor and children."""
     return [pid for _, pid in server.pids()]

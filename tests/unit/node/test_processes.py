@@ -1,10 +1,9 @@
 """All processes of a server together: what one writes all see, what they count, and their rest."""
 
-import os
 import re
-import signal
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.unit.node.running import (
     all_pids,
     kill,
     metrics,
+    on_each_worker,
     pids,
     wait_until,
     workers,
@@ -34,10 +34,8 @@ def server(tmp_path_factory):
 @pytest.fixture
 def two(server):
     """Two connections, each with a worker of its own."""
-    clients = [Client(server), Client(server)]
-    while clients[0].worker() == clients[-1].worker():
-        clients.append(Client(server))
-    yield clients[0], clients[-1]
+    clients = on_each_worker(server)
+    yield clients
     for client in clients:
         client.http.close()
 
@@ -165,29 +163,7 @@ def test_bytes_that_do_not_verify_are_counted(server):
         assert client("DELETE", "/bucket/bad")[0] == 204
 
 
-def test_a_loop_that_stands_is_counted(server):
-    """Stopped in the middle of a turn is as good as busy: other requests wait."""
-    with Client(server) as client:
-        pid = client.worker()
-
-        def work():
-            for _ in range(200):
-                client.begin("GET", "/bucket/k")
-                os.kill(pid, signal.SIGSTOP)
-                time.sleep(0.01)
-                os.kill(pid, signal.SIGCONT)
-                client.answer()
-                if metrics(server)["loop_stalls_total"] > before:
-                    return
-
-        before = metrics(server)["loop_stalls_total"]
-        [stalls] = _changes(server, ["loop_stalls_total"], work)
-    assert stalls > 0
-
-
 def test_both_addresses_show_the_metrics(server):
-    import urllib.request
-
     url = f"http://127.0.0.1:{server.console_port}/metrics"
     with urllib.request.urlopen(url, timeout=30) as page:
         assert b"fastobj_commit_batches_total" in page.read()
@@ -226,9 +202,11 @@ def test_two_workers_write_at_once_and_every_object_is_the_last_of_its_writer(se
 
     def work(client, number, turn):
         body = b"%d-%d " % (number, turn) * 50
-        assert client("PUT", "/bucket/hot", body)[0] == 200
-        with lock:
-            answered.append(body)
+        status, _ = client("PUT", "/bucket/hot", body)
+        assert status in (200, 503)  # who loses the race too often is told to slow down
+        if status == 200:
+            with lock:
+                answered.append(body)
 
     with Load(server, work, threads=6) as load:
         load.go_on(15)
