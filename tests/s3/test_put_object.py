@@ -382,3 +382,17 @@ def test_writers_on_one_key_and_readers_see_whole_bodies(s3, bucket):
     with ThreadPoolExecutor(16) as pool:
         seen = set(pool.map(work, range(160)))
     assert seen <= whole | {None}
+
+
+def test_64_writers_of_one_key_are_all_served(s3, bucket):
+    """Nobody is turned away, and the last one to be answered is the one that is read."""
+
+    def put(number):
+        return s3.put_object(Bucket=bucket, Key="hot", Body=b"%d" % number)["ETag"]
+
+    with ThreadPoolExecutor(64) as pool:
+        etags = list(pool.map(put, range(256)))
+    assert len(set(etags)) == 256
+    found = s3.get_object(Bucket=bucket, Key="hot")
+    assert found["ETag"] == f'"{hashlib.md5(found["Body"].read()).hexdigest()}"'
+    assert found["ETag"] in etags

@@ -1,9 +1,8 @@
 """Extent files without a row: what a crash between a file's creation and its row's commit leaves.
 
-To be called when no process of the server can be creating files: by the first committer of a
-server, before any worker may write. A row commits before the first byte is written, so a file of
-zeros is nobody's and goes; anything else is kept in quarantine, because a database older than
-its files must not cost them.
+Who makes a file claims it until its row is committed, and longer, so a file without a row that
+can be claimed is nobody's. A row commits before the first byte is written: what holds zeros goes,
+anything else is kept in quarantine, because a database older than its files must not cost them.
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from fastobj.core.errors import StoreError
 from fastobj.core.limits import MIB
 from fastobj.storage import io
 
@@ -25,19 +26,32 @@ def settle(extents: Path, quarantine: Path, has_row: Callable[[int], bool]) -> i
     found = 0
     for path in sorted(extents.iterdir()):
         segment = _segment(path)
-        if segment is None or has_row(segment):
-            continue
-        found += 1
-        if _is_unwritten(path):
+        if segment is not None and not has_row(segment):
+            found += _settle_one(path, quarantine, partial(has_row, segment))
+    if found:
+        io.sync_directory(str(extents))
+    return found
+
+
+def _settle_one(path: Path, quarantine: Path, has_row: Callable[[], bool]) -> bool:
+    """False where the file is somebody's: being made, or with a row since it was looked at."""
+    try:
+        file = io.open_existing(str(path))
+    except StoreError:
+        return False  # its maker has given it up and taken it away
+    try:
+        if not file.claim() or has_row():
+            return False
+        if _is_unwritten(file):
             io.unlink(str(path))
             _log.info("%s was never written to and is removed", path)
         else:
             quarantine.mkdir(mode=0o700, exist_ok=True)
             io.rename(str(path), str(quarantine / path.name))
             _log.warning("%s has no row in the database: kept in %s", path, quarantine)
-    if found:
-        io.sync_directory(str(extents))
-    return found
+        return True
+    finally:
+        file.close()
 
 
 def _segment(path: Path) -> int | None:
@@ -47,18 +61,14 @@ def _segment(path: Path) -> int | None:
         return None
 
 
-def _is_unwritten(path: Path) -> bool:
+def _is_unwritten(file: io.File) -> bool:
     """Whether the file holds nothing but zeros; what was only allocated is not read."""
-    file = io.open_existing(str(path))
-    try:
-        at, size = 0, file.size()
-        while (at := _next_content(file, at, size)) < size:
-            part = file.pread(MIB, at)
-            if part.count(0) < len(part):
-                return False
-            at += len(part)
-    finally:
-        file.close()
+    at, size = 0, file.size()
+    while (at := _next_content(file, at, size)) < size:
+        part = file.pread(MIB, at)
+        if part.count(0) < len(part):
+            return False
+        at += len(part)
     return True
 
 

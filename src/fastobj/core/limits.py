@@ -69,6 +69,7 @@ BUCKETS_CACHED_MAX: Final = 1024
 
 # --- the committer
 COMMIT_QUEUE_MAX: Final = 4096
+IDLE_S: Final = 5.0  # after this long without work a process gives back what only work needs
 COMMITTER_WAIT_S_MAX: Final = 10.0
 EPOCH_SLOTS: Final = 4096
 CONFLICT_RETRIES_MAX: Final = 200

@@ -114,7 +114,7 @@ class MetaReader(Protocol):
     async def counters(
         self, space: int, start: bytes, end: bytes
     ) -> list[tuple[bytes, tuple[int, ...]]]:
-        """The counter rows with start <= key < end, in key order."""
+        """The counter rows with start <= key < end, in key order; those of zeros are not there."""
         ...
 
 

@@ -48,6 +48,12 @@ class CounterFold:
             if n0 or n1 or n2 or n3:
                 yield space, key, n0, n1, n2, n3
 
+    def lessened(self) -> Iterator[tuple[int, bytes]]:
+        """(space, key) of each counter that may have come down to nothing."""
+        for at, sums in self._sums.items():
+            if min(sums) < 0:
+                yield at
+
     @staticmethod
     def _fold(sums: dict[tuple[int, bytes], list[int]], add: Add) -> None:
         row = sums.get((add.space, add.key))

@@ -173,6 +173,8 @@ class MemoryBatch:
             counts = self._engine.counts[space]
             stored = counts.get(key, NO_AMOUNTS)
             counts[key] = tuple(map(int.__add__, stored, sums))
+            if not any(counts[key]):
+                del counts[key]
         self._end(position)
 
     def rollback(self) -> None:

@@ -34,6 +34,9 @@ _COUNT: Final = (
     "INSERT INTO counters VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
     " n0 = n0 + excluded.n0, n1 = n1 + excluded.n1, n2 = n2 + excluded.n2, n3 = n3 + excluded.n3"
 )
+_DROP_IF_ZERO: Final = (
+    "DELETE FROM counters WHERE space = ? AND key = ? AND (n0, n1, n2, n3) = (0, 0, 0, 0)"
+)
 _SET_POSITION: Final = "INSERT OR REPLACE INTO state VALUES ('log_position', ?)"
 
 # segment u64, generation u32, offset u64, sequence u64, CRC u32; little-endian
@@ -134,6 +137,7 @@ class SqliteBatch:
         assert writer.batch is self, "the batch has ended"
         try:
             writer.cursor.executemany(_COUNT, self._fold.rows())
+            writer.cursor.executemany(_DROP_IF_ZERO, self._fold.lessened())
             if position is not None:
                 self._run(_SET_POSITION, (_POSITION.pack(*position),))
             self._run("COMMIT")

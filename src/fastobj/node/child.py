@@ -54,6 +54,11 @@ def configure_hooks(role: str) -> None:
     io.configure()
 
 
+def release_memory() -> None:
+    """Gives the heap's free pages back to the system: an idle process holds what it needs."""
+    _libc.malloc_trim(0)
+
+
 def database_vfs() -> str | None:
     """The SQLite VFS of this process: the recording one where I/O is recorded."""
     if not os.environ.get(io.RECORD_VARIABLE):

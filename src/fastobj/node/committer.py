@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from fastobj.core.errors import FastobjError, StoreError, SyncFailed
+from fastobj.core.limits import IDLE_S
 from fastobj.node import frames, links
 from fastobj.node.committer_store import CommitterStore
 from fastobj.objects.ledger import Entry
@@ -26,7 +27,6 @@ from fastobj.objects.local_ledger import LedgerBatch, Pending, Result, encoded_b
 EXIT_FENCED: Final = 75  # a sync failed: the supervisor starts all processes anew
 _RECEIVE_BYTES: Final = 1 << 20
 _INLINE_MAX: Final = 1  # a batch up to here is written by the main thread: nothing to overlap
-_decode_text = msgspec.msgpack.Decoder(str).decode
 
 
 class Peer:
@@ -99,6 +99,7 @@ class Committer:
         self._batch: LedgerBatch | None = None
         self._stopping = False
         self._nudge = True
+        self._worked = True  # since the process was last idle
         control.setblocking(False)
         for fd in (control.fileno(), self._writer.eventfd):
             self._epoll.register(fd, select.EPOLLIN)
@@ -109,8 +110,11 @@ class Committer:
         The answers of a failed batch leave before it returns, as far as the links take them.
         """
         while not (self._stopping and self._batch is None and not self._ledger.waiting()):
-            for fd, events in self._epoll.poll():
+            occurred = self._epoll.poll(IDLE_S if self._worked else None)
+            for fd, events in occurred:
                 self._on_event(fd, events)
+            if not occurred and self._batch is None:
+                self._rest()
             self._advance()
             self._flush()
             if self._ledger.fenced is not None:
@@ -118,6 +122,11 @@ class Committer:
                 return EXIT_FENCED
         self._writer.close()
         return 0
+
+    def _rest(self) -> None:
+        """Once after work: nothing is left to replay, and memory goes back."""
+        self._worked = False
+        self._store.rest()
 
     def close(self) -> None:
         """Lets go of all links: whoever waits for an answer asks the next committer."""
@@ -188,8 +197,6 @@ class Committer:
             self._submit(peer, frame)
         elif frame.kind == frames.OUTCOME:
             self._answer_outcome(peer, frame)
-        elif frame.kind == frames.FENCE:
-            self._ledger.fenced = SyncFailed(_decode_text(frame.head))
 
     def _submit(self, peer: Peer, frame: frames.Frame) -> None:
         entries = frames.decode_commit(frame)
@@ -240,6 +247,7 @@ class Committer:
             self._ledger.complete(batch)
         self._nudge = self._nudge or batch.released
         self._store.count(batch)
+        self._worked = True
 
     # --- what goes out
 

@@ -17,8 +17,6 @@ def run(context: ChildContext) -> int:
     """Recovers the store and commits until told to stop; returns the exit status."""
     try:
         store = CommitterStore(context.layout, context.settings, context.page)
-        if context.is_first:  # no worker can be creating a file before it heard from a committer
-            store.settle_orphans()
     except FastobjError as error:
         if not context.is_first:
             raise

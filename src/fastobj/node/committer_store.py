@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import os
 
-from fastobj.background import orphans
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
-from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
-from fastobj.node.child import database_vfs
+from fastobj.node.child import database_vfs, release_memory
 from fastobj.node.layout import StoreLayout
 from fastobj.node.locks import StoreLock, take_store_lock
 from fastobj.node.shared_page import COMMITTER, MAINTENANCE, SharedPage
@@ -75,6 +73,14 @@ class CommitterStore:
         metrics.add(COMMITTER, Metric.LOG_SYNCS, 1)
         metrics.add(COMMITTER, Metric.LOG_SYNC_NS, self._clock.monotonic_ns() - began)
 
+    def rest(self) -> None:
+        """Brings the database up to date with the log, and gives memory back."""
+        self.ledger.cover()
+        self.engine.release_memory()
+        release_memory()
+        self._count_checkpoints()
+        self._count_positions()
+
     def count(self, batch: LedgerBatch) -> None:
         """Counts a finished batch in the shared page."""
         metrics = self._page.metrics
@@ -121,15 +127,6 @@ class CommitterStore:
             self.recovered.blocks_replayed,
             self.recovered.transactions_replayed,
             self.ledger.last_sequence,
-        )
-
-    def settle_orphans(self) -> None:
-        """Sees to extent files that a crash left without a row."""
-        layout = self._layout
-        orphans.settle(
-            layout.extents,
-            layout.quarantine,
-            lambda segment: self.engine.read(keys.SEGMENTS, keys.segment(segment)) is not None,
         )
 
     def close(self) -> None:

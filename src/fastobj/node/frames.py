@@ -29,9 +29,8 @@ from fastobj.storage.base import SmallBody
 COMMIT: Final = 1  # peer to committer: list of entries, one batch where they fit
 OUTCOME: Final = 2  # peer to committer: list of transaction ids
 ANSWER: Final = 3  # committer to peer
-FENCE: Final = 4  # peer to committer: a segment answered EIO
-READY: Final = 5  # committer to peer: the first frame of a link
-NUDGE: Final = 6  # committer to maintenance: something may be reclaimed
+READY: Final = 4  # committer to peer: the first frame of a link
+NUDGE: Final = 5  # committer to maintenance: something may be reclaimed
 
 FRAME_BYTES_MAX: Final = 128 * MIB
 _HEAD = struct.Struct("<IBQI")

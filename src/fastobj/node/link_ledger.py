@@ -119,12 +119,6 @@ class LinkLedger:
         ask.sent = True
         ask.since = self._sequence
 
-    def fence(self, message: str) -> None:
-        """Tells the committer that a segment lost a write."""
-        if self._sock is not None:
-            self._queue(frames.encode(frames.FENCE, 0, message))
-            self._flush()
-
     # --- the link
 
     def attach(self, sock: socket.socket) -> None:

@@ -44,11 +44,7 @@ class _FileLock:
 
 
 class ServerLock(_FileLock):
-    """Held by the supervisor."""
-
-    def close_in_child(self) -> None:
-        """Called first in each child: else the lock would outlive the supervisor."""
-        self.close()
+    """Held by the supervisor; each child closes it first, else it would outlive the supervisor."""
 
 
 class StoreLock(_FileLock):

@@ -9,9 +9,11 @@ from typing import Final
 
 import uvloop
 
+from fastobj.background import orphans
 from fastobj.background.reclaim import Known, Reclaim, Report
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
+from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
 from fastobj.node.child import ChildContext, database_vfs
@@ -48,6 +50,7 @@ class Maintenance:
         )
         self._linked = 0  # the committer at the other end of the last link
         self._status = 0
+        self._settled_for: set[int] = set()
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
 
     async def serve(self) -> int:
@@ -88,6 +91,7 @@ class Maintenance:
 
     async def _pass(self, reclaim: Reclaim) -> Report:
         try:
+            self._settle_orphans()
             report = await reclaim.run(self._known)
         except FastobjError as error:
             self._log.warning("a reclaim pass ended early: %s", error)
@@ -95,6 +99,17 @@ class Maintenance:
         if any(report):
             self._log.info("reclaim: %s", report)
         return report
+
+    def _settle_orphans(self) -> None:
+        """At the start, and when processes have ended: only a death leaves files without rows."""
+        alive = self._context.page.live_owners() | set(self._nudge.attached)
+        if alive != self._settled_for:
+            layout = self._context.layout
+            orphans.settle(layout.extents, layout.quarantine, self._has_row)
+            self._settled_for = alive
+
+    def _has_row(self, segment: int) -> bool:
+        return self._engine.read(keys.SEGMENTS, keys.segment(segment)) is not None
 
     def _known(self) -> Known:
         alive = self._context.page.live_owners()

@@ -11,12 +11,13 @@ from typing import Final
 import uvloop
 
 from fastobj.core.clock import SystemClock
+from fastobj.core.limits import IDLE_S
 from fastobj.core.metrics import Metric
 from fastobj.http.server import HttpServer
 from fastobj.iam.identity import Identities
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import links
-from fastobj.node.child import ChildContext, database_vfs
+from fastobj.node.child import ChildContext, database_vfs, release_memory
 from fastobj.node.counting import CountingApplication, CountingVolume
 from fastobj.node.health import ConsoleApplication, HealthApplication
 from fastobj.node.link_ledger import LinkLedger
@@ -50,6 +51,7 @@ class Worker:
         self._handed = 0
         self._linked = 0  # the committer at the other end of the last link
         self._status = 0
+        self._resting: asyncio.TimerHandle | None = None
 
     async def serve(self) -> int:
         """Runs the worker's life."""
@@ -139,6 +141,15 @@ class Worker:
         waits = len(self._waiting) + len(self._adopting)  # one may be open already
         context.page.set_closed(context.slot, max(0, self._handed - is_open - waits))
         context.page.metrics.set(context.slot, Metric.HTTP_CONNECTIONS, is_open)
+        if not is_open and self._resting is None:
+            self._resting = asyncio.get_running_loop().call_later(IDLE_S, self._rest)
+
+    def _rest(self) -> None:
+        """A while after the last connection has gone, memory goes back."""
+        self._resting = None
+        if not any(server.connections for server in self._servers):
+            self._engine.release_memory()
+            release_memory()
 
     # --- messages of the supervisor
 

@@ -34,16 +34,20 @@ async def delete_object(store: Store, bucket: Bucket, deletion: Deletion) -> Non
     Raises S3Error (PreconditionFailed, NoSuchKey where a condition needs an object), Unknown,
     Unavailable.
     """
-    present = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, deletion.key))
-    retry = Retry()
-    while (txn := _txn(store, bucket, deletion, present)) is not None:
-        try:
-            await store.ledger.commit(Entry(txn, arrival=retry.arrival))
-            return
-        except Conflict as conflict:
-            lost = conflict
-        present = lost.present[0]
-        await retry.after(lost)
+    row_key = keys.current(bucket.record.id, deletion.key)
+    with store.turns.of(row_key) as turn:
+        await turn.join()
+        present = await store.meta.get(keys.CURRENT, row_key)
+        retry = Retry(turn=turn)
+        while (txn := _txn(store, bucket, deletion, present)) is not None:
+            try:
+                await store.ledger.commit(Entry(txn, arrival=retry.arrival))
+                return
+            except Conflict as conflict:
+                lost = conflict
+            present = lost.present[0]
+            if await retry.after(lost):
+                present = await store.meta.get(keys.CURRENT, row_key)
 
 
 async def delete_objects(

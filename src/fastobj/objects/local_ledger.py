@@ -65,6 +65,10 @@ class Checkpoints(Protocol):
         """A batch up to that sequence has been committed to the database."""
         ...
 
+    def checkpoint_now(self) -> bool:
+        """Checkpoints as before a batch; whether all commits are covered now."""
+        ...
+
     def before_batch(self) -> None:
         """Between two batches: the moment in which the database may be checkpointed whole."""
         ...
@@ -198,6 +202,21 @@ class LocalLedger:
             raise
         except StoreError as error:
             raise SyncFailed(f"a checkpoint failed: {error}") from error
+
+    def cover(self) -> None:
+        """Checkpoints the database between two batches, so that no block needs to be replayed.
+
+        Where the disk is full or a reader is busy, the next checkpoint does it. A failed sync
+        fences the ledger.
+        """
+        if self._checkpoints is None or self.fenced is not None:
+            return
+        try:
+            self._checkpoints.checkpoint_now()
+        except NoSpace:
+            return
+        except StoreError as error:
+            self.fenced = error
 
     def _take(self) -> list[Pending]:
         """The longest run from the queue's head that fits one block, in order of first arrival."""

@@ -25,6 +25,7 @@ from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.objects.store import Store
+from fastobj.objects.turns import Turn
 from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
 
 _OBJECT_ROW = 1  # behind the bucket's
@@ -175,9 +176,24 @@ async def _put(
     large: LargeBody | None,
 ) -> ObjectRecord:
     row_key = keys.current(bucket.record.id, key)
-    present = await store.meta.get(keys.CURRENT, row_key)
+    with store.turns.of(row_key) as turn:
+        await turn.join()
+        return await _put_in_turn(store, bucket, row_key, content, placed, conditions, large, turn)
+
+
+async def _put_in_turn(
+    store: Store,
+    bucket: Bucket,
+    row_key: bytes,
+    content: Content,
+    placed: _Placed,
+    conditions: WriteConditions,
+    large: LargeBody | None,
+    turn: Turn,
+) -> ObjectRecord:
     conditional = conditions != UNCONDITIONAL
-    retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN)
+    retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN, turn)
+    present = await store.meta.get(keys.CURRENT, row_key)
     while True:
         bucket = await buckets.writable(store, bucket)
         old = _object(present)
@@ -193,7 +209,8 @@ async def _put(
             lost = conflict
         bucket = _same_bucket(bucket, lost)
         present = lost.present[_OBJECT_ROW]
-        await retry.after(lost)
+        if await retry.after(lost):
+            present = await store.meta.get(keys.CURRENT, row_key)
 
 
 def _object(row: tuple[bytes, Token] | None) -> ObjectRecord | None:

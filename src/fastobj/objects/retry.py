@@ -10,29 +10,40 @@ from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import Conflict, S3Error
 from fastobj.core.limits import CONFLICT_RETRIES_MAX
+from fastobj.objects.turns import Turn
 
 _PAUSE_S: Final = 0.0005  # grows by itself with each try, up to the longest
 _PAUSE_S_MAX: Final = 0.02
 
 
 class Retry:
-    """The tries of one operation. `arrival` goes into the next Entry."""
+    """The tries of one operation. `arrival` goes into the next Entry.
 
-    __slots__ = ("_exhausted", "arrival", "tries")
+    With a `turn`, rivals of this process wait for each other instead of pausing at random.
+    """
 
-    def __init__(self, exhausted: ErrorCode = codes.SLOW_DOWN) -> None:
+    __slots__ = ("_exhausted", "_turn", "arrival", "tries")
+
+    def __init__(self, exhausted: ErrorCode = codes.SLOW_DOWN, turn: Turn | None = None) -> None:
         self._exhausted = exhausted
+        self._turn = turn
         self.arrival: int | None = None
         self.tries = 0
 
-    async def after(self, conflict: Conflict) -> None:
-        """Waits a little before the next try. Raises S3Error after CONFLICT_RETRIES_MAX tries."""
+    async def after(self, conflict: Conflict) -> bool:
+        """Waits before the next try; True where the conflict's rows may be old by then.
+
+        Raises S3Error after CONFLICT_RETRIES_MAX tries.
+        """
         self.tries += 1
         if self.tries > CONFLICT_RETRIES_MAX:
             raise S3Error(self._exhausted)
         if self.arrival is None:
             self.arrival = conflict.arrival
+        if self._turn is not None:
+            return await self._turn.take()
         await asyncio.sleep(self._pause_s())
+        return False
 
     def _pause_s(self) -> float:
         """Nothing before the first retry; then at random, so that rivals do not move in step."""

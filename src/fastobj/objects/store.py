@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastobj.core.clock import Clock
 from fastobj.meta.base import MetaReader
 from fastobj.objects.ledger import Ledger
+from fastobj.objects.turns import Turns
 from fastobj.storage.base import Volume
 
 
@@ -30,3 +31,4 @@ class Store:
     epochs: Epochs
     region: str = "us-east-1"
     small_body_bytes_max: int = 64 * 1024
+    turns: Turns = field(default_factory=Turns)

@@ -62,9 +62,14 @@ def run_bytes(length: int) -> int:
 
 
 def _make(path: str, size: int) -> io.File:
-    """Makes a durable file of reserved bytes, or leaves none."""
+    """Makes a durable file of reserved bytes, or leaves none.
+
+    It is claimed until it is closed: a file without a row that nobody claims is nobody's.
+    """
     file = io.create(path)
     try:
+        if not file.claim():
+            raise StoreError(f"{path} was taken away while it was made: try again")
         file.allocate(size)
         file.fsync()
         io.sync_directory(os.path.dirname(path))

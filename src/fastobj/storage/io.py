@@ -7,6 +7,7 @@ tests that cut the power. Knows files and bytes only.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,6 +153,17 @@ class File:
         except OSError as error:
             raise store_error(error, self.path, "truncate") from error
         segio.record_end(begin, RECORD_TRUNCATE, self.path, size)
+
+    def claim(self) -> bool:
+        """Holds the file, while it is open here, against all others who claim it.
+
+        False where somebody else holds it, or has taken it away meanwhile.
+        """
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return os.fstat(self.fd).st_nlink > 0
 
     def size(self) -> int:
         """The present size in bytes."""

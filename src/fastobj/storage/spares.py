@@ -8,7 +8,6 @@ blocks: replay takes none of them, because each block names its segment, which i
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -112,8 +111,7 @@ class Spares:
         making = path.with_suffix(MAKING_SUFFIX)
         file = io.create(str(making))
         try:
-            # Held while it is made: `remove_unfinished` of another process lets it be.
-            fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.claim()  # `remove_unfinished` of another process lets it be
             _fill(file, self.size_bytes)
             file.fsync()
             io.rename(str(making), str(path))
@@ -151,10 +149,8 @@ class Spares:
         for path in self._directory.glob(f"*{MAKING_SUFFIX}"):
             file = io.open_existing(str(path))
             try:
-                fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                io.unlink(str(path))
-            except BlockingIOError:
-                continue
+                if file.claim():
+                    io.unlink(str(path))
             finally:
                 file.close()
 

@@ -336,6 +336,16 @@ class MetaContract:
         await refused(engine, txn(adds=[Add(SPACE, b"a", ())]))
 
     @scenario
+    async def test_a_counter_of_zeros_is_gone(self, engine: MetaEngine) -> None:
+        """Whether it came down to nothing in one transaction or over several."""
+        up, down = Add(SPACE, b"a", (5, 2)), Add(SPACE, b"a", (-5, -2))
+        await engine.commit(txn(adds=[up, Add(SPACE, b"b", (-1, 1))]))
+        await engine.commit(txn(adds=[down, Add(SPACE, b"c", (3,)), Add(SPACE, b"c", (-3,))]))
+        assert await engine.counters(SPACE, b"", LAST) == [(b"b", (-1, 1, 0, 0))]
+        await engine.commit(txn(adds=[up]))
+        assert await engine.counters(SPACE, b"", b"b") == [(b"a", (5, 2, 0, 0))]
+
+    @scenario
     async def test_many_counters_are_listed(self, engine: MetaEngine) -> None:
         """All of a range, however many."""
         adds = [Add(SPACE, b"%04d" % number, (number + 1,)) for number in range(250)]

@@ -1,5 +1,6 @@
 """Files without a row: zeros go, anything else is kept where it harms nobody."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -73,3 +74,18 @@ def test_it_may_be_repeated(folders):
     assert _settle(folders) == 2
     assert _settle(folders) == 0
     assert _names(folders[1]) == ["8000000000000002.ext"]
+
+
+def test_a_file_that_somebody_makes_is_left_alone(folders):
+    with (folders[0] / "8000000000000002.ext").open("wb") as making:
+        fcntl.flock(making, fcntl.LOCK_EX)
+        assert _settle(folders) == 0
+    assert _settle(folders) == 1
+
+
+def test_a_row_that_commits_meanwhile_keeps_its_file(folders):
+    """Its maker has committed it and died between the first look and the claim."""
+    (folders[0] / "8000000000000002.ext").write_bytes(bytes(10))
+    answers = iter([False, True])
+    assert orphans.settle(*folders, has_row=lambda _: next(answers)) == 0
+    assert _names(folders[0]) == ["8000000000000002.ext"]

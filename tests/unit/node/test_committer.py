@@ -407,14 +407,6 @@ def _broken(file):
     raise SyncFailed(f"cannot sync {file.path}")
 
 
-def test_a_peer_reports_a_lost_write(running):
-    peer = running.peer()
-    peer.ready()
-    peer.send(frames.encode(frames.FENCE, 0, "segment 7 lost a write"))
-    assert running.join() == EXIT_FENCED
-    assert running.layout.fence.read_text() == "segment 7 lost a write\n"
-
-
 def test_a_failure_that_nobody_foresaw_ends_the_process(running, monkeypatch):
     """It must not leave a loop that waits for a writer that is gone."""
     failures = []

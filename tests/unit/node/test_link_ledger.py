@@ -251,14 +251,6 @@ async def test_nudges_are_passed_on():
     assert (nudges[0].attached, nudges[0].covered) == ([1, 2**64 - 1], 9)
 
 
-async def test_a_fence_is_sent_at_once():
-    ledger, peer = await linked()
-    ledger.fence("segment 7: EIO")
-    frame = await peer.frame()
-    assert frame.kind == frames.FENCE
-    made().fence("nobody hears it")
-
-
 # --- the next life of the committer
 
 

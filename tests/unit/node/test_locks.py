@@ -93,7 +93,7 @@ def test_a_child_that_closes_it_leaves_the_parents_lock_alone(
     layout: StoreLayout, fork: Fork
 ) -> None:
     lock = take_server_lock(layout)
-    fork(lock.close_in_child)
+    fork(lock.close)
     with pytest.raises(StoreLocked):
         take_server_lock(layout)
     lock.close()

@@ -1,0 +1,100 @@
+"""Turns: writers of one process that race for one row go one after the other.
+
+Without them, each round of a race has one winner and costs all others a try, and late comers may
+win before those who lost already. Who lost once takes a turn; who comes to a row where turns are
+being taken joins the queue. So a round has at most one writer of each process, and between
+processes the committer serves the one that arrived first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from fastobj.core import codes
+from fastobj.core.errors import S3Error
+from fastobj.core.limits import COMMITTER_WAIT_S_MAX
+
+_Waiter = asyncio.Future[None]
+
+
+class Turns:
+    """The rows of one process for which turns are being taken now; nothing is kept of others."""
+
+    def __init__(self) -> None:
+        self._queues: dict[bytes, deque[_Waiter]] = {}
+
+    def of(self, row: bytes) -> Turn:
+        """A writer's place at a row."""
+        return Turn(self, row)
+
+    def is_contended(self, row: bytes) -> bool:
+        """Whether somebody has the turn."""
+        return row in self._queues
+
+    async def take(self, row: bytes) -> bool:
+        """Takes the turn at once (False) or waits for it (True). Raises SlowDown after a while."""
+        queue = self._queues.get(row)
+        if queue is None:
+            self._queues[row] = deque()
+            return False
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        queue.append(waiter)
+        try:
+            async with asyncio.timeout(COMMITTER_WAIT_S_MAX):
+                await waiter
+        except BaseException as error:
+            self._leave(row, waiter)
+            if isinstance(error, TimeoutError):
+                raise S3Error(codes.SLOW_DOWN) from None
+            raise
+        return True
+
+    def give(self, row: bytes) -> None:
+        """Gives the turn to who waits longest."""
+        queue = self._queues[row]
+        while queue:
+            waiter = queue.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        del self._queues[row]
+
+    def _leave(self, row: bytes, waiter: _Waiter) -> None:
+        """A writer gives up; a turn that it was just given goes on to the next."""
+        if waiter.done() and not waiter.cancelled():
+            self.give(row)
+        else:
+            waiter.cancel()
+
+
+class Turn:
+    """One writer's place at one row. As a context, it gives the turn back at the end."""
+
+    __slots__ = ("_has", "_row", "_turns")
+
+    def __init__(self, turns: Turns, row: bytes) -> None:
+        self._turns = turns
+        self._row = row
+        self._has = False
+
+    def __enter__(self) -> Turn:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._has:
+            self._has = False
+            self._turns.give(self._row)
+
+    async def join(self) -> None:
+        """Before the first try: waits where others take turns already."""
+        if self._turns.is_contended(self._row):
+            await self.take()
+
+    async def take(self) -> bool:
+        """After a lost race. True where others had their turn meanwhile: read the row again."""
+        if self._has:
+            return False
+        waited = await self._turns.take(self._row)
+        self._has = True
+        return waited
