@@ -16,7 +16,6 @@ from fastobj.core.errors import Conflict
 from fastobj.core.ids import random_id
 
 Token = bytes
-Key = bytes
 
 # What a transaction may expect of a row, beside a token of 16 bytes.
 ABSENT: Final = None

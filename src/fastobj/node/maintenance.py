@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from typing import Final
 
 import uvloop
@@ -17,7 +16,7 @@ from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
 from fastobj.node.child import ChildContext, database_vfs
-from fastobj.node.link_ledger import LinkLedger
+from fastobj.node.peer import Peer
 from fastobj.objects.segment_rows import rows_committer
 
 _PAUSE_S_MIN: Final = 0.1
@@ -45,10 +44,8 @@ class Maintenance:
         self._nudged = asyncio.Event()
         self._nudge = frames.NudgeHead([], 0)
         self._stopping = asyncio.Event()
-        self._ledger = LinkLedger(
-            asyncio.get_running_loop(), on_nudge=self._on_nudge, on_lost=self._on_lost
-        )
-        self._linked = 0  # the committer at the other end of the last link
+        self._peer = Peer(context, self._fail, on_nudge=self._on_nudge)
+        self._ledger = self._peer.ledger
         self._status = 0
         self._settled_for: set[int] = set()
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
@@ -119,20 +116,8 @@ class Maintenance:
         self._nudge = nudge
         self._nudged.set()
 
-    def _on_lost(self) -> None:
-        """No committer for long: either there is none, or only a new process gets a link to it."""
-        if self._linked in self._context.page.live_owners():
-            self._fail("the link to a living committer is lost")
-
-    def _link(self, message: links.Message) -> None:
-        self._linked = message.argument
-        if message.fd < 0:
-            self._fail("a link did not arrive: raise the limit of open files (ulimit -n)")
-        else:
-            self._ledger.attach(socket.socket(fileno=message.fd))
-
     def _fail(self, reason: str) -> None:
-        """Ends with an error: the next process in this place gets a link of its own."""
+        """Ends with an error; another process takes this place."""
         self._log.critical("this process ends: %s", reason)
         self._status = 1
         self._stopping.set()
@@ -141,7 +126,7 @@ class Maintenance:
         messages, alive = links.receive_all(self._context.control)
         for message in messages:
             if message.kind == links.LINK:
-                self._link(message)
+                self._peer.take(message)
             elif message.kind == links.STOP:
                 self._stopping.set()
         if not alive:

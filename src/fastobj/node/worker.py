@@ -20,7 +20,7 @@ from fastobj.node import links
 from fastobj.node.child import ChildContext, database_vfs, release_memory
 from fastobj.node.counting import CountingApplication, CountingVolume
 from fastobj.node.health import ConsoleApplication, HealthApplication
-from fastobj.node.link_ledger import LinkLedger
+from fastobj.node.peer import Peer
 from fastobj.objects.buckets import BucketCache
 from fastobj.objects.segment_rows import SegmentRows
 from fastobj.objects.store import Store
@@ -49,7 +49,6 @@ class Worker:
         self._servers: list[HttpServer] = []
         self._adopting: set[asyncio.Task[None]] = set()
         self._handed = 0
-        self._linked = 0  # the committer at the other end of the last link
         self._status = 0
         self._resting: asyncio.TimerHandle | None = None
 
@@ -58,7 +57,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._stop = loop.create_future()
         context = self._context
-        self._ledger = LinkLedger(loop, on_ready=self._on_ready, on_lost=self._on_lost)
+        self._peer = Peer(context, self._fail, on_ready=self._on_ready)
+        self._ledger = self._peer.ledger
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
         self._pool = IoPool(_POOL_THREADS)
         self._first_ready = loop.create_future()
@@ -123,13 +123,8 @@ class Worker:
         if not self._first_ready.done():
             self._first_ready.set_result(None)
 
-    def _on_lost(self) -> None:
-        """No committer for long: either there is none, or only a new process gets a link to it."""
-        if self._linked in self._context.page.live_owners():
-            self._fail("the link to a living committer is lost")
-
     def _fail(self, reason: str) -> None:
-        """Ends with an error: the next process in this place gets a link of its own."""
+        """Ends with an error; another process takes this place."""
         self._log.critical("this process ends: %s", reason)
         self._status = 1
         self._stop_in(0.0)
@@ -160,7 +155,7 @@ class Worker:
                 self._handed += 1
                 self._adopt(message)
             elif message.kind == links.LINK:
-                self._link(message)
+                self._peer.take(message)
             elif message.kind == links.STOP:
                 self._stop_in(message.argument / 1000)
         if not alive:
@@ -170,13 +165,6 @@ class Worker:
         asyncio.get_running_loop().remove_reader(self._context.control.fileno())
         if self._stop is not None and not self._stop.done():
             self._stop.set_result(timeout_s)
-
-    def _link(self, message: links.Message) -> None:
-        self._linked = message.argument
-        if message.fd < 0:
-            self._fail("a link did not arrive: raise the limit of open files (ulimit -n)")
-        else:
-            self._ledger.attach(socket.socket(fileno=message.fd))
 
     def _adopt(self, message: links.Message) -> None:
         """Takes an accepted connection; one that comes before the store is open waits."""

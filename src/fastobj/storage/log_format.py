@@ -19,8 +19,7 @@ BLOCK_MAGIC: Final = b"fobjblk1"
 RECORD_MAGIC: Final = 0x52424F46  # "FOBR"
 SUM_CRC32C: Final = 1
 
-LOG_ID_MAX: Final = (1 << 63) - 1  # ids of log segments; extent files use the upper half
-EXTENT_ID_MIN: Final = 1 << 63
+EXTENT_ID_MIN: Final = 1 << 63  # ids of log segments are below, those of extent files from here
 
 # magic 8, store 16, segment u64, generation u32, records u32, sequence u64; the block before it:
 # segment u64, generation u32, CRC u32, offset u64; covered u64; length u32, transactions u32,
@@ -37,7 +36,6 @@ _LENGTH = struct.Struct("<I")
 _RECORD = struct.Struct("<IBBH16sQIIQ")
 RECORD_HEAD_BYTES: Final = _RECORD.size
 RECORD_ALIGN_BYTES: Final = 8
-HINT_BYTES_MAX: Final = 0xFFFF
 
 
 class BlockRef(NamedTuple):

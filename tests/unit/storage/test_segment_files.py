@@ -7,7 +7,7 @@ import pytest
 
 from fastobj.core.errors import StaleLocation, StoreError
 from fastobj.storage import segment_files
-from fastobj.storage.log_format import EXTENT_ID_MIN, LOG_ID_MAX
+from fastobj.storage.log_format import EXTENT_ID_MIN
 from fastobj.storage.segment_files import SegmentFiles, make_folders, new_extent_id, segment_path
 
 
@@ -28,7 +28,7 @@ def _fds():
 
 def test_names_follow_from_the_id():
     assert segment_path("/s", 0x1F) == "/s/log/000000000000001f.log"
-    assert segment_path("/s", LOG_ID_MAX) == "/s/log/7fffffffffffffff.log"
+    assert segment_path("/s", EXTENT_ID_MIN - 1) == "/s/log/7fffffffffffffff.log"
     assert segment_path("/s", EXTENT_ID_MIN) == "/s/extents/8000000000000000.ext"
     assert segment_path("/s", (1 << 64) - 1) == "/s/extents/ffffffffffffffff.body"
 
