@@ -113,10 +113,16 @@ kernels_stand() {
     done
 }
 
+# One after the other: kernels share C files, and so the objects made from them.
 build_kernels() {
     say "building the kernels"
-    .venv/bin/python setup.py -q build_ext --inplace --parallel "$(getconf _NPROCESSORS_ONLN)"
+    .venv/bin/python setup.py -q build_ext --inplace
 }
+
+# So that the first start is as quick as the next, also where Python may not write bytecode.
+compile_bytecode() { .venv/bin/python -m compileall -q src/fastobj; }
+
+sources_sum() { find src/fastobj -name '*.py' | LC_ALL=C sort | xargs cksum | cksum; }
 
 install_fastobj() {
     say "installing fastobj"
@@ -137,6 +143,7 @@ once build "$project" install_group build
 kernels_stand || rm -f $stamps/kernels
 once kernels "$(kernel_sources | xargs cksum setup.py | cksum)" build_kernels
 once install "$project" install_fastobj
+once bytecode "$(sources_sum)" compile_bytecode
 if [ "$mode" = dev ]; then
     once test "$project" install_group test
     once lint "$project" install_group lint
