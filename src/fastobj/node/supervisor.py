@@ -74,6 +74,7 @@ class Child:
 
 def run(settings: Settings, directory: Path) -> int:
     """Serves the store in `directory` until SIGTERM or SIGINT; returns the exit status."""
+    os.umask(0o077)  # what is stored is nobody else's to read, wherever the directory is moved
     layout = prepare(directory)
     lock = take_server_lock(layout)
     log.set_role("supervisor")
