@@ -1,5 +1,6 @@
 """Rounds of killing a loaded server: SIGKILL, wait for it to come back, compare everything."""
 
+import asyncio
 import os
 import random
 import signal
@@ -106,6 +107,7 @@ class Killer:
             with self.server(crash_at) as server, self._reporting(crash_at, server):
                 for _ in range(min(5, count - done)):
                     done += self._point_round(server, rng, POINTS[point], everyone=everyone)
+                    asyncio.run(self.check_counters())
         return done
 
     def _point_round(
