@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from functools import partial
 
 from benchmarks import _load as load
 from benchmarks._server import ACCESS_KEY, SECRET_KEY, Server
@@ -33,17 +34,13 @@ def fill(server: Server, objects: int) -> None:
     signer = load.Signer("127.0.0.1", server.port, ACCESS_KEY, SECRET_KEY)
     load.run("127.0.0.1", server.port, 1, 0.01, lambda _: signer.request(b"PUT", b"/fill"))
     run, done, body = os.urandom(4).hex().encode(), 0, os.urandom(512)
+
+    def put(base: int, number: int) -> bytes:
+        path = b"/fill/%s/%08d" % (run, base + number)
+        return signer.request(b"PUT", path, body, signed=False)
+
     while done < objects:
-        base = done
-        result = load.run(
-            "127.0.0.1",
-            server.port,
-            64,
-            5.0,
-            lambda number, base=base: signer.request(  # type: ignore[misc]
-                b"PUT", b"/fill/%s/%08d" % (run, base + number), body, signed=False
-            ),
-        )
+        result = load.run("127.0.0.1", server.port, 64, 5.0, partial(put, done))
         if result.errors:
             raise SystemExit(f"{result.errors} errors, the last: {result.last_error!r}")
         done += len(result.latencies)

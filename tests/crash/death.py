@@ -33,12 +33,14 @@ def dying(syncs: int) -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     died = asyncio.Event()
     left = syncs
+    dead: list[threading.Thread] = []
 
     def fdatasync(self: io.File) -> None:
         nonlocal left
         if self.path.endswith(LOG_SUFFIX):
             left -= 1
             if left <= 0:
+                dead.append(threading.current_thread())
                 loop.call_soon_threadsafe(died.set)
                 raise Died
         whole(self)
@@ -49,6 +51,8 @@ def dying(syncs: int) -> Iterator[asyncio.Event]:
         yield died
     finally:
         io.File.fdatasync = whole  # type: ignore[method-assign]
+        for thread in dead:  # its end is still to be reported, to the hook that knows of it
+            thread.join()
         threading.excepthook = hook
 
 

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from fastobj.core.errors import Conflict, NoSpace, StoreError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, TXN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
@@ -114,15 +116,7 @@ class Reclaim:
 
     async def _seal(self, segment: Segment) -> bool:
         """Seals a segment of a dead owner; False where its row has changed meanwhile."""
-        record = segment.record
-        sealed = records.SegmentRecord(
-            records.FORMAT,
-            record.kind,
-            SEGMENT_SEALED,
-            record.generation,
-            record.size,
-            record.owner,
-        )
+        sealed = msgspec.structs.replace(segment.record, state=SEGMENT_SEALED)
         try:
             await self._commit_rows([self._row(segment, records.encode(sealed))], [])
         except Conflict:

@@ -34,7 +34,7 @@ class LineFormatter(logging.Formatter):
 
     def formatException(self, ei: object) -> str:
         """The traceback, indented, so that none of its lines looks like a message."""
-        text = super().formatException(ei)  # type: ignore[arg-type]
+        text = super().formatException(ei)  # type: ignore[arg-type]  # a private type
         return "  " + text.translate(_ESCAPES_IN_TRACEBACK).replace("\n", "\n  ")
 
 

@@ -220,7 +220,7 @@ class Settings:
     address: Address = _row(  # noqa: RUF009 (it makes a field)
         _ADDRESS, Address("127.0.0.1", 9000), "where the S3 API listens", group="network"
     )
-    console_address: Address = _row(  # noqa: RUF009
+    console_address: Address = _row(  # noqa: RUF009 (as above)
         _ADDRESS,
         Address("127.0.0.1", 9001),
         "where the console listens: health checks",

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from fastobj.core.errors import Conflict, FastobjError
-from fastobj.meta.base import MetaEngine, Row, Txn
-from fastobj.objects.ledger import Entry
+from fastobj.meta.base import MetaEngine, Txn
+from fastobj.objects.ledger import Entry, with_location
 from fastobj.objects.segment_rows import sealing_rows, usage_add
-from fastobj.storage.base import LOCATION_BYTES, Location, SmallBody, Volume, Writer
+from fastobj.storage.base import Location, SmallBody, Volume, Writer, fill
 
 
 class _Placed(NamedTuple):
@@ -83,7 +83,7 @@ class EngineLedger:
         writers: list[Writer] = []
         for ref, body in zip(txn.bodies, entry.bodies, strict=True):
             writer, location = await self._write(body)
-            rows[ref.row] = _with_location(rows[ref.row], ref.offset, location)
+            rows[ref.row] = with_location(rows[ref.row], ref.offset, location)
             rows += sealing_rows(writer)
             adds.append(usage_add(self._volume.accounts(location, +1)))
             writers.append(writer)
@@ -92,13 +92,7 @@ class EngineLedger:
     async def _write(self, body: SmallBody) -> tuple[Writer, Location]:
         writer = await self._volume.writer(len(body.payload), body.data_id)
         try:
-            payload = memoryview(body.payload)
-            while payload:
-                room = await writer.buffer()
-                length = min(len(room), len(payload))
-                room[:length] = payload[:length]
-                await writer.push(length)
-                payload = payload[length:]
+            await fill(writer, body.payload)
             return writer, await writer.finish()
         except BaseException:
             await writer.abort()
@@ -108,9 +102,3 @@ class EngineLedger:
 def _settle(writers: Sequence[Writer]) -> None:
     for writer in writers:
         writer.settled()
-
-
-def _with_location(row: Row, offset: int, location: Location) -> Row:
-    assert isinstance(row.value, bytes), "a body belongs to a row that is written"
-    value = row.value[:offset] + location.encode() + row.value[offset + LOCATION_BYTES :]
-    return Row(row.space, row.key, row.expect, value)

@@ -12,10 +12,10 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from fastobj.core.errors import FastobjError
-from fastobj.meta.base import Txn
-from fastobj.storage.base import SmallBody
+from fastobj.meta.base import Row, Txn
+from fastobj.storage.base import LOCATION_BYTES, Location, SmallBody
 
-__all__ = ["Entry", "Ledger", "Outcome", "SmallBody"]
+__all__ = ["Entry", "Ledger", "Outcome", "SmallBody", "with_location"]
 
 
 class Entry(NamedTuple):
@@ -48,3 +48,15 @@ class Ledger(Protocol):
     async def commit_many(self, entries: Sequence[Entry]) -> list[FastobjError | None]:
         """Commits independent transactions in one batch where they fit; one result each."""
         ...
+
+
+def with_location(row: Row, offset: int, place: Location) -> Row:
+    """The row with the place of its body written at byte `offset` of its value.
+
+    Raises ValueError for a row without a value, or without that room in it.
+    """
+    value = row.value
+    if not isinstance(value, bytes) or offset + LOCATION_BYTES > len(value):
+        raise ValueError("a body names a row that has no room for its location")
+    patched = value[:offset] + place.encode() + value[offset + LOCATION_BYTES :]
+    return Row(row.space, row.key, row.expect, patched)

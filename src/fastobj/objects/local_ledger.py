@@ -27,12 +27,12 @@ from fastobj.core.errors import (
     Unknown,
 )
 from fastobj.meta import keys
-from fastobj.meta.base import KEEP, LocalEngine, LogPosition, Row, Txn
+from fastobj.meta.base import KEEP, LocalEngine, LogPosition, Txn
 from fastobj.meta.transact import WholeBatch, take_back
-from fastobj.objects.ledger import Entry, Outcome
+from fastobj.objects.ledger import Entry, Outcome, with_location
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.segment_rows import usage_add
-from fastobj.storage.base import LOCATION_BYTES, Location, Usage
+from fastobj.storage.base import Usage
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes, footprint
 from fastobj.storage.log_writer import (
@@ -341,7 +341,7 @@ class LocalLedger:
             if crc32c(body.payload) != body.crc32c:
                 raise ChecksumMismatch("a body changed on its way to the committer")
             place = builder.place(body)
-            rows[ref.row] = _with_location(rows[ref.row], ref.offset, place)
+            rows[ref.row] = with_location(rows[ref.row], ref.offset, place)
             adds.append(usage_add(Usage(place.segment, footprint(place.length), 1)))
         return Txn(txn.id, rows, adds)
 
@@ -482,11 +482,3 @@ def _refusal(cause: Exception) -> StoreError:
     refusal = StoreError(f"refused: {cause}")
     refusal.__cause__ = cause
     return refusal
-
-
-def _with_location(row: Row, offset: int, place: Location) -> Row:
-    value = row.value
-    if not isinstance(value, bytes) or offset + LOCATION_BYTES > len(value):
-        raise ValueError("a body names a row that has no room for its location")
-    patched = value[:offset] + place.encode() + value[offset + LOCATION_BYTES :]
-    return Row(row.space, row.key, row.expect, patched)

@@ -64,20 +64,19 @@ _BODY_CHECKS: Final = frozenset(
     }
 )
 
-_STORED: Final = frozenset(
-    {
-        b"cache-control",
-        b"content-disposition",
-        b"content-encoding",
-        b"content-language",
-        b"content-type",
-        b"expires",
-        b"x-amz-meta-",
-    }
+# The system headers that are kept with an object and given back with it, in this order.
+STORED: Final = (
+    b"cache-control",
+    b"content-disposition",
+    b"content-encoding",
+    b"content-language",
+    b"content-type",
+    b"expires",
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _STORED | _BODY_CHECKS | {b"content-length", b"if-match", b"if-none-match"},
+    "PutObject": _BODY_CHECKS.union(STORED, {b"x-amz-meta-"})
+    | {b"content-length", b"if-match", b"if-none-match"},
     "GetObject": _READ,
     "HeadObject": _READ,
     "DeleteObject": frozenset({b"if-match"}),

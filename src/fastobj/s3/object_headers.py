@@ -16,15 +16,8 @@ from fastobj.http.message import Headers, Request
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects.conditions import Etags, ReadConditions, WriteConditions
 from fastobj.s3.dates import http_date, parse_http_date
+from fastobj.s3.headers import STORED
 
-_STORED: Final = (
-    b"cache-control",
-    b"content-disposition",
-    b"content-encoding",
-    b"content-language",
-    b"content-type",
-    b"expires",
-)
 _METADATA: Final = b"x-amz-meta-"
 _CONTENT_TYPE: Final = "binary/octet-stream"
 _CHUNKED: Final = b"aws-chunked"  # describes the transfer, not the object
@@ -37,7 +30,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 def stored_headers(request: Request) -> dict[str, str]:
     """The system headers to store with an object."""
     found: dict[str, str] = {}
-    for name in _STORED:
+    for name in STORED:
         value = request.header(name)
         if value and name == b"content-encoding":
             value = _without_chunked(value)
@@ -144,7 +137,7 @@ def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:
 
 def _overrides(query: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for stored in _STORED:
+    for stored in STORED:
         name = stored.decode()
         value = query.get(f"response-{name}")
         if value is not None:

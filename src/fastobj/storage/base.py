@@ -179,3 +179,14 @@ class Volume(Protocol):
     def accounts(self, location: Location, sign: int) -> Usage:
         """What keeping (+1) or releasing (-1) the body changes in its segment."""
         ...
+
+
+async def fill(writer: Writer, body: bytes) -> None:
+    """Writes a whole body, piece by piece; `finish` is the caller's. Raises what `push` raises."""
+    view = memoryview(body)
+    while view:
+        room = await writer.buffer()
+        count = min(len(room), len(view))
+        room[:count] = view[:count]
+        await writer.push(count)
+        view = view[count:]

@@ -16,7 +16,14 @@ import pytest
 
 from fastobj.core.errors import ChecksumMismatch, StaleLocation
 from fastobj.core.limits import MIB, PIECE_BYTES, PIECE_FRAME_BYTES
-from fastobj.storage.base import LOCATION_BYTES, Digest, Location, Volume, Writer, new_data_id
+from fastobj.storage.base import (
+    LOCATION_BYTES,
+    Digest,
+    Location,
+    Volume,
+    fill,
+    new_data_id,
+)
 
 LENGTHS: Final = (
     1,
@@ -33,17 +40,6 @@ CONCURRENT: Final = 5
 def body_of(length: int, seed: int = 1) -> bytes:
     """A body that tells its places apart."""
     return random.Random(seed * 1_000_003 + length).randbytes(length)
-
-
-async def fill(writer: Writer, body: bytes) -> None:
-    """Writes the whole body, piece by piece."""
-    view = memoryview(body)
-    while view:
-        room = await writer.buffer()
-        count = min(len(room), len(view))
-        room[:count] = view[:count]
-        await writer.push(count)
-        view = view[count:]
 
 
 async def store(

@@ -9,9 +9,9 @@ from fastobj.core.errors import Conflict, NoSpace, StoreError, SyncFailed, Unava
 from fastobj.core.limits import EXTENT_FILE_BYTES_MIN, KIB, MIB, PIECE_BYTES, PIECES_IN_FLIGHT_MAX
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_EXTENTS, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.storage import extents, pool
-from fastobj.storage.base import new_data_id
+from fastobj.storage.base import fill, new_data_id
 from fastobj.storage.extents import STRIDE, piece_count, piece_length, run_bytes
-from fastobj.testing.volume_contract import body_of, fill, store
+from fastobj.testing.volume_contract import body_of, store
 from tests.unit.storage.volumes import OWNER, Rows, extent_files, local_volume, settle_down
 
 OPEN, SEALED = SEGMENT_OPEN, SEGMENT_SEALED

@@ -8,11 +8,11 @@ import pytest
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
 from fastobj.core.limits import BLOCK_BYTES_MAX, KIB, MIB, PIECE_FRAME_BYTES, PIECE_HEAD_BYTES
 from fastobj.storage import io, local_volume, log_format
-from fastobj.storage.base import LOCAL_VOLUME, Location, Usage, new_data_id
+from fastobj.storage.base import LOCAL_VOLUME, Location, Usage, fill, new_data_id
 from fastobj.storage.extents import STRIDE
 from fastobj.storage.log_format import RECORD_HEAD_BYTES, RecordHead, encode_record_head
 from fastobj.storage.segment_files import segment_path
-from fastobj.testing.volume_contract import body_of, fill, read_slices, store
+from fastobj.testing.volume_contract import body_of, read_slices, store
 from tests.reference.segio import read_entries
 from tests.unit.storage import volumes
 from tests.unit.storage.volumes import settle_down
