@@ -21,7 +21,7 @@ from tests.crash.world import Load, Node, number
 
 _MEMORY = Path("/dev/shm")
 # SQLite's shared memory, locks, and what a server writes for those who look at it.
-_TRANSIENT = ("-shm", ".lock", "credentials", "processes")
+_TRANSIENT = ("-shm", ".lock", "credentials", "identities", "processes")
 
 
 @dataclass

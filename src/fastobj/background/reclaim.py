@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fastobj.core.errors import Conflict, NoSpace, StoreError
+from fastobj.core.errors import Conflict, StoreError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, TXN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
@@ -23,10 +23,11 @@ from fastobj.meta.base import DELETE, Add, MetaReader, Row, ScanRow
 from fastobj.storage import io
 from fastobj.storage.crash_points import reach
 from fastobj.storage.segment_files import segment_path
-from fastobj.storage.spares import Spares, wanted_bytes
+from fastobj.storage.spares import BALLAST, Spares, wanted_bytes
 
 CommitRows = Callable[[list[Row], list[Add]], Awaitable[bytes]]
-SPARES_WANTED: Final = 2
+SPARES_AHEAD: Final = 2  # of the wanted size, beside the ballast
+_OVERSIZE: Final = 2  # a spare that is larger than wanted by this factor holds what others need
 
 
 class Known(NamedTuple):
@@ -72,6 +73,7 @@ class Reclaim:
         self._meta = meta
         self._commit_rows = commit_rows
         self._bounds = log_segment_bytes
+        self._log_directory = log_directory
         self._spares = Spares(log_directory, log_segment_bytes[0])
         self._log = logging.getLogger("fastobj.reclaim")
 
@@ -86,13 +88,15 @@ class Reclaim:
         live = await self._live()  # read after the rows: what is sealed there only loses
         sealed = [await self._seal(s) for s in segments if _is_abandoned(s, known)]
         free = [s for s in segments if not live.get(s.id, False) and _is_free(s, known)]
+        logs = [s.record.size for s in segments if s.record.kind == SEGMENT_LOG]
+        held = sum(logs) - sum(s.record.size for s in free if s.record.kind == SEGMENT_LOG)
+        self._want(held)
         recycled = unlinked = 0
         for at in range(0, len(free), TXN_ROWS_MAX):
             done = await self._release(free[at : at + TXN_ROWS_MAX])
             recycled += done.count(True)
             unlinked += done.count(False)
-        held = sum(s.record.size for s in segments if s.record.kind == SEGMENT_LOG)
-        self._fill_spares(held)
+        self._fit_spares()
         return Report(sum(sealed), recycled, unlinked)
 
     async def _segments(self) -> list[Segment]:
@@ -153,16 +157,19 @@ class Reclaim:
         path = Path(segment_path(str(self._root), segment.id))
         if not path.exists():
             return False
-        if is_log and not self._has_spares_of(segment.record.size):
+        if is_log and self._is_wanted(segment.record.size):
             self._spares.recycle(segment.id, segment.record.generation)
             return True
         io.unlink(str(path))
         folders.add(path.parent)
         return False
 
-    def _has_spares_of(self, size: int) -> bool:
+    def _is_wanted(self, size: int) -> bool:
+        """Whether a file of that size is a spare to keep."""
         spares = self._spares.list()
-        return len(spares) >= SPARES_WANTED and spares[SPARES_WANTED - 1].size >= size
+        larger = sum(spare.size >= size for spare in spares)
+        few = len(spares) < BALLAST + SPARES_AHEAD or larger < SPARES_AHEAD
+        return few and size < _OVERSIZE * self._spares.size_bytes
 
     async def _drop_rows(self, gone: list[Segment]) -> None:
         rows = [self._row(segment, DELETE) for segment in gone]
@@ -177,15 +184,27 @@ class Reclaim:
     def _row(self, segment: Segment, value: bytes | None) -> Row:
         return Row(keys.SEGMENTS, segment.row.key, segment.row.token, value)
 
-    def _fill_spares(self, held: int) -> None:
-        """Makes spares ahead, larger as the log grows."""
-        wanted = self._spares.size_bytes = wanted_bytes(held, self._bounds)
-        fitting = [spare for spare in self._spares.list() if spare.size >= wanted]
+    def _want(self, held: int) -> None:
+        """Spares are larger as the log grows, and as the disk allows."""
+        spared = sum(spare.size for spare in self._spares.list())
+        free = io.free_bytes(self._log_directory) + spared
+        self._spares.size_bytes = wanted_bytes(held, free, self._bounds)
+
+    def _fit_spares(self) -> None:
+        """Makes the ballast, and spares ahead where there is ample room; too large ones go."""
+        wanted = self._spares.size_bytes
         try:
-            for _ in range(SPARES_WANTED - len(fitting)):
-                self._spares.make()
-        except NoSpace as error:
-            self._log.warning("no spare log segment could be made: %s", error)
+            for spare in self._spares.list():
+                if spare.size >= _OVERSIZE * wanted:
+                    self._spares.free(spare)
+            for _ in range(self._spares.missing_ballast(self._bounds[0])):
+                self._spares.make(self._bounds[0])
+            fitting = sum(spare.size >= wanted for spare in self._spares.list())
+            for _ in range(SPARES_AHEAD - fitting):
+                if self._spares.could_make(wanted):
+                    self._spares.make()
+        except StoreError as error:
+            self._log.warning("the spare log segments are not as they should be: %s", error)
 
 
 def _is_abandoned(segment: Segment, known: Known) -> bool:

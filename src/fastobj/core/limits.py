@@ -30,6 +30,7 @@ WAL_RESTART_WAIT_MS_MAX: Final = 20  # how long a RESTART waits for readers
 # --- the SQLite engine
 SQLITE_READER_CACHE_BYTES: Final = 4 * MIB
 SQLITE_WRITER_CACHE_BYTES: Final = 16 * MIB
+SQLITE_CHUNK_BYTES: Final = MIB  # by which the database's file grows
 SQLITE_BUSY_MS_MAX: Final = 5000  # wait for a lock that another connection holds
 TOKENS_KEPT_MAX: Final = 4096  # rows of the bucket space whose tokens the writer keeps in memory
 
@@ -54,6 +55,7 @@ XML_ELEMENTS_MAX: Final = 100_000
 XML_DEPTH_MAX: Final = 16
 CLOCK_SKEW_S_MAX: Final = 15 * 60
 PRESIGN_EXPIRES_S_MAX: Final = 7 * 24 * 3600
+UNSIGNED_BODY_BYTES_MAX: Final = 16 * MIB  # read to know its hash where no header says it
 SIGNING_KEYS_CACHED_MAX: Final = 1024
 PART_NUMBER_MAX: Final = 10_000
 
@@ -61,6 +63,9 @@ PART_NUMBER_MAX: Final = 10_000
 HEAD_BYTES_MAX: Final = 32 * KIB
 HEADERS_MAX: Final = 128
 TARGET_BYTES_MAX: Final = 16 * KIB
+CONNECTIONS_MAX: Final = 16_000  # of each worker
+DESCRIPTORS_RESERVED: Final = 320  # of each worker, for all but connections and their requests
+REQUESTS_MAX: Final = 1024  # under way at once in each worker
 DRAIN_BYTES_MAX: Final = 256 * KIB  # an unread body up to here is read away to keep the connection
 
 # --- reads on the event loop
@@ -84,3 +89,4 @@ HTTP_BODY_BYTES_S_MIN: Final = KIB  # a body that trickles more slowly counts as
 HTTP_WRITE_STALL_S_MAX: Final = 60.0
 HTTP_LINGER_S_MAX: Final = 5.0  # reading away after a last answer, so that the client sees it
 HTTP_LINGER_BYTES_MAX: Final = 16 * MIB
+HTTP_REFUSALS_MAX: Final = 64  # connections beyond the most that are told so, at once

@@ -82,7 +82,7 @@ def decode(kind: type[Record], value: bytes) -> Record:
     """Reads a value. Raises UnknownFormat for a newer format, StoreDamaged for anything else."""
     try:
         record: Record = _decoders[kind].decode(value)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreDamaged(f"a {kind.__name__} does not decode: {error}") from error
     if record.format > FORMAT:
         raise UnknownFormat(

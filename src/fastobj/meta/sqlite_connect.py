@@ -22,6 +22,7 @@ from fastobj.core.errors import (
     SyncFailed,
     UnknownFormat,
 )
+from fastobj.meta.room import set_chunk
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -59,6 +60,7 @@ def open_writer(path: str, synchronous: Synchronous, vfs: str | None = None) -> 
     try:
         connection = apsw.Connection(path, vfs=vfs)
         _configure(connection, limits.SQLITE_WRITER_CACHE_BYTES)
+        set_chunk(connection)
         connection.pragma("page_size", PAGE_BYTES)  # counts only where the file is empty
         if connection.pragma("journal_mode", "wal") != "wal":
             raise StoreError(f"{path}: this file system cannot hold a database in WAL mode")
@@ -88,6 +90,7 @@ def open_checkpointer(path: str, vfs: str | None = None) -> apsw.Connection:
     try:
         connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
         _configure(connection, 0)
+        set_chunk(connection)
         connection.pragma("synchronous", "NORMAL")  # syncs the WAL before, the database after
     except apsw.Error as error:
         raise translated(error, path) from error
@@ -134,6 +137,7 @@ def _configure(connection: apsw.Connection, cache_bytes: int) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.pragma("wal_autocheckpoint", 0)
     connection.pragma("mmap_size", 0)
+    connection.pragma("temp_store", 2)  # in memory: no statement needs a file beside the store's
     connection.pragma("cache_size", -(cache_bytes // limits.KIB))
 
 

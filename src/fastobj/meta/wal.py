@@ -21,6 +21,9 @@ COMMIT. Frames that commits add meanwhile are not part of the report, and a repo
 milliseconds at most, unless a process was stopped in the middle of a read. It waits a bounded
 time, counts the failure and is tried again once the WAL has grown some more; until then the WAL
 may grow beyond its cap.
+
+**A full disk.** Before a batch the WAL is allocated for what its commit may write. Where the disk
+has no more, a RESTART lets the WAL begin anew in what it holds.
 """
 
 from __future__ import annotations
@@ -34,10 +37,13 @@ import apsw
 
 from fastobj.core import limits
 from fastobj.core.clock import Clock
+from fastobj.core.errors import NoSpace
+from fastobj.meta.room import DatabaseRoom, pages_added
 from fastobj.meta.sqlite_connect import translated
 
 WAL_HEAD_BYTES: Final = 32
 FRAME_HEAD_BYTES: Final = 24
+_RESTARTS_MAX: Final = 25  # tries on a full disk while readers are busy
 
 
 @dataclass(slots=True)
@@ -77,9 +83,11 @@ class Checkpointer:
         self._passive_frames = 0
         self._sequence = 0
         self._covered = 0
-        self._frames = 0
         self._frame_bytes = FRAME_HEAD_BYTES + int(writer.pragma("page_size"))
         self._due_bytes = limits.WAL_BYTES_PASSIVE
+        self._room = DatabaseRoom(writer, path)
+        # What a writer before this one left in the WAL; -1 where there is none.
+        self._frames = max(0, writer.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_NOOP)[0])
         writer.set_wal_hook(self._on_commit)
 
     @property
@@ -117,6 +125,28 @@ class Checkpointer:
                 self._restart_timed()
         elif self._passive is not None or size >= self._due_bytes:
             self._restart_timed()
+
+    def hold_growth(self, txn_bytes: int) -> None:
+        """Holds room for rows of that many bytes in the database's file. Raises NoSpace."""
+        self._room.hold_growth(pages_added(txn_bytes))
+
+    def hold_commit(self, txns: int, txn_bytes: int) -> None:
+        """Holds room for the commit of so many transactions in the WAL.
+
+        Raises NoSpace where readers keep the WAL from its start or the batch is too large for
+        what is held, and what a checkpoint raises.
+        """
+        room = self._room
+        frames_bytes = room.pages_written(txns, txn_bytes) * self._frame_bytes
+        if self.wal_bytes + frames_bytes <= room.wal_bytes:
+            return
+        if room.hold_wal(self.wal_bytes + frames_bytes):
+            return
+        for _ in range(_RESTARTS_MAX):
+            if self._restart_timed():
+                break
+        if self.wal_bytes + frames_bytes > room.wal_bytes:
+            raise NoSpace(f"{self._path}-wal: the disk has no room for the commit")
 
     def checkpoint_now(self) -> bool:
         """Runs RESTART at once, as before a batch; returns whether all commits are covered."""
@@ -178,6 +208,7 @@ class Checkpointer:
     def _await_passive(self) -> None:
         """Takes the result of PASSIVE, waiting for it."""
         passive, self._passive = self._passive, None
+        self._room.forget_growth()
         if passive is not None and passive.result():
             self._covered = max(self._covered, self._passive_sequence)
 
@@ -207,6 +238,7 @@ class Checkpointer:
         self.stats.restart_count += 1
         self._due_bytes = limits.WAL_BYTES_PASSIVE
         self._frames = 0
+        self._room.forget_growth()
         if frames == copied:
             self._covered = self._sequence
         return frames == copied

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from fastobj.core.errors import FastobjError, StoreError, SyncFailed
+from fastobj.core.errors import FastobjError, StoreError
 from fastobj.core.limits import IDLE_S
 from fastobj.node import frames, links
 from fastobj.node.committer_store import CommitterStore
@@ -231,7 +231,7 @@ class Committer:
     def _write_inline(self, batch: LedgerBatch) -> FastobjError | None:
         try:
             self._store.write(batch)
-        except SyncFailed as error:
+        except FastobjError as error:
             return error
         return None
 

@@ -24,6 +24,7 @@ class CommitterStore:
     def __init__(self, layout: StoreLayout, settings: Settings, page: SharedPage) -> None:
         self.log = logging.getLogger("fastobj.committer")
         self._page = page
+        self._cells = page.metrics.of(COMMITTER)
         self._clock = SystemClock()
         self._layout = layout
         self._lock: StoreLock = take_store_lock(layout)
@@ -37,6 +38,7 @@ class CommitterStore:
             self.engine,
             segment_bytes=(settings.log_segment_bytes_min, settings.log_segment_bytes_max),
             checkpoints=self.checkpoints,
+            database=self.checkpoints,
             epoch_changed=page.epochs.bump,
         )
         self.ledger = self.recovered.ledger
@@ -59,8 +61,12 @@ class CommitterStore:
         return owner == self._page.owner(MAINTENANCE)
 
     def wants_maintenance(self) -> bool:
-        """Whether a checkpoint has ended or a spare was used up since the last call."""
-        wants = self._rolled or self._covered_told != self.covered_sequence
+        """Whether since the last call a checkpoint has ended, a spare was used up, or something
+        was refused for want of space.
+        """
+        room = self.ledger.room
+        wants = self._rolled or self._covered_told != self.covered_sequence or room.refused
+        room.refused = False
         self._covered_told = self.covered_sequence
         self._rolled = False
         return wants
@@ -69,9 +75,7 @@ class CommitterStore:
         """Writes and syncs a batch, and counts that. Raises SyncFailed."""
         began = self._clock.monotonic_ns()
         self.ledger.write(batch)
-        metrics = self._page.metrics
-        metrics.add(COMMITTER, Metric.LOG_SYNCS, 1)
-        metrics.add(COMMITTER, Metric.LOG_SYNC_NS, self._clock.monotonic_ns() - began)
+        self._cells.observe(Metric.LOG_SYNCS, self._clock.monotonic_ns() - began)
 
     def rest(self) -> None:
         """Brings the database up to date with the log, and gives memory back."""
@@ -83,14 +87,15 @@ class CommitterStore:
 
     def count(self, batch: LedgerBatch) -> None:
         """Counts a finished batch in the shared page."""
-        metrics = self._page.metrics
-        metrics.add(COMMITTER, Metric.COMMIT_CONFLICTS, len(batch.refused))
+        cells = self._cells
+        cells.add(Metric.COMMIT_CONFLICTS, len(batch.refused))
         if batch.block is None:
             return
         self._rolled = self._rolled or self.recovered.log.segment != self._segment
         self._segment = self.recovered.log.segment
-        metrics.add(COMMITTER, Metric.COMMIT_BATCHES, 1)
-        metrics.add(COMMITTER, Metric.COMMIT_TRANSACTIONS, len(batch.accepted))
+        cells.add(Metric.COMMIT_BATCHES, 1)
+        cells.add(Metric.COMMIT_TRANSACTIONS, len(batch.accepted))
+        cells.observe(Metric.COMMIT_BATCH_SIZE, len(batch.accepted))
         self._count_checkpoints()
         self._count_positions()
 
@@ -99,16 +104,13 @@ class CommitterStore:
         stats = self.checkpoints.stats
         if stats.stall_ns == self._stall_ns_told and stats.restart_count == self._checkpoints_told:
             return
-        metrics = self._page.metrics
-        new = stats.restart_count - self._checkpoints_told
-        metrics.add(COMMITTER, Metric.CHECKPOINTS, new)
-        metrics.add(COMMITTER, Metric.CHECKPOINT_STALL_NS, stats.stall_ns - self._stall_ns_told)
+        self._cells.add(Metric.CHECKPOINTS, stats.restart_count - self._checkpoints_told)
+        self._cells.add(Metric.CHECKPOINT_STALL_NS, stats.stall_ns - self._stall_ns_told)
         self._checkpoints_told, self._stall_ns_told = stats.restart_count, stats.stall_ns
 
     def _count_positions(self) -> None:
-        metrics = self._page.metrics
-        metrics.set(COMMITTER, Metric.LAST_SEQUENCE, self.ledger.last_sequence)
-        metrics.set(COMMITTER, Metric.COVERED_SEQUENCE, self.covered_sequence)
+        self._cells.set(Metric.LAST_SEQUENCE, self.ledger.last_sequence)
+        self._cells.set(Metric.COVERED_SEQUENCE, self.covered_sequence)
 
     def log_fence(self, error: FastobjError) -> None:
         """Leaves word for the next start, as far as the disk takes it."""

@@ -7,6 +7,7 @@ lock files stay; unlinking one would let two processes lock two files of one nam
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -33,8 +34,10 @@ class _FileLock:
         self.path = path
         self._fd = fd
         # Not a store file: nothing reads it after a crash, so it is neither synced nor recorded.
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        # Always as long as before, for a full disk has no room for more; without it the message
+        # to a second server only lacks the pid.
+        with contextlib.suppress(OSError):
+            os.pwrite(fd, b"%-*d\n" % (_PID_BYTES_MAX - 1, os.getpid()), 0)
 
     def close(self) -> None:
         """Gives this process's descriptor up; the lock ends with the last one. May be repeated."""

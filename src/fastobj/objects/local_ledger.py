@@ -11,8 +11,8 @@ thread), `complete` it. There is at most one batch between `prepare` and `comple
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -27,10 +27,13 @@ from fastobj.core.errors import (
     Unknown,
 )
 from fastobj.meta import keys
-from fastobj.meta.base import KEEP, LocalEngine, LogPosition, Txn
+from fastobj.meta.base import KEEP, LogPosition, Txn
 from fastobj.meta.transact import WholeBatch, take_back
-from fastobj.objects.ledger import Entry, Outcome, with_location
+from fastobj.objects.ledger import Entry, with_location
+from fastobj.objects.local_engine import Checkpoints, DatabaseRoom, LedgerEngine, apply_logged
 from fastobj.objects.log_rows import Sealed, first_block_txn
+from fastobj.objects.outcomes import Outcomes
+from fastobj.objects.room import Room
 from fastobj.objects.segment_rows import usage_add
 from fastobj.storage.base import Usage
 from fastobj.storage.crash_points import reach
@@ -53,35 +56,6 @@ _encoder = msgspec.msgpack.Encoder()
 Result = FastobjError | None
 
 
-class Checkpoints(Protocol):
-    """The checkpointer of the engine's database (meta.wal), as far as the ledger needs it."""
-
-    @property
-    def covered_sequence(self) -> int:
-        """The highest sequence that a completed checkpoint covers."""
-        ...
-
-    def committed(self, sequence: int) -> None:
-        """A batch up to that sequence has been committed to the database."""
-        ...
-
-    def checkpoint_now(self) -> bool:
-        """Checkpoints as before a batch; whether all commits are covered now."""
-        ...
-
-    def before_batch(self) -> None:
-        """Between two batches: the moment in which the database may be checkpointed whole."""
-        ...
-
-
-class LedgerEngine(LocalEngine, Protocol):
-    """A local engine whose batches can also tell what is there."""
-
-    def begin(self) -> WholeBatch:
-        """Opens a batch. There is at most one."""
-        ...
-
-
 class Pending:
     """An entry on its way through the ledger. `done` is called once, with None or the error."""
 
@@ -99,13 +73,14 @@ class Pending:
 class LedgerBatch:
     """A prepared batch: what was accepted, what conflicted, and the block to write (or none)."""
 
-    __slots__ = ("accepted", "block", "buckets", "engine", "ids", "refused", "released")
+    __slots__ = ("accepted", "block", "buckets", "encoded", "engine", "ids", "refused", "released")
 
     def __init__(self, engine: WholeBatch) -> None:
         self.engine = engine
         self.accepted: list[Pending] = []
         self.refused: list[tuple[Pending, FastobjError]] = []
         self.block: Block | None = None
+        self.encoded: list[bytes] = []  # what the block says
         self.ids: list[bytes] = []
         self.buckets: list[bytes] = []
         self.released = False
@@ -130,6 +105,7 @@ class LocalLedger:
         owner: int,
         *,
         checkpoints: Checkpoints | None = None,
+        database: DatabaseRoom | None = None,
         outcomes: Outcomes | None = None,
         epoch_changed: Callable[[bytes], None] | None = None,
     ) -> None:
@@ -139,6 +115,7 @@ class LocalLedger:
         self._owner = owner
         self._sealed: Sealed = (0, 0, 0, 0)
         self._checkpoints = checkpoints
+        self.room = Room(engine, log, database)
         self.outcomes = outcomes if outcomes is not None else Outcomes()
         self._epoch_changed = epoch_changed
         self._queue: deque[Pending] = deque()
@@ -169,6 +146,8 @@ class LocalLedger:
         Where the engine fails, the batch is rolled back and tried again in halves, so that a bad
         transaction fails alone.
         """
+        if self._queue and self.fenced is None:
+            self.room.look()  # once: what is found missing behind it is refused, not tried again
         while self._queue:
             if self.fenced is not None:
                 self._refuse_all(self.fenced)
@@ -177,15 +156,31 @@ class LocalLedger:
             try:
                 self._checkpoint()
                 taken = self._take()
-                return self._apply(taken)
+                if taken:
+                    self._make_room(taken)
+                    return self._apply(taken)
             except SyncFailed as failure:  # what it did not sync, only a fresh start knows
                 self.fenced = failure
                 self._queue.extendleft(reversed(taken))
+            except NoSpace as failure:
+                if any(self.room.refuses(pending.entry.txn) for pending in taken):
+                    self._queue.extendleft(reversed(taken))  # they alone are refused, the next time
+                else:
+                    self._split(taken, failure)
             except Exception as failure:  # whatever it is, it must not reach the others
                 if not taken:
                     raise
                 self._split(taken, failure)
+        self._cover_for_reclaim()
         return None
+
+    def _cover_for_reclaim(self) -> None:
+        """Segments that died since the last checkpoint are what refused transactions wait for."""
+        checkpoints = self._checkpoints
+        if not self.room.is_short or not self.room.refused or checkpoints is None:
+            return
+        if checkpoints.covered_sequence < self.last_sequence:
+            self.cover()
 
     def _checkpoint(self) -> None:
         """Lets the engine's database be checkpointed, with the room of a spare on a full disk.
@@ -197,7 +192,7 @@ class LocalLedger:
         try:
             self._checkpoints.before_batch()
         except NoSpace:
-            self._log.free_spare()
+            self._log.spares.free_smallest()
         except SyncFailed:
             raise
         except StoreError as error:
@@ -219,7 +214,10 @@ class LocalLedger:
             self.fenced = error
 
     def _take(self) -> list[Pending]:
-        """The longest run from the queue's head that fits one block, in order of first arrival."""
+        """The longest run from the queue's head that fits one block, in order of first arrival.
+
+        What takes space that is missing is refused on the way.
+        """
         if self._unsorted:
             self._queue = deque(sorted(self._queue, key=_arrival))
             self._unsorted = False
@@ -227,8 +225,12 @@ class LocalLedger:
         content = content_bytes(_FIRST_TXN_BYTES, RECORD_ALIGN_BYTES)
         records = 0
         queue = self._queue
+        is_short = self.room.is_short
         while queue and (not self._take_max or len(taken) < self._take_max):
             head = queue[0]
+            if is_short and self.room.refuses(head.entry.txn):
+                queue.popleft().done(NoSpace("the disk is full"))
+                continue
             content += head.txn_bytes_max + head.record_bytes
             records += len(head.entry.bodies)
             if taken and (content > self._log.block_bytes_max or records > RECORDS_PER_BLOCK_MAX):
@@ -246,26 +248,10 @@ class LocalLedger:
 
     # --- one batch
 
-    def _apply(self, taken: list[Pending]) -> LedgerBatch:
-        batch = LedgerBatch(self._engine.begin())
-        try:
-            builder, encoded = self._builder(batch, taken)
-            for pending in taken:
-                self._apply_one(batch, builder, encoded, pending)
-            if encoded:
-                batch.block = builder.build(encoded)
-        except BaseException:
-            batch.engine.rollback()
-            raise
-        return batch
+    def _make_room(self, taken: list[Pending]) -> None:
+        """Room for all of `taken`, in the database and in the log, there in a fresh segment.
 
-    def _builder(
-        self, batch: LedgerBatch, taken: list[Pending]
-    ) -> tuple[BlockBuilder, list[bytes]]:
-        """A block builder with room for all of `taken`, in a fresh segment where it must be.
-
-        A segment's first block carries the rows that open it and seal the one before.
-        Raises ValueError where no block has that room.
+        Raises ValueError where no block has that room, NoSpace, SyncFailed.
         """
         log = self._log
         txn_bytes = sum(pending.txn_bytes_max for pending in taken)
@@ -277,24 +263,48 @@ class LocalLedger:
                 f"{length} bytes with {bodies} bodies: a block takes"
                 f" {log.block_bytes_max} bytes and {RECORDS_PER_BLOCK_MAX} bodies"
             )
+        self.room.hold([pending.entry.txn for pending in taken], txn_bytes)
         if length > log.room():
-            self._roll((log.segment, log.generation, log.size, log.last.sequence))
+            sealed = (log.segment, log.generation, log.size, log.last.sequence)
+            self._roll(sealed, with_bodies=bodies > 0)
+
+    def _apply(self, taken: list[Pending]) -> LedgerBatch:
+        batch = LedgerBatch(self._engine.begin())
+        encoded = batch.encoded
+        try:
+            builder = self._builder(batch, taken)
+            for pending in taken:
+                self._apply_one(batch, builder, pending)
+            if encoded:
+                batch.block = builder.build(encoded)
+        except BaseException:
+            batch.engine.rollback()
+            raise
+        return batch
+
+    def _builder(self, batch: LedgerBatch, taken: list[Pending]) -> BlockBuilder:
+        """A block builder with room for all of `taken`.
+
+        A segment's first block carries the rows that open it and seal the one before.
+        """
+        log = self._log
+        txn_bytes = sum(pending.txn_bytes_max for pending in taken)
         if log.offset:
-            return log.builder(txn_bytes), []
+            return log.builder(txn_bytes)
         first = first_block_txn(log, self._sealed, self._owner)
         batch.engine.apply_unchecked(first)
-        encoded = _encoder.encode(first)
-        return log.builder(txn_bytes + TXN_PREFIX_BYTES + len(encoded)), [encoded]
+        batch.encoded.append(_encoder.encode(first))
+        return log.builder(txn_bytes + TXN_PREFIX_BYTES + len(batch.encoded[0]))
 
-    def _roll(self, sealed: Sealed) -> None:
+    def _roll(self, sealed: Sealed, with_bodies: bool) -> None:
         segment = self._next_segment
         self._next_segment += 1  # also where the roll fails: an id is never used twice
-        self._log.roll(segment)
+        self.room.roll(segment, with_bodies)
         self._sealed = sealed
 
     def open_segment(self, sealed: Sealed) -> None:
         """Goes on behind `sealed` in a fresh segment, and commits its first block."""
-        self._roll(sealed)
+        self._roll(sealed, with_bodies=False)
         batch = self._apply([])
         try:
             self.write(batch)
@@ -303,9 +313,7 @@ class LocalLedger:
             raise
         self._commit(batch)
 
-    def _apply_one(
-        self, batch: LedgerBatch, builder: BlockBuilder, encoded: list[bytes], pending: Pending
-    ) -> None:
+    def _apply_one(self, batch: LedgerBatch, builder: BlockBuilder, pending: Pending) -> None:
         txn = pending.entry.txn
         ceilings = any(add.ceiling is not None for add in txn.adds)
         conflict = self._check_ceilings(batch, txn) if ceilings else None
@@ -324,7 +332,7 @@ class LocalLedger:
             self.conflicts += 1
             return
         batch.engine.add(placed.adds[len(txn.adds) :] if ceilings else placed.adds)
-        encoded.append(_encoder.encode(placed))
+        batch.encoded.append(_encoder.encode(placed))
         self._note(batch, pending, placed)
 
     def _check_ceilings(self, batch: LedgerBatch, txn: Txn) -> Conflict | None:
@@ -351,13 +359,15 @@ class LocalLedger:
         for row in txn.rows:
             if row.space == keys.BUCKETS and row.value != KEEP:
                 batch.buckets.append(row.key)
+            elif row.space == keys.SEGMENTS and isinstance(row.value, bytes):
+                batch.released = True  # sealed: it may be dead already
         if not batch.released:
             batch.released = any(
                 add.space == keys.SEGMENTS and add.amounts[0] < 0 for add in txn.adds
             )
 
     def write(self, batch: LedgerBatch) -> None:
-        """Writes and syncs the batch's block. Raises SyncFailed: then call `fail`."""
+        """Writes and syncs the batch's block. Raises SyncFailed, NoSpace: then call `fail`."""
         if batch.block is not None:
             self._log.write(batch.block)
 
@@ -367,7 +377,7 @@ class LocalLedger:
             self._commit(batch)
         except StoreError as failure:
             # The block is durable, the database lacks it: only a replay brings them together.
-            self.fail(batch, failure)
+            self._fence(batch, failure)
             return
         reach("commit.before_answer")
         self._take_max = 0
@@ -382,7 +392,11 @@ class LocalLedger:
             batch.engine.rollback()
             return
         position = LogPosition(*batch.block.ref)
-        batch.engine.commit(position)
+        try:
+            batch.engine.commit(position)
+        except NoSpace as full:
+            batch.engine.rollback()
+            self._commit_with_ballast(batch, position, full)
         reach("commit.committed")
         self.batches += 1
         self.transactions += len(batch.accepted)
@@ -396,11 +410,35 @@ class LocalLedger:
             for name in batch.buckets:
                 self._epoch_changed(name)
 
-    def fail(self, batch: LedgerBatch, error: FastobjError) -> None:
-        """After a failed write: nothing of the batch is visible, and nothing more is taken.
+    def _commit_with_ballast(
+        self, batch: LedgerBatch, position: LogPosition, full: NoSpace
+    ) -> None:
+        """The block is durable, so the database must take it. Raises `full` without ballast."""
+        while self._log.spares.free_smallest():
+            try:
+                apply_logged(self._engine, [batch.encoded], position)
+                return
+            except NoSpace as error:
+                full = error
+        raise full
 
-        The block may be on the disk all the same, so the answer is Unknown. What conflicted is
-        not told with what: that may be a row of this very batch.
+    def fail(self, batch: LedgerBatch, error: FastobjError) -> None:
+        """After a failed write: nothing of the batch is visible.
+
+        After NoSpace nothing was written, and the ledger goes on; else it takes nothing more.
+        """
+        if not isinstance(error, NoSpace):
+            self._fence(batch, error)
+            return
+        batch.engine.rollback()
+        self._queue.extendleft(pending for pending, _ in reversed(batch.refused))
+        for pending in batch.accepted:
+            pending.done(error)
+
+    def _fence(self, batch: LedgerBatch, error: FastobjError) -> None:
+        """The block may be on the disk, so the answer is Unknown.
+
+        What conflicted is not told with what: that may be a row of this very batch.
         """
         self.fenced = error
         batch.engine.rollback()
@@ -422,50 +460,6 @@ class LocalLedger:
     def last_sequence(self) -> int:
         """The sequence of the last block that was written and synced."""
         return self._log.last.sequence
-
-
-class Outcomes:
-    """The ids of the transactions committed lately, so that a lost answer can be asked for.
-
-    `horizon` is the highest sequence that has been forgotten: about a transaction sent when the
-    sender knew a sequence at or above it, absence means that it was not committed.
-    """
-
-    def __init__(self) -> None:
-        self._ids: dict[bytes, int] = {}
-        self._blocks: deque[tuple[int, list[bytes]]] = deque()
-        self.horizon = 0
-
-    def remember(self, sequence: int, ids: Sequence[bytes]) -> None:
-        """The transactions of block `sequence` have been committed."""
-        self._blocks.append((sequence, list(ids)))
-        for txn_id in ids:
-            self._ids[txn_id] = sequence
-
-    def remember_older(self, blocks: Sequence[tuple[int, list[bytes]]]) -> None:
-        """Blocks before all those remembered so far, in order."""
-        for sequence, ids in reversed(blocks):
-            self._blocks.appendleft((sequence, ids))
-            for txn_id in ids:
-                self._ids[txn_id] = sequence
-
-    def first_sequence(self) -> int | None:
-        """The lowest sequence that is remembered."""
-        return self._blocks[0][0] if self._blocks else None
-
-    def forget(self, covered: int) -> None:
-        """Forgets the blocks up to `covered`."""
-        while self._blocks and self._blocks[0][0] <= covered:
-            sequence, ids = self._blocks.popleft()
-            self.horizon = sequence
-            for txn_id in ids:
-                self._ids.pop(txn_id, None)
-
-    def ask(self, txn_id: bytes, since: int) -> Outcome:
-        """What became of a transaction whose sender knew block `since` when it was sent."""
-        if txn_id in self._ids:
-            return Outcome.COMMITTED
-        return Outcome.NOT_COMMITTED if since >= self.horizon else Outcome.TOO_OLD
 
 
 def encoded_bytes(txn: Txn) -> int:

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
-
 from fastobj.core.errors import NoSpace
 from fastobj.core.limits import LOG_SEGMENT_BYTES_MAX, LOG_SEGMENT_BYTES_MIN, MIB
 from fastobj.meta import keys
-from fastobj.meta.base import Add, LogPosition, Txn
-from fastobj.objects.local_ledger import Checkpoints, LedgerEngine, LocalLedger, Outcomes
+from fastobj.meta.base import LogPosition
+from fastobj.objects.local_engine import (
+    Checkpoints,
+    DatabaseRoom,
+    LedgerEngine,
+    apply_logged,
+    txn_decoder,
+)
+from fastobj.objects.local_ledger import LocalLedger
 from fastobj.objects.log_rows import Sealed
+from fastobj.objects.outcomes import Outcomes
 from fastobj.storage import io
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import BlockRef
@@ -28,7 +34,6 @@ from fastobj.storage.spares import Spares, spare_path, wanted_bytes
 
 _COMMIT_BLOCKS_MAX: Final = 256
 _COMMIT_BYTES_MAX: Final = 8 * MIB
-_txn_decoder = msgspec.msgpack.Decoder(Txn)
 
 
 @dataclass(slots=True)
@@ -49,17 +54,19 @@ def recover(
     *,
     segment_bytes: tuple[int, int] = (LOG_SEGMENT_BYTES_MIN, LOG_SEGMENT_BYTES_MAX),
     checkpoints: Checkpoints | None = None,
+    database: DatabaseRoom | None = None,
     epoch_changed: Callable[[bytes], None] | None = None,
 ) -> Recovered:
     """Replays the log in `directory` into `engine` and opens the ledger.
 
+    `database` lets the ledger hold room of the disk for the engine before it needs it.
     Raises StoreDamaged (no file of the log was changed), NoSpace, SyncFailed.
     """
     discovery = discover(directory, store)
     chain = Chain(directory, store, discovery)
     chain.settle_tail()
-    spares = Spares(directory, _segment_bytes(discovery, segment_bytes))
-    replay = _Replay(engine, spares, checkpoints)
+    spares = Spares(directory, _segment_bytes(directory, discovery, segment_bytes))
+    replay = _Replay(engine, spares, checkpoints, database)
     last = replay.run(chain)
     replay.remember_before(chain, last)
     _clear_unused(discovery, engine, directory, last)
@@ -72,6 +79,7 @@ def recover(
         max(discovery.next_segment, last.ref.segment + 1),
         last.ref.sequence + 1,  # the owner: the sequence of the first block that it writes
         checkpoints=checkpoints,
+        database=database,
         outcomes=replay.outcomes,
         epoch_changed=epoch_changed,
     )
@@ -91,51 +99,66 @@ class _Replay:
     """Applies to the engine what it lacks of the log, and remembers what it had."""
 
     def __init__(
-        self, engine: LedgerEngine, spares: Spares, checkpoints: Checkpoints | None
+        self,
+        engine: LedgerEngine,
+        spares: Spares,
+        checkpoints: Checkpoints | None,
+        database: DatabaseRoom | None,
     ) -> None:
         self.outcomes = Outcomes()
         self.blocks = self.transactions = 0
         self._engine = engine
         self._spares = spares
         self._checkpoints = checkpoints
+        self._database = database
 
     def run(self, chain: Chain) -> _Last:
         """Applies all blocks behind the engine's position; returns the last one of the log."""
         position = BlockRef(*self._engine.position())
         last = chain.block(position)
         for group in _groups(chain.walk(position)):
-            try:
-                self._apply(group)
-            except NoSpace:
-                if not self._spares.free_smallest():  # the ballast: room for the database
-                    raise
-                self._apply(group)
+            self._apply(group)
             last = group[-1]
-            reach("replay.committed")
         return _Last(last.ref, last.head.covered) if last is not None else _Last(position)
 
     def _apply(self, group: list[ReadBlock]) -> None:
+        """Applies a group, on a full disk in halves, and block by block with the ballast's room."""
+        try:
+            self._commit(group)
+        except NoSpace:
+            middle = len(group) // 2
+            if middle:
+                self._apply(group[:middle])
+                self._apply(group[middle:])
+                return
+            if not self._spares.free_smallest():
+                raise
+            self._apply(group)
+
+    def _commit(self, group: list[ReadBlock]) -> None:
         if self._checkpoints is not None:
             self._checkpoints.before_batch()
-        batch = self._engine.begin()
-        applied: list[tuple[int, list[bytes]]] = []
-        try:
-            for block in group:
-                txns = [_txn_decoder.decode(raw) for raw in block.txns]
-                for txn in txns:
-                    batch.apply_unchecked(txn)
-                    batch.add([Add(add.space, add.key, add.amounts) for add in txn.adds])
-                applied.append((block.ref.sequence, [txn.id for txn in txns]))
-            batch.commit(LogPosition(*group[-1].ref))
-        except BaseException:
-            batch.rollback()
-            raise
-        for sequence, ids in applied:
-            self.outcomes.remember(sequence, ids)
+        self._hold(group)
+        apply_logged(self._engine, [block.txns for block in group], LogPosition(*group[-1].ref))
+        for block in group:
+            ids = [_txn_id(raw) for raw in block.txns]
+            self.outcomes.remember(block.ref.sequence, ids)
             self.transactions += len(ids)
         self.blocks += len(group)
         if self._checkpoints is not None:
             self._checkpoints.committed(group[-1].ref.sequence)
+        reach("replay.committed")
+
+    def _hold(self, group: list[ReadBlock]) -> None:
+        """What may add no rows is not told from what may: both find room, or the slack is used."""
+        if self._database is None:
+            return
+        txn_bytes = sum(block.head.txns_length for block in group)
+        try:
+            self._database.hold_growth(txn_bytes)
+        except NoSpace:
+            pass  # the blocks took place: a checkpoint that cannot copy them gets the ballast
+        self._database.hold_commit(sum(len(block.txns) for block in group), txn_bytes)
 
     def remember_before(self, chain: Chain, last: _Last) -> None:
         """Brings back the ids of blocks that the database had already, back to covered ones.
@@ -168,8 +191,7 @@ def _groups(blocks: Iterable[ReadBlock]) -> Iterator[list[ReadBlock]]:
 
 
 def _txn_id(raw: bytes) -> bytes:
-    txn: Txn = _txn_decoder.decode(raw)
-    return txn.id
+    return txn_decoder.decode(raw).id
 
 
 def _clear_unused(discovery: Discovery, engine: LedgerEngine, directory: Path, last: _Last) -> None:
@@ -198,6 +220,7 @@ def _sealed(discovery: Discovery, last: BlockRef) -> Sealed:
     return (segment.segment, segment.generation, segment.size, last.sequence)
 
 
-def _segment_bytes(discovery: Discovery, bounds: tuple[int, int]) -> int:
+def _segment_bytes(directory: Path, discovery: Discovery, bounds: tuple[int, int]) -> int:
     """First segments are small and grow with the log, so that a small disk is not eaten."""
-    return wanted_bytes(sum(segment.size for segment in discovery.chain.values()), bounds)
+    held = sum(segment.size for segment in discovery.chain.values())
+    return wanted_bytes(held, io.free_bytes(directory), bounds)

@@ -40,6 +40,7 @@ from fastobj.storage.segment_files import new_extent_id, segment_path
 STRIDE: Final = PIECE_HEAD_BYTES + PIECE_BYTES
 ALIGN_BYTES: Final = 4096
 IDS_TRIED_MAX: Final = 4
+_DISK_PART: Final = 8  # a file for several bodies takes this part of what the disk has, at most
 
 Result = TypeVar("Result")
 
@@ -110,6 +111,11 @@ class ExtentFile:
         self._used += run
         self.uncommitted += 1
         return offset
+
+    def give_back_rest(self) -> None:
+        """Cuts off what no body has reserved; nothing more may be reserved."""
+        self.file.truncate(self._used)
+        self.segment = self.segment._replace(size_bytes=self._used)
 
     async def sync(self) -> None:
         """Makes durable what was written before the call. Not to be cancelled.
@@ -237,19 +243,43 @@ class Extents:
         await asyncio.shield(self._opening)
 
     async def _replace_open(self, run: int) -> None:
-        size = max(self._size, run)
+        """Opens a file with room for `run` bytes. Raises NoSpace; then none is open.
+
+        The file before gives the rest of its room back, on a full disk before another is made:
+        it may be all there is, and while it is open it cannot be reclaimed.
+        """
+        try:
+            file = await self._create_open(run)
+        except NoSpace:
+            if self._open is None:
+                raise
+            await self._retire()
+            file = await self._create_open(run)
+        await self._retire()
+        self._open = file
+        self._size = min(2 * self._size, EXTENT_FILE_BYTES_MAX)
+
+    async def _create_open(self, run: int) -> ExtentFile:
+        part = io.free_bytes(self._root) // _DISK_PART & -ALIGN_BYTES
+        size = max(min(self._size, part), run)
         while True:
             try:
-                file = await self._create(SEGMENT_EXTENTS, size)
-                break
+                return await self._create(SEGMENT_EXTENTS, size)
             except NoSpace:
                 if size == run:
                     raise
                 size = max(run, size // 2)  # what is left may still hold this body
-        self._size = min(2 * self._size, EXTENT_FILE_BYTES_MAX)
-        if self._open is not None:
-            self._closing.append(self._open)
-        self._open = file
+
+    async def _retire(self) -> None:
+        """The open file takes no more bodies, and is sealed when those in it are settled."""
+        file, self._open = self._open, None
+        if file is None:
+            return
+        self._closing.append(file)
+        try:
+            await self.pool.run(file.give_back_rest)
+        except StoreError as error:
+            _log.warning("%s keeps its unused rest: %s", file.file.path, error)
         self.spawn(self._seal())
 
     async def _create(self, kind: int, size: int) -> ExtentFile:

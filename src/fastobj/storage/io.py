@@ -228,6 +228,12 @@ def unlink(path: StrPath) -> None:
     segio.record_end(begin, RECORD_UNLINK, path)
 
 
+def free_bytes(path: StrPath) -> int:
+    """What the file system below that path has left for its ordinary users."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
 def sync_directory(path: StrPath) -> None:
     """Makes the names in a directory durable. Raises SyncFailed."""
     begin = segio.record_begin()

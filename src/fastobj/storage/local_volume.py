@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from fastobj._ext import crc
-from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
+from fastobj.core.errors import ChecksumMismatch, NoSpace, StaleLocation, StoreDamaged
 from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
 from fastobj.storage import io, log_format
 from fastobj.storage.base import BodyStream, Digest, Location, SegmentBook, Usage
@@ -48,7 +48,11 @@ class LocalVolume:
         """Room for a body of `length` bytes, 1 to limits.OBJECT_BYTES_MAX. Raises NoSpace."""
         if not 0 < length <= OBJECT_BYTES_MAX:
             raise ValueError(f"a body of {length} bytes has no extent")
-        run = await self._extents.reserve(length)
+        try:
+            run = await self._extents.reserve(length)
+        except NoSpace:
+            self.files.drop_removed()  # for the next one
+            raise
         return ExtentWriter(self._extents, run, length, data_id, self.buffers, digests)
 
     async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:

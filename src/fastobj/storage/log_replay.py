@@ -51,7 +51,8 @@ class Discovery(NamedTuple):
 
     `chain` has the segments by id; `unused` the files whose first block does not verify, nor any
     behind it: renamed by a roll that a crash cut short. `rotten` has those whose first block does
-    not verify although a later one does: its name. `next_segment` is above every id ever seen.
+    not verify, or is not the first one, although the named one does: they were in use.
+    `next_segment` is above every id ever seen.
     """
 
     chain: dict[int, SegmentFile]
@@ -84,7 +85,12 @@ def _look_at(path: Path, segment: int, store: bytes, found: Discovery) -> None:
         return  # released at this moment
     try:
         reader = BlockReader(file, store, segment)
-        if first := reader.first_block():
+        first = reader.first_block()
+        if first and first.head.previous.segment == segment:
+            # A misdirected write: it belongs behind the segment's true first block. Taken for
+            # that, it would make the segment its own successor, and a walk would never end.
+            found.rotten[segment] = path, first.ref
+        elif first:
             found.chain[segment] = SegmentFile(
                 path, segment, first.head.generation, file.size(), first.head
             )
@@ -131,7 +137,8 @@ class BlockReader:
         """The block at `offset` that follows `after`; None where none verifies.
 
         With `bodies` the small bodies are verified too: a block whose sync was cut may have its
-        head and transactions on disk and a torn body behind them.
+        head and transactions on disk and a torn body behind them. Raises StoreDamaged for a
+        block that was written wrong.
         """
         head = self.head_at(offset)
         if head is None or (head.store, head.segment) != (self._store, self._segment):
@@ -145,7 +152,13 @@ class BlockReader:
             return None
         section = block[BLOCK_HEAD_BYTES : BLOCK_HEAD_BYTES + head.txns_length]
         ref = BlockRef(head.segment, head.generation, offset, head.sequence, head.crc)
-        return ReadBlock(ref, head, split_txns(section, head.txn_count))
+        try:
+            return ReadBlock(ref, head, split_txns(section, head.txn_count))
+        except ValueError as error:
+            raise StoreDamaged(
+                f"{self._file.path} holds at offset {offset} a block that verifies and cannot be"
+                f" read: {error}. Restore the file; {_UNCHANGED}"
+            ) from error
 
     def later_block(self, offset: int, sequence: int) -> BlockRef | None:
         """A block that verifies behind `offset` with a higher sequence, within reach of one block.
@@ -248,8 +261,8 @@ class Chain:
         for segment, (path, block) in self._rotten.items():
             if segment == after.segment or block.sequence > after.sequence:
                 raise StoreDamaged(
-                    f"{path} is damaged: its first block does not verify, but block"
-                    f" {block.sequence} behind it does. Restore the file; {_UNCHANGED}"
+                    f"{path} is damaged: it does not begin with its first block, but it holds"
+                    f" block {block.sequence}. Restore the file; {_UNCHANGED}"
                 )
 
     def _enter(self, after: BlockRef) -> tuple[SegmentFile | None, int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from fastobj.core.errors import StoreError, SyncFailed
+from fastobj.core.errors import NoSpace, StoreError, SyncFailed
 from fastobj.core.limits import BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX, BLOCK_VECTORS_MAX
 from fastobj.storage import io
 from fastobj.storage.base import LOCAL_VOLUME, Location, SmallBody
@@ -30,7 +30,7 @@ from fastobj.storage.log_format import (
     join_txns,
     record_bytes,
 )
-from fastobj.storage.spares import Spares, log_path
+from fastobj.storage.spares import Spare, Spares, log_path
 
 TXN_PREFIX_BYTES: Final = 4
 RECORDS_PER_BLOCK_MAX: Final = (BLOCK_VECTORS_MAX - 2) // 3
@@ -155,15 +155,15 @@ class LogWriter:
         """Bytes left in the open segment; 0 before the first `roll`."""
         return self.size - self.offset
 
-    def roll(self, segment: int) -> None:
+    def roll(self, segment: int, kept: int = 0) -> None:
         """Goes on in a fresh segment with that id, never used before. Raises NoSpace, SyncFailed.
 
-        The file has its final name durably when this returns; the segment becomes part of the
-        chain with its first block. After NoSpace the open segment is as it was.
+        The last `kept` spares stay. The file has its final name durably when this returns; the
+        segment becomes part of the chain with its first block. After NoSpace the open segment is
+        as it was.
         """
-        spare = self._spares.take(self.block_bytes_max)
         path = str(log_path(self._directory, segment))
-        io.rename(str(spare.path), path)
+        spare = self._take(path, kept)
         io.sync_directory(str(self._directory))
         reach("log.renamed")
         file = io.open_existing(path)
@@ -173,6 +173,17 @@ class LogWriter:
         self.segment, self.generation = segment, spare.generation
         self.offset, self.size = 0, spare.size
 
+    def _take(self, path: str, kept: int) -> Spare:
+        """Gives a spare its name as a segment. Raises NoSpace."""
+        while True:
+            spare = self._spares.take(self.block_bytes_max, kept)
+            try:
+                io.rename(str(spare.path), path)
+                return spare
+            except StoreError:
+                if spare.path.exists():
+                    raise  # else maintenance has given it back to the disk meanwhile
+
     def builder(self, txn_bytes_max: int) -> BlockBuilder:
         """A block for at most that many bytes of transactions, prefixes included."""
         return BlockBuilder(self, txn_bytes_max)
@@ -180,27 +191,41 @@ class LogWriter:
     def write(self, block: Block) -> None:
         """Writes the block and syncs it: durable when this returns.
 
-        Any failure from the first byte on is SyncFailed, and the log takes nothing more: the
-        kernel may have dropped what it could not write.
+        NoSpace leaves the log as it was. Any other failure from the first byte on is SyncFailed,
+        and the log takes nothing more: the kernel may have dropped what it could not write.
         """
         if self._failed or self._file is None:
             raise SyncFailed("the log is closed to writes after a failure")
         assert block.length <= self.room()
         try:
             reach("log.before_pwritev")
-            self._file.pwritev(block.parts, self.offset)
+            self._write_whole(self._file, block)
             reach("log.after_pwritev")
             self._file.fdatasync()
             reach("log.after_sync")
+        except NoSpace:  # a file system that copies on write has no room for an overwrite
+            raise
         except (OSError, StoreError) as error:
             self._failed = True
             raise SyncFailed(f"{self._file.path}: {error}") from error
         self.offset += block.length
         self.last = block.ref
 
-    def free_spare(self) -> bool:
-        """Gives a spare segment up, so that the database finds room on a full disk."""
-        return self._spares.free_smallest()
+    def _write_whole(self, file: io.File, block: Block) -> None:
+        """Raises NoSpace once the block's head is gone again, so that nobody takes it for one."""
+        try:
+            file.pwritev(block.parts, self.offset)
+        except NoSpace as error:
+            try:
+                file.pwritev([bytes(BLOCK_ALIGN_BYTES)], self.offset)
+            except NoSpace:
+                raise SyncFailed(f"{file.path}: {error}") from error
+            raise
+
+    @property
+    def spares(self) -> Spares:
+        """Where the next segments come from."""
+        return self._spares
 
     def close(self) -> None:
         """Closes the open segment's file; the segment stays as it is."""

@@ -19,7 +19,8 @@ LOG_FOLDER: Final = "log"
 EXTENTS_FOLDER: Final = "extents"
 OWN_FILE_BIT: Final = 1 << 62
 OPEN_FILES_MAX: Final = 128
-IDLE_TICK_S: Final = 30.0  # what no read used for one to two ticks is closed
+TICK_S: Final = 2.0  # how long a descriptor keeps the room of a file that was removed, at most
+IDLE_TICKS: Final = 15  # what no read used for one to two times as many ticks is closed
 
 
 def new_extent_id(own_file: bool) -> int:
@@ -54,7 +55,7 @@ def make_folders(root: str) -> None:
 
 
 class _Open:
-    """A descriptor and whether it was used since the last tick."""
+    """A descriptor and whether it was used since the idle ones were closed last."""
 
     __slots__ = ("file", "used")
 
@@ -66,6 +67,7 @@ class _Open:
 class SegmentFiles:
     """Read descriptors: at most OPEN_FILES_MAX, closed when idle for about a minute.
 
+    Those of removed files are closed soon, for until then the disk does not get its room back.
     A descriptor that it lends is good until the next await; `duplicate` gives one to keep.
     """
 
@@ -73,6 +75,7 @@ class SegmentFiles:
         self._root = root
         self._open: dict[int, _Open] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._ticks = 0
 
     def lend(self, segment: int) -> io.File:
         """The segment's file, to be used before the next await. Raises StaleLocation."""
@@ -95,6 +98,12 @@ class SegmentFiles:
         entry = self._open.pop(segment, None)
         if entry is not None:
             entry.file.close()
+
+    def drop_removed(self) -> None:
+        """Closes the descriptors of files that have no name any more."""
+        for segment, entry in list(self._open.items()):
+            if not os.fstat(entry.file.fd).st_nlink:
+                self.drop(segment)
 
     def close(self) -> None:
         """Closes all descriptors and stops the timer."""
@@ -119,19 +128,25 @@ class SegmentFiles:
         return entry
 
     def _least_used(self) -> int:
-        """The oldest one that the present tick has not seen, else the oldest."""
+        """The oldest one that was not used lately, else the oldest."""
         idle = (segment for segment, entry in self._open.items() if not entry.used)
         return next(idle, next(iter(self._open)))
 
     def _arm(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(IDLE_TICK_S, self._tick)
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
+        self._ticks += 1
+        self.drop_removed()
+        if self._ticks % IDLE_TICKS == 0:
+            self._drop_idle()
+        if self._open:
+            self._arm()
+
+    def _drop_idle(self) -> None:
         for segment, entry in list(self._open.items()):
             if not entry.used:
                 self.drop(segment)
             entry.used = False
-        if self._open:
-            self._arm()

@@ -4,6 +4,10 @@ A spare is `log/<16 hex>-<generation>.spare`; taking one is a rename. The digits
 segment that the file last was, so that the highest id is known even where a spare has it; fresh
 files have random ones from the half of the ids that the log never uses. Recycled files keep stale
 blocks: replay takes none of them, because each block names its segment, which is never used twice.
+
+**Ballast.** The last BALLAST spares are kept from everything that brings bodies: on a full disk
+deletes need log segments too. A segment of deletes has nothing live, so it is a spare again once a
+checkpoint covers it, and two are enough for any number of deletes.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from fastobj.storage.log_format import EXTENT_ID_MIN
 SUFFIX: Final = ".spare"
 MAKING_SUFFIX: Final = ".making"
 LOG_SUFFIX: Final = ".log"
+BALLAST: Final = 2
+_AMPLE: Final = 4  # spares that the disk must have room for where the ballast is yet to be made
+_DISK_PART: Final = 8  # a spare takes this part of what the disk has left, at most
 _ZEROS: Final = bytes(1 << 20)
 
 
@@ -36,13 +43,13 @@ def log_path(directory: Path, segment: int) -> Path:
     return directory / f"{segment:016x}{LOG_SUFFIX}"
 
 
-def wanted_bytes(held: int, bounds: tuple[int, int]) -> int:
+def wanted_bytes(held: int, free: int, bounds: tuple[int, int]) -> int:
     """The size of the next segment: as large as the log so far, within bounds.
 
-    So a small disk is not eaten, and a large store rolls seldom.
+    So a large store rolls seldom, and a disk that has `free` bytes left is not eaten.
     """
     smallest, largest = bounds
-    return max(smallest, min(largest, held & ~0xFFFF))
+    return max(smallest, min(largest, held, free // _DISK_PART) & ~0xFFFF)
 
 
 def log_segment(path: Path) -> int | None:
@@ -89,30 +96,44 @@ class Spares:
                 continue  # taken meanwhile, or not one of ours
         return sorted(spares, key=lambda spare: -spare.size)
 
-    def take(self, least_bytes: int = 0) -> Spare:
+    def take(self, least_bytes: int = 0, kept: int = 0) -> Spare:
         """A spare of the wanted size, made on the spot where none is there. Raises NoSpace.
 
-        On a full disk a smaller one of `least_bytes` will do: better than no commits.
+        On a full disk one of `least_bytes` will do: better than no commits. The last `kept` ones
+        stay.
         """
-        largest = next(iter(self.list()), None)
-        if largest is not None and largest.size >= self.size_bytes:
-            return largest
-        try:
-            return self.make()
-        except NoSpace:
-            if largest is None or largest.size < least_bytes:
-                raise
-            return largest
+        fitting = [spare for spare in self.list() if spare.size >= least_bytes]
+        free = fitting[: max(0, len(fitting) - kept)]
+        if free and free[0].size >= self.size_bytes:
+            return free[0]
+        for size in sorted({self.size_bytes, least_bytes or self.size_bytes}, reverse=True):
+            try:
+                return self.make(size)
+            except NoSpace:
+                continue
+        if not free:
+            raise NoSpace(f"no log segment is left in {self._directory}, and none can be made")
+        return free[0] if kept else free[-1]
 
-    def make(self) -> Spare:
+    def missing_ballast(self, least_bytes: int) -> int:
+        """How much of the ballast is missing: 0 to BALLAST spares of that size."""
+        fitting = sum(spare.size >= least_bytes for spare in self.list())
+        return max(0, BALLAST - fitting)
+
+    def could_make(self, least_bytes: int) -> bool:
+        """Whether the disk has ample room for spares of that size."""
+        return io.free_bytes(self._directory) >= _AMPLE * least_bytes
+
+    def make(self, size: int | None = None) -> Spare:
         """Makes one zero-filled, synced file. Raises NoSpace and leaves nothing behind then."""
+        size = size or self.size_bytes
         number = EXTENT_ID_MIN | int.from_bytes(os.urandom(8), "big")
         path = spare_path(self._directory, number, 1)
         making = path.with_suffix(MAKING_SUFFIX)
         file = io.create(str(making))
         try:
             file.claim()  # `remove_unfinished` of another process lets it be
-            _fill(file, self.size_bytes)
+            _fill(file, size)
             file.fsync()
             io.rename(str(making), str(path))
         except StoreError:
@@ -121,13 +142,19 @@ class Spares:
         finally:
             file.close()
         io.sync_directory(str(self._directory))
-        return Spare(path, 1, self.size_bytes)
+        return Spare(path, 1, size)
 
     def recycle(self, segment: int, generation: int) -> Spare:
-        """Turns the file of a released log segment into a spare of the next generation."""
+        """Turns the file of a released log segment into a spare of the next generation.
+
+        Raises StoreError where another process has released it.
+        """
         path = log_path(self._directory, segment)
         spare = spare_path(self._directory, segment, generation + 1)
-        size = path.stat().st_size
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise io.store_error(error, path, "recycle") from error
         io.rename(str(path), str(spare))
         io.sync_directory(str(self._directory))
         reach("spare.recycled")

@@ -61,6 +61,7 @@ class LocalStore:
                 self.engine,
                 segment_bytes=self._segment_bytes,
                 checkpoints=self.engine.checkpointer,
+                database=self.engine.checkpointer,
                 epoch_changed=self._epoch_changed,
             )
         except BaseException:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fastobj.background.reclaim import Known, Reclaim, Report
@@ -18,8 +19,9 @@ from fastobj.core.segments import (
 from fastobj.meta import keys, records
 from fastobj.meta.base import ANY, DELETE, Add, Row, Txn, new_txn_id
 from fastobj.meta.memory import MemoryEngine
+from fastobj.storage import io
 from fastobj.storage.segment_files import make_folders, new_extent_id, segment_path
-from fastobj.storage.spares import log_path
+from fastobj.storage.spares import BALLAST, Spares, log_path
 
 SIZE = 128 * 1024
 BOUNDS = (SIZE, SIZE)
@@ -85,21 +87,38 @@ def world(tmp_path):
 
 async def test_an_empty_store_gets_its_spares(world):
     assert await world.run() == Report()
-    assert [path.stat().st_size for path in world.spares()] == [SIZE, SIZE]
+    assert [path.stat().st_size for path in world.spares()] == [SIZE] * 2
     await world.run()
     assert len(world.spares()) == 2
 
 
 async def test_log_segments_without_life_become_spares_and_then_go(world):
-    for segment in range(1, 6):
+    for segment in range(1, 7):
         await world.add(segment, SEGMENT_LOG)
-    assert await world.run() == Report(0, recycled=2, unlinked=3)
-    for segment in range(1, 6):
+    assert await world.run() == Report(0, recycled=4, unlinked=2)
+    for segment in range(1, 7):
         assert not await world.is_there(segment)
     assert sorted(path.name for path in world.spares()) == [
-        "0000000000000001-8.spare",
-        "0000000000000002-8.spare",
+        f"000000000000000{segment}-8.spare" for segment in range(1, 5)
     ]
+
+
+async def test_on_a_short_disk_only_the_ballast_is_made(world, monkeypatch):
+    monkeypatch.setattr(io, "free_bytes", lambda path: SIZE)
+    await world.run()
+    assert len(world.spares()) == BALLAST
+
+
+async def test_spares_that_the_log_has_outgrown_go(world):
+    """A log that was large has left spares of its size: others need that room."""
+    Spares(world.log, 2 * SIZE).make()
+    await world.run()
+    assert [path.stat().st_size for path in world.spares()] == [SIZE] * 2
+    (released,) = [await world.add(9, SEGMENT_LOG)]
+    record = await world.record(released)
+    large = msgspec.structs.replace(record, size=4 * SIZE)
+    await world.write([Row(keys.SEGMENTS, keys.segment(9), ANY, records.encode(large))])
+    assert await world.run() == Report(unlinked=1)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from fastobj.core.errors import (
     Unknown,
     UnknownFormat,
 )
+from fastobj.core.limits import SQLITE_CHUNK_BYTES
 from fastobj.meta import keys, sqlite_connect
 from fastobj.meta.base import ABSENT, KEEP, LogPosition, Row, Txn, new_txn_id
 from fastobj.meta.sqlite import SqliteEngine
@@ -237,15 +238,15 @@ def test_a_reader_needs_the_database(path):
 async def test_a_full_disk_is_no_space_and_leaves_the_engine_usable(engine):
     writer = engine.begin()._writer
     writer.batch.rollback()
-    pages = writer.connection.pragma("page_count")
-    writer.connection.pragma("max_page_count", pages + 4)
-    big = Txn(new_txn_id(), [Row(1, b"%d" % n, ABSENT, bytes(60_000)) for n in range(4)])
+    pages = SQLITE_CHUNK_BYTES // sqlite_connect.PAGE_BYTES  # what the file has from its making
+    writer.connection.pragma("max_page_count", pages)
+    big = [Txn(new_txn_id(), [Row(1, b"%d" % n, ABSENT, bytes(60_000))]) for n in range(20)]
     with pytest.raises(NoSpace):
-        await engine.commit(big)
+        await engine.commit_many(big)
     assert await engine.get(1, b"0") is None
     writer.connection.pragma("max_page_count", 10**6)
-    await engine.commit(big)
-    assert await engine.get(1, b"3") is not None
+    await engine.commit_many(big)
+    assert await engine.get(1, b"19") is not None
 
 
 async def test_a_failed_sync_is_unknown(path, faulty):

@@ -65,7 +65,7 @@ def test_a_second_server_is_told_the_pid_and_the_cure(layout: StoreLayout, fork:
         take_server_lock(layout)
     assert f"process {process.pid}" in str(caught.value)
     assert "stop that server, or give this one a directory of its own" in str(caught.value)
-    assert layout.server_lock.read_text() == f"{process.pid}\n"
+    assert layout.server_lock.read_text().strip() == str(process.pid)
 
 
 @pytest.mark.parametrize("take", [take_server_lock, take_store_lock])

@@ -48,6 +48,7 @@ class Driven:
         engine: MemoryEngine | None = None,
         segment_bytes: tuple[int, int] = SMALL,
         checkpoints: Any = None,
+        database: Any = None,
         epoch_changed: Any = None,
     ) -> None:
         self.directory = directory
@@ -58,6 +59,7 @@ class Driven:
             self.engine,
             segment_bytes=segment_bytes,
             checkpoints=checkpoints,
+            database=database,
             epoch_changed=epoch_changed,
         )
         self.ledger = self.recovered.ledger

@@ -289,13 +289,14 @@ def test_a_full_disk_at_a_roll_fails_what_needs_it(driven, monkeypatch):
     driven.run(put(b"a", bytes(100 * KIB)))
     with monkeypatch.context() as patched:
         patched.setattr(io.File, "allocate", _fail(NoSpace("full")))
-        large, small = driven.run(put(b"large", bytes(60 * KIB)), put(b"small", b"small"))
+        rows = entry((b"row", ABSENT, b"value"))
+        large, other = driven.run(put(b"large", bytes(60 * KIB)), rows)
         assert isinstance(large, NoSpace)
-        assert small is None
+        assert other is None
     assert driven.ledger.fenced is None
     assert driven.run(put(b"large", bytes(60 * KIB))) == [None]
     assert driven.log.segment > 2  # the ids of failed rolls are not used again
-    assert driven.read(b"small") == b"small"
+    assert driven.run(entry((b"row", rows.txn.id, DELETE))) == [None]
     assert driven.live() == driven.live_recomputed()
 
 

@@ -8,9 +8,10 @@ import pytest
 from fastobj.core.errors import Conflict, NoSpace, StoreError, SyncFailed, Unavailable
 from fastobj.core.limits import EXTENT_FILE_BYTES_MIN, KIB, MIB, PIECE_BYTES, PIECES_IN_FLIGHT_MAX
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_EXTENTS, SEGMENT_OPEN, SEGMENT_SEALED
-from fastobj.storage import extents, pool
+from fastobj.storage import extents, io, pool
 from fastobj.storage.base import fill, new_data_id
 from fastobj.storage.extents import STRIDE, piece_count, piece_length, run_bytes
+from fastobj.storage.segment_files import segment_path
 from fastobj.testing.volume_contract import body_of, store
 from tests.unit.storage.volumes import OWNER, Rows, extent_files, local_volume, settle_down
 
@@ -84,7 +85,29 @@ async def test_a_full_file_is_sealed_once_its_bodies_are_settled(tmp_path):
         second.settled()
         await settle_down(lambda: rows.states() == [SEALED, OPEN] and _fds() == before + 1)
         sizes = [segment.size_bytes for segment in rows.segments()]
-        assert sizes == [EXTENT_FILE_BYTES_MIN, 2 * EXTENT_FILE_BYTES_MIN]
+        assert sizes == [run_bytes(6 * MIB) + run_bytes(MIB), 2 * EXTENT_FILE_BYTES_MIN]
+        sealed = rows.segments()[0]
+        path = segment_path(str(tmp_path), sealed.id)
+        assert os.path.getsize(path) == sealed.size_bytes  # the rest has gone back to the disk
+
+
+async def test_on_a_full_disk_the_open_file_gives_its_rest_back(tmp_path, monkeypatch):
+    rows = Rows()
+    async with local_volume(tmp_path, rows) as volume:
+        await store(volume, body_of(MIB), new_data_id())
+        monkeypatch.setattr(io.File, "allocate", _no_space)
+        with pytest.raises(NoSpace):
+            await volume.writer(10 * MIB, new_data_id())
+        await settle_down(lambda: rows.states() == [SEALED])
+        [sealed] = rows.segments()
+        assert os.path.getsize(segment_path(str(tmp_path), sealed.id)) == run_bytes(MIB)
+        monkeypatch.undo()
+        await store(volume, body_of(10 * MIB), new_data_id())
+        assert rows.states() == [SEALED, OPEN]
+
+
+def _no_space(file, size):
+    raise NoSpace("full")
 
 
 async def test_sealing_is_tried_again(tmp_path):

@@ -104,12 +104,13 @@ async def test_idle_files_are_closed_and_used_ones_are_not(root, monkeypatch):
     for segment in (1, 2):
         _make(root, segment)
         files.lend(segment)
+    monkeypatch.setattr(segment_files, "IDLE_TICKS", 1)
     files._tick()
     assert _fds() == before + 2
     files.lend(2)
     files._tick()
     assert _fds() == before + 1
-    monkeypatch.setattr(segment_files, "IDLE_TICK_S", 0.002)
+    monkeypatch.setattr(segment_files, "TICK_S", 0.002)
     files._tick()
     for _ in range(1000):
         await asyncio.sleep(0.002)
@@ -117,4 +118,20 @@ async def test_idle_files_are_closed_and_used_ones_are_not(root, monkeypatch):
             break
     assert _fds() == before
     assert files._timer is None
+    files.close()
+
+
+async def test_removed_files_are_let_go_at_once(root):
+    """A descriptor would keep their room from the disk."""
+    files = SegmentFiles(root)
+    before = _fds()
+    for segment in (1, 2):
+        _make(root, segment)
+        files.lend(segment)
+    os.unlink(segment_path(root, 1))
+    files._tick()
+    assert _fds() == before + 1
+    assert files.lend(2)
+    with pytest.raises(StaleLocation):
+        files.lend(1)
     files.close()

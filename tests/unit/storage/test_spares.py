@@ -4,10 +4,11 @@ import fcntl
 
 import pytest
 
-from fastobj.core.errors import NoSpace, SyncFailed
+from fastobj.core.errors import NoSpace, StoreError, SyncFailed
 from fastobj.core.limits import KIB, MIB
 from fastobj.storage import io
 from fastobj.storage.spares import (
+    BALLAST,
     MAKING_SUFFIX,
     SUFFIX,
     Spares,
@@ -111,6 +112,35 @@ def test_what_is_half_made_goes_unless_it_is_being_made(tmp_path):
 
 def test_segments_grow_with_the_log():
     bounds = (4 * MIB, 64 * MIB)
-    assert wanted_bytes(0, bounds) == 4 * MIB
-    assert wanted_bytes(20 * MIB + 5, bounds) == 20 * MIB
-    assert wanted_bytes(1 << 40, bounds) == 64 * MIB
+    ample = 1 << 40
+    assert wanted_bytes(0, ample, bounds) == 4 * MIB
+    assert wanted_bytes(20 * MIB + 5, ample, bounds) == 20 * MIB
+    assert wanted_bytes(1 << 40, ample, bounds) == 64 * MIB
+    assert wanted_bytes(1 << 40, 80 * MIB + 5, bounds) == 10 * MIB
+    assert wanted_bytes(1 << 40, 0, bounds) == 4 * MIB
+
+
+def test_the_ballast_is_kept_from_who_must_leave_it(tmp_path, monkeypatch):
+    spares = Spares(tmp_path, SIZE)
+    assert spares.missing_ballast(SIZE) == BALLAST
+    made = {spares.make() for _ in range(BALLAST)}
+    assert spares.missing_ballast(SIZE) == 0
+    assert spares.missing_ballast(SIZE + 1) == BALLAST
+    assert spares.take(SIZE, BALLAST) not in made
+    monkeypatch.setattr(io.File, "allocate", _fail(NoSpace("full")))
+    for left in spares.list()[BALLAST:]:
+        spares.free(left)
+    with pytest.raises(NoSpace):
+        spares.take(SIZE, BALLAST)
+    assert spares.take(SIZE) in spares.list()
+
+
+def test_a_segment_that_another_process_released_is_no_spare(tmp_path):
+    with pytest.raises(StoreError):
+        Spares(tmp_path, SIZE).recycle(12, 1)
+
+
+def test_ample_room_is_asked_of_the_file_system(tmp_path, monkeypatch):
+    monkeypatch.setattr(io, "free_bytes", lambda path: 4 * SIZE)
+    assert Spares(tmp_path, SIZE).could_make(SIZE)
+    assert not Spares(tmp_path, SIZE).could_make(SIZE + 1)

@@ -1,0 +1,142 @@
+"""Room on a full disk: who may still commit, and how the log finds its next segment.
+
+What takes space is told from the transaction itself. Bodies take room in the log, and new rows
+room in the database: each is refused alone, with NoSpace, for as long as that room is missing.
+What deletes, seals or only checks is never refused: it needs a log segment now and then, which
+gives itself back, and pages that the database holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fastobj.core.errors import NoSpace, StoreError
+from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
+from fastobj.meta import keys, records
+from fastobj.meta.base import Add, LocalEngine, ScanRow, Txn
+from fastobj.objects.local_engine import DatabaseRoom
+from fastobj.storage.log_format import EXTENT_ID_MIN
+from fastobj.storage.log_writer import LogWriter
+from fastobj.storage.spares import BALLAST
+
+_ROWS_MAX: Final = 1 << 20
+_BATCHES_BETWEEN_LOOKS: Final = 16  # while the ballast is yet to be made and the disk is ample
+
+
+def adds_rows(txn: Txn) -> bool:
+    """Whether the transaction writes rows that take room: new ones, and those of objects.
+
+    Segments and buckets change their state within the room that their rows have.
+    """
+    return any(
+        isinstance(row.value, bytes)
+        and (not isinstance(row.expect, bytes) or row.space == keys.CURRENT)
+        for row in txn.rows
+    )
+
+
+class Room:
+    """What the next batches may take. `database` is None where nothing can be held."""
+
+    def __init__(self, engine: LocalEngine, log: LogWriter, database: DatabaseRoom | None) -> None:
+        self.refused = False  # something was, since the owner set this back
+        self._engine = engine
+        self._log = log
+        self._database = database
+        self._watches = True  # the ballast is not known to be whole
+        self._looks_in = 0
+        self._no_bodies = False
+        self._no_rows = False
+
+    @property
+    def is_short(self) -> bool:
+        """Whether some transactions are refused."""
+        return self._no_bodies or self._no_rows
+
+    def refuses(self, txn: Txn) -> bool:
+        """Whether the transaction takes what is missing."""
+        if not ((self._no_bodies and txn.bodies) or (self._no_rows and adds_rows(txn))):
+            return False
+        self.refused = True
+        return True
+
+    def look(self) -> None:
+        """Between two batches: whether what was missing is there again."""
+        if self._watches:
+            self._looks_in -= 1
+            if self._no_bodies or self._looks_in < 0:
+                self._look_for_ballast()
+        if self._no_rows and self._database is not None:
+            try:
+                self._database.hold_growth(0)
+                self._no_rows = False
+            except NoSpace:
+                return
+
+    def _look_for_ballast(self) -> None:
+        spares, least = self._log.spares, self._log.block_bytes_max
+        self._watches = spares.missing_ballast(least) > 0
+        self._no_bodies = self._watches and not spares.could_make(least)
+        self._looks_in = _BATCHES_BETWEEN_LOOKS
+
+    def hold(self, txns: Sequence[Txn], txn_bytes: int) -> None:
+        """Holds what the database needs for a batch. Raises NoSpace, SyncFailed."""
+        if self._database is None:
+            return
+        if not self._no_rows:
+            try:
+                self._database.hold_growth(txn_bytes)
+            except NoSpace:
+                self._no_rows = True
+                if any(map(adds_rows, txns)):
+                    raise
+        self._database.hold_commit(len(txns), txn_bytes)
+
+    def roll(self, segment: int, with_bodies: bool) -> None:
+        """Goes on in a fresh segment; bodies never take the ballast. Raises NoSpace, SyncFailed."""
+        self._watches, self._looks_in = True, 0
+        try:
+            self._log.roll(segment, BALLAST if with_bodies else 0)
+        except NoSpace:
+            if with_bodies:
+                self._no_bodies = True
+            if with_bodies or not self._recycle():
+                raise
+            self._log.roll(segment)
+
+    def _recycle(self) -> bool:
+        """Makes a spare of a log segment in which nothing lives, at once; whether there was one.
+
+        Its row is left to maintenance: a row without a file is no fault.
+        """
+        if self._database is not None and not self._database.checkpoint_now():
+            return False
+        for row in self._dead():
+            record = records.decode(records.SegmentRecord, row.value)
+            try:
+                self._log.spares.recycle(keys.segment_id(row.key), record.generation)
+                return True
+            except StoreError:
+                continue  # maintenance was faster
+        return False
+
+    def _dead(self) -> list[ScanRow]:
+        """The rows of sealed log segments in which nothing lives; all commits are covered."""
+        rows = self._engine.read_range(
+            keys.SEGMENTS, keys.FIRST, keys.segment(EXTENT_ID_MIN), _ROWS_MAX
+        )
+        batch = self._engine.begin()
+        try:  # a counter that may not pass zero is the question whether it is zero
+            return [
+                row
+                for row in rows
+                if _is_sealed(row) and not batch.add([Add(keys.SEGMENTS, row.key, (0, 0), (0, 0))])
+            ]
+        finally:
+            batch.rollback()
+
+
+def _is_sealed(row: ScanRow) -> bool:
+    record = records.decode(records.SegmentRecord, row.value)
+    return record.kind == SEGMENT_LOG and record.state == SEGMENT_SEALED
