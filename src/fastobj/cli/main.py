@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 from fastobj import __version__
 from fastobj.core.errors import FastobjError
+from fastobj.core.nearest import nearest
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -19,6 +20,7 @@ EXIT_INTERRUPTED: Final = 130
 VERBS: Final = {
     "server": "serve the store in a directory",
     "config": "show or check the settings that a server would use",
+    "health": "say whether the server on this machine is ready",
 }
 _VERSION_WORDS: Final = ("version", "--version", "-V")
 _HELP_WORDS: Final = ("help", "--help", "-h")
@@ -29,6 +31,20 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(prog=f"fastobj {verb}", description=description, allow_abbrev=False)
+
+    def parse_args(  # type: ignore[override]  # verbs give words only, and get what is usual
+        self, args: Sequence[str]
+    ) -> argparse.Namespace:
+        """The arguments; of an unknown flag the nearest known one is named."""
+        known, left = self.parse_known_args(args)
+        unknown = next((word.partition("=")[0] for word in left if word.startswith("-")), None)
+        if unknown is not None:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            hint = nearest(unknown, flags, f"see `{self.prog} --help`")
+            self.error(f"there is no flag {unknown}{hint}")
+        if left:
+            self.error(f"there is one word too many: {left[0]}")
+        return known
 
     def error(self, message: str) -> NoReturn:
         """Names the fault and where help is; exits with status 2."""
@@ -45,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         (sys.stdout if words else sys.stderr).write(_overview())
         return 0 if words else EXIT_USAGE
     if words[0] not in VERBS:
-        sys.stderr.write(f"fastobj: there is no command {words[0]!r}{_nearest(words[0])}\n")
+        hint = nearest(words[0], [*VERBS, "version", "help"], "see `fastobj --help`")
+        sys.stderr.write(f"fastobj: there is no command {words[0]!r}{hint}\n")
         return EXIT_USAGE
     return _run(words[0], words[1:])
 
@@ -72,10 +89,3 @@ commands:
 
 `fastobj COMMAND --help` tells more. To begin: fastobj server ./data
 """
-
-
-def _nearest(word: str) -> str:
-    from difflib import get_close_matches
-
-    names = get_close_matches(word, [*VERBS, "version", "help"], n=1)
-    return f"; the nearest is {names[0]!r}" if names else "; see `fastobj --help`"

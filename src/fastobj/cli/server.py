@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastobj.cli.main import Parser
 from fastobj.core import log
-from fastobj.core.settings import add_arguments, load
+from fastobj.core.setting_sources import add_arguments, load, spelled_out
 
 
 def main(argv: Sequence[str]) -> int:
@@ -16,9 +16,9 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser("server", "Serve the store in DIR, which is made if it does not exist.")
     parser.add_argument("directory", metavar="DIR", help="the store's directory")
     add_arguments(parser)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(spelled_out(argv))
     settings = load(arguments, os.environ)
-    log.configure(settings.log_level)
+    log.configure(settings.log_level, format=settings.log_format)
     # Only now: bad settings are told at once, and help needs none of the server's modules.
     from fastobj.node import supervisor
 

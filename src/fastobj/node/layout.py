@@ -33,7 +33,7 @@ _FOLDERS: Final = (LOG_FOLDER, EXTENTS_FOLDER)
 # What a crash leaves of a store that was being made; a fresh file system has lost+found.
 _UNFINISHED: Final = frozenset({*_FOLDERS, STORE_FILE + TEMPORARY_SUFFIX, "lost+found"})
 # What only a store that once worked has.
-_OURS: Final = frozenset({"meta.db", "credentials", "server.lock", "store.lock"})
+_OURS: Final = frozenset({"meta.db", "credentials", "identities", "server.lock", "store.lock"})
 
 
 class _StoreFile(msgspec.Struct, frozen=True):
@@ -75,6 +75,11 @@ class StoreLayout:
     def credentials(self) -> Path:
         """The generated credentials of the root user."""
         return self.root / "credentials"
+
+    @property
+    def identities(self) -> Path:
+        """What the last start knew of the identities, without their secrets."""
+        return self.root / "identities"
 
     @property
     def server_lock(self) -> Path:

@@ -1,5 +1,7 @@
 """The command: its verbs, its exit codes, its two-line errors, and how little it imports."""
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,8 +19,8 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("FASTOBJ_WORKERS", "FASTOBJ_ROOT_USER", "FASTOBJ_ROOT_PASSWORD"):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in [name for name in os.environ if name.startswith(("FASTOBJ_", "MINIO_"))]:
+        monkeypatch.delenv(variable)
 
 
 @pytest.mark.parametrize("word", ["version", "--version", "-V"])
@@ -88,9 +90,48 @@ def test_config_show_tells_values_and_origins(capsys: Capture, tmp_path: Path) -
     assert 'address = "127.0.0.1:9000"  # default\n' in out
 
 
+def test_config_show_can_be_read_by_programs(capsys: Capture) -> None:
+    assert main(["config", "show", "--json", "--no-auth", "--region", "eu"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows["region"] == {"value": "eu", "origin": "--region"}
+    assert rows["no-auth"] == {"value": True, "origin": "--no-auth"}
+
+
 def test_config_check_says_that_all_is_well(capsys: Capture) -> None:
     assert main(["config", "check"]) == 0
     assert capsys.readouterr().out == "the settings can be used\n"
+
+
+def test_config_check_names_what_sources_and_the_server_object_to(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTOBJ_REGIN", "eu")
+    monkeypatch.setenv("FASTOBJ_ROOT_USER", "somebody")
+    words = ["config", "check", "--no-auth", "--address", ":9000", "--access-log", "/missing/log"]
+    assert main(words) == 1
+    first, *lines = capsys.readouterr().err.splitlines()
+    assert first == "fastobj config: 4 faults in the settings:"
+    for word in ["FASTOBJ_REGIN", "root-password is not", "no-auth", "access-log"]:
+        assert sum(word in line for line in lines) == 1, word
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--adress", ":1"], "there is no flag --adress; the nearest is '--address'"),
+        (["--wrokers=1"], "there is no flag --wrokers; the nearest is '--workers'"),
+        (["--qqqqqq"], "there is no flag --qqqqqq; see `fastobj "),
+        (["more"], "there is one word too many: more"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["server", "config"])
+def test_an_unknown_flag_names_the_nearest(
+    verb: str, words: list[str], message: str, capsys: Capture
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "show", *words])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(f"fastobj {verb}: {message}")
 
 
 class _Verb:
@@ -135,5 +176,6 @@ def test_help_imports_nothing_of_the_server() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     ours = {name for name in loaded if name.startswith("fastobj.")}
-    assert ours == {"fastobj.cli", "fastobj.cli.main", "fastobj.core", "fastobj.core.errors"}
+    core = {"fastobj.core", "fastobj.core.errors", "fastobj.core.nearest"}
+    assert ours == {"fastobj.cli", "fastobj.cli.main"} | core
     assert not loaded & {"asyncio", "uvloop", "msgspec", "apsw", "logging", "tomllib", "socket"}

@@ -9,7 +9,8 @@ import pytest
 
 from fastobj.cli import server
 from fastobj.core import log
-from fastobj.core.settings import Settings, SettingsError
+from fastobj.core.setting_sources import SettingsError
+from fastobj.core.settings import Settings
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, Path]]:
     monkeypatch.setitem(sys.modules, "fastobj.node.supervisor", fake)
     node = importlib.import_module("fastobj.node")
     monkeypatch.setattr(node, "supervisor", fake, raising=False)
-    monkeypatch.setattr(log, "configure", lambda level: None)
+    monkeypatch.setattr(log, "configure", lambda level, format: None)
     return calls
 
 
@@ -44,3 +45,11 @@ def test_bad_settings_end_before_the_supervisor(calls: list[tuple[Settings, Path
     with pytest.raises(SettingsError):
         server.main(["--workers", "none", "store"])
     assert not calls
+
+
+def test_a_switch_does_not_take_the_directory_for_its_value(
+    calls: list[tuple[Settings, Path]], tmp_path: Path
+) -> None:
+    assert server.main(["--no-auth", str(tmp_path)]) == 3
+    ((settings, directory),) = calls
+    assert (settings.no_auth, directory) == (True, tmp_path)

@@ -57,6 +57,7 @@ def test_paths_stand_below_the_root() -> None:
         "quarantine",
         "database",
         "credentials",
+        "identities",
         "server_lock",
         "store_lock",
         "fence",
@@ -128,7 +129,9 @@ def test_a_directory_with_other_things_is_refused_untouched(root: Path) -> None:
     assert sorted(os.listdir(root)) == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("left", ["log/1.log", "extents/1.ext", "meta.db", "credentials"])
+@pytest.mark.parametrize(
+    "left", ["log/1.log", "extents/1.ext", "meta.db", "credentials", "identities"]
+)
 def test_a_store_without_its_store_file_gets_no_new_id(root: Path, left: str) -> None:
     prepare(root)
     (root / "store").unlink()
