@@ -5,6 +5,7 @@ disk; the default) or `inprocess` (one thread of this process, all in memory).
 """
 
 import itertools
+import json
 import os
 import tempfile
 from contextlib import contextmanager
@@ -14,11 +15,26 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from fastobj.iam.identity import Identity
 from fastobj.testing.process_server import ProcessServer
-from fastobj.testing.server import InProcessServer
+from fastobj.testing.server import InProcessServer, new_identity
 from tests.s3.calls import REGION, Sender
 
 _numbers = itertools.count()
+
+# Somebody else, with buckets of their own.
+OTHER = Identity(
+    id="other-owner-id",
+    display_name="Somebody Else",
+    access_key="other-access-key",
+    secret_key="other-secret-key",
+)
+GIVEN = {
+    "id": OTHER.id,
+    "access-key": OTHER.access_key,
+    "secret-key": OTHER.secret_key,
+    "display-name": OTHER.display_name,
+}
 
 
 @contextmanager
@@ -28,24 +44,30 @@ def start_server():
     if form == "process":
         with (
             tempfile.TemporaryDirectory() as directory,
-            ProcessServer(Path(directory) / "store", workers=2) as running,
+            ProcessServer(
+                Path(directory) / "store",
+                workers=2,
+                arguments=("--domain", "s3.test"),
+                environment={"FASTOBJ_IDENTITIES": json.dumps([GIVEN])},
+            ) as running,
         ):
             yield running
     else:
         assert form == "inprocess", f"there is no server of the form {form}"
-        with InProcessServer() as running:
+        with InProcessServer(identities=[new_identity("tester"), OTHER]) as running:
             yield running
             assert running.differences() == []
 
 
-def client_of(server, **settings):
-    """A boto3 client that shows every error instead of trying again."""
+def client_of(server, identity=None, **settings):
+    """A boto3 client that shows every error instead of trying again; the root user's by default."""
+    keys = identity or server
     config = {"retries": {"total_max_attempts": 1}, "max_pool_connections": 70, **settings}
     return boto3.client(
         "s3",
         endpoint_url=server.endpoint,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
+        aws_access_key_id=keys.access_key,
+        aws_secret_access_key=keys.secret_key,
         region_name=REGION,
         config=Config(**config),
     )
@@ -62,6 +84,14 @@ def server():
 def s3(server):
     """A client with the defaults of boto3, apart from its retries."""
     client = client_of(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def other_s3(server):
+    """A client of somebody else."""
+    client = client_of(server, OTHER)
     yield client
     client.close()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
@@ -17,7 +18,7 @@ from fastobj.core import codes, limits
 from fastobj.core.clock import Clock
 from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
-from fastobj.http.message import Request
+from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identities, Identity
 
 _ALGORITHM: Final = b"AWS4-HMAC-SHA256"
@@ -75,82 +76,126 @@ class _Credential(NamedTuple):
         return "/".join(self[1:]).encode()
 
 
-class _Claim(NamedTuple):
-    """What a request says about its signature, from either place."""
+class Claim(NamedTuple):
+    """What a request says about its signature, from either place.
+
+    `payload` stands for the body in what is signed; None where the request leaves it to the
+    body's own hash, which has to be set before the claim can be verified.
+    """
 
     credential: _Credential
     signed_headers: bytes
     signature: bytes
     amz_date: bytes
-    payload: bytes
+    payload: bytes | None
     malformed: ErrorCode
     expires_s: int | None = None
+
+    def with_body(self, body: bytes) -> Claim:
+        """The claim over the hash of this body."""
+        return self._replace(payload=hashlib.sha256(body).hexdigest().encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a server demands of signatures.
+
+    `external_host` is the Host header that clients sign where a proxy sends another one on.
+    """
+
+    region: str
+    clock_skew_s_max: int = limits.CLOCK_SKEW_S_MAX
+    expires_s_max: int = limits.PRESIGN_EXPIRES_S_MAX
+    external_host: bytes = b""
 
 
 class Authenticator:
     """Verifies requests for one region. Signing keys are cached, a bounded number of them."""
 
-    def __init__(self, identities: Identities, region: str, clock: Clock) -> None:
+    def __init__(self, identities: Identities, rules: Rules, clock: Clock) -> None:
         self._identities = identities
-        self._region = region
+        self._rules = rules
         self._clock = clock
         # The secret is part of the place, so a changed one never meets the key of the old one.
         self._keys: dict[tuple[str, str, str], bytes] = {}
 
-    def authenticate(self, request: Request, query: Mapping[str, str]) -> Authenticated:
-        """The sender of a request whose decoded query is `query`.
+    def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
+        """What a request whose decoded query is `query` claims, all checked but the signature.
 
-        Raises S3Error: AccessDenied for an unsigned request, else what is wrong with it;
-        NotImplemented, once the signature holds, for a body in signed chunks.
+        Raises S3Error: AccessDenied for an unsigned request, else what is wrong with it.
         """
         claim = _claim(request, query)
         self._check_credential(claim)
         self._check_time(claim)
         _check_signed_headers(request, claim)
-        identity = self._identities.find(claim.credential.access_key)
-        if identity is None:
-            extra = [("AWSAccessKeyId", claim.credential.access_key)]
-            raise S3Error(codes.INVALID_ACCESS_KEY_ID, extra=extra)
-        if not self._is_signed(request, claim, identity):
+        self._signer(claim)
+        return claim
+
+    def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
+        """The sender of a request. The claim's `payload` must be known.
+
+        Raises S3Error: SignatureDoesNotMatch; NotImplemented, once the signature holds, for a
+        body in signed chunks.
+        """
+        assert claim.payload is not None
+        identity = self._signer(claim)
+        if not self._is_signed(request, request.headers, claim, identity) and not (
+            self._is_signed_outside(request, claim, identity)
+        ):
             extra = [("AWSAccessKeyId", claim.credential.access_key)]
             raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH, extra=extra)
         _check_no_session(request, query)
         return Authenticated(identity, _payload_sha256(claim.payload))
 
-    def _is_signed(self, request: Request, claim: _Claim, identity: Identity) -> bool:
+    def _signer(self, claim: Claim) -> Identity:
+        identity = self._identities.find(claim.credential.access_key)
+        if identity is None:
+            extra = [("AWSAccessKeyId", claim.credential.access_key)]
+            raise S3Error(codes.INVALID_ACCESS_KEY_ID, extra=extra)
+        return identity
+
+    def _is_signed(
+        self, request: Request, headers: Headers, claim: Claim, identity: Identity
+    ) -> bool:
         credential = claim.credential
         return sigv4.verify(
             request.method,
             request.path,
             request.query,
-            request.headers,
+            headers,
             claim.signed_headers,
-            claim.payload,
+            claim.payload or b"",
             claim.amz_date,
             credential.scope,
             self._signing_key(identity, credential.date),
             claim.signature,
         )
 
+    def _is_signed_outside(self, request: Request, claim: Claim, identity: Identity) -> bool:
+        """Whether it is signed for the host by which clients know us behind a proxy."""
+        host = self._rules.external_host
+        if not host:
+            return False
+        headers = [(name, host if name == b"host" else value) for name, value in request.headers]
+        return self._is_signed(request, headers, claim, identity)
+
     def _signing_key(self, identity: Identity, date: str) -> bytes:
         place = (identity.access_key, identity.secret_key, date)
         key = self._keys.get(place)
         if key is None:
-            secret, region = identity.secret_key.encode(), self._region.encode()
+            secret, region = identity.secret_key.encode(), self._rules.region.encode()
             key = sigv4.signing_key(secret, date.encode(), region, _SERVICE.encode())
             if len(self._keys) >= limits.SIGNING_KEYS_CACHED_MAX:
                 del self._keys[next(iter(self._keys))]
             self._keys[place] = key
         return key
 
-    def _check_credential(self, claim: _Claim) -> None:
+    def _check_credential(self, claim: Claim) -> None:
         _, date, region, service, terminator = claim.credential
         if date.encode() != claim.amz_date[:8]:
             reason = f'the credential date "{date}" is not that of the request'
-        elif region != self._region:
-            reason = f"the region '{region}' is wrong; expecting '{self._region}'"
-            extra = [("Region", self._region)]
-            raise S3Error(claim.malformed, f"{claim.malformed.message} ({reason})", extra=extra)
+        elif region != self._rules.region:
+            raise _wrong_region(claim.malformed, region, self._rules.region)
         elif service != _SERVICE:
             reason = f'incorrect service "{service}"; this endpoint belongs to "{_SERVICE}"'
         elif terminator != _TERMINATOR:
@@ -159,14 +204,17 @@ class Authenticator:
             return
         raise _malformed(claim.malformed, reason)
 
-    def _check_time(self, claim: _Claim) -> None:
+    def _check_time(self, claim: Claim) -> None:
         now_s = self._clock.now_ns() // 1_000_000_000
         signed_s = _seconds(claim.amz_date, claim.malformed)
+        skew_s_max = self._rules.clock_skew_s_max
         if claim.expires_s is None:
-            if abs(now_s - signed_s) > limits.CLOCK_SKEW_S_MAX:
-                raise _skewed(signed_s, now_s)
+            if abs(now_s - signed_s) > skew_s_max:
+                raise _skewed(signed_s, now_s, skew_s_max)
             return
-        if signed_s - now_s > limits.CLOCK_SKEW_S_MAX:
+        if claim.expires_s > self._rules.expires_s_max:
+            raise _expires_out_of_range(claim.malformed, self._rules.expires_s_max)
+        if signed_s - now_s > skew_s_max:
             raise S3Error(codes.ACCESS_DENIED, "Request is not valid yet")
         if now_s > signed_s + claim.expires_s:
             extra = [
@@ -177,10 +225,27 @@ class Authenticator:
             raise S3Error(codes.ACCESS_DENIED, "Request has expired", extra=extra)
 
 
+class OpenAuthenticator:
+    """Takes every request for one identity's, whatever it is signed with: for tests only."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
+        """A claim of nothing but what the body hashes to. Raises InvalidArgument."""
+        payload = _known_payload(request.header(b"x-amz-content-sha256") or _UNSIGNED)
+        nobody = _Credential("", "", "", "", "")
+        return Claim(nobody, b"", b"", b"", payload, codes.ACCESS_DENIED)
+
+    def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
+        """The identity. Raises NotImplemented for a body in signed chunks."""
+        return Authenticated(self._identity, _payload_sha256(claim.payload or _UNSIGNED))
+
+
 # --- reading the claim
 
 
-def _claim(request: Request, query: Mapping[str, str]) -> _Claim:
+def _claim(request: Request, query: Mapping[str, str]) -> Claim:
     header = request.header(b"authorization")
     in_query = bool(query) and not _QUERY_SIGNS.isdisjoint(query)
     is_v2 = bool(query) and _QUERY_V2_SIGNS.issubset(query)
@@ -199,7 +264,7 @@ def _claim(request: Request, query: Mapping[str, str]) -> _Claim:
     raise S3Error(codes.ACCESS_DENIED)
 
 
-def _header_claim(request: Request, header: bytes) -> _Claim:
+def _header_claim(request: Request, header: bytes) -> Claim:
     if sum(name == b"authorization" for name, _ in request.headers) > 1:
         raise S3Error(codes.INVALID_ARGUMENT, "Only one Authorization header is allowed")
     malformed = codes.AUTHORIZATION_HEADER_MALFORMED
@@ -216,7 +281,7 @@ def _header_claim(request: Request, header: bytes) -> _Claim:
         signature = parts[b"Signature"]
     except KeyError as missing:
         raise _malformed(malformed, f"{missing.args[0].decode()} is missing") from None
-    return _Claim(
+    return Claim(
         _credential(credential.decode("utf-8", "replace"), malformed),
         signed_headers,
         _checked_signature(signature),
@@ -226,7 +291,7 @@ def _header_claim(request: Request, header: bytes) -> _Claim:
     )
 
 
-def _query_claim(request: Request, query: Mapping[str, str]) -> _Claim:
+def _query_claim(request: Request, query: Mapping[str, str]) -> Claim:
     malformed = codes.AUTHORIZATION_QUERY_PARAMETERS_ERROR
     if (algorithm := query.get("X-Amz-Algorithm")) is not None:
         _check_algorithm(algorithm.encode(), malformed)
@@ -238,7 +303,7 @@ def _query_claim(request: Request, query: Mapping[str, str]) -> _Claim:
     if not _AMZ_DATE.fullmatch(amz_date):
         raise _malformed(malformed, "X-Amz-Date must be in the ISO8601 Long Format")
     payload = query.get("X-Amz-Content-Sha256", "").encode()
-    return _Claim(
+    return Claim(
         _credential(query["X-Amz-Credential"], malformed),
         query["X-Amz-SignedHeaders"].encode(),
         _checked_signature(query["X-Amz-Signature"].encode()),
@@ -286,22 +351,19 @@ def _header_date(request: Request) -> bytes:
         return value
     try:
         instant = parsedate_to_datetime(value.decode("latin-1"))
-    except ValueError:
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=UTC)
+        return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ").encode()
+    except (ValueError, OverflowError):  # the latter for the zones of years 1 and 9999
         message = "AWS authentication requires a valid Date or x-amz-date header"
         raise S3Error(codes.ACCESS_DENIED, message) from None
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ").encode()
 
 
-def _header_payload(request: Request) -> bytes:
+def _header_payload(request: Request) -> bytes | None:
     value = request.header(b"x-amz-content-sha256")
     if value is not None:
         return _known_payload(value)
-    if request.body.length == 0:
-        return _EMPTY_SHA256
-    message = "Missing required header for this request: x-amz-content-sha256"
-    raise S3Error(codes.INVALID_REQUEST, message)
+    return _EMPTY_SHA256 if request.body.length == 0 else None
 
 
 def _known_payload(value: bytes) -> bytes:
@@ -316,10 +378,13 @@ def _expires(text: str, malformed: ErrorCode) -> int:
     if not _EXPIRES.fullmatch(text):
         raise _malformed(malformed, "X-Amz-Expires should be a number")
     seconds = int(text)
-    if not 1 <= seconds <= limits.PRESIGN_EXPIRES_S_MAX:
-        reason = f"X-Amz-Expires must be between 1 and {limits.PRESIGN_EXPIRES_S_MAX} seconds"
-        raise _malformed(malformed, reason)
+    if seconds < 1:
+        raise _malformed(malformed, "X-Amz-Expires must be at least 1 second")
     return seconds
+
+
+def _expires_out_of_range(malformed: ErrorCode, most_s: int) -> S3Error:
+    return _malformed(malformed, f"X-Amz-Expires must be at most {most_s} seconds")
 
 
 # --- judging it
@@ -347,16 +412,27 @@ def _instant(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _skewed(signed_s: int, now_s: int) -> S3Error:
+def _wrong_region(malformed: ErrorCode, region: str, expected: str) -> S3Error:
+    """Clients try again with the region that they are told: in the body, or for HEAD a header."""
+    reason = f"the region '{region}' is wrong; expecting '{expected}'"
+    return S3Error(
+        malformed,
+        f"{malformed.message} ({reason})",
+        extra=[("Region", expected)],
+        headers=[(b"x-amz-bucket-region", expected.encode())],
+    )
+
+
+def _skewed(signed_s: int, now_s: int, skew_s_max: int) -> S3Error:
     extra = [
         ("RequestTime", _instant(signed_s)),
         ("ServerTime", _instant(now_s)),
-        ("MaxAllowedSkewMilliseconds", str(limits.CLOCK_SKEW_S_MAX * 1000)),
+        ("MaxAllowedSkewMilliseconds", str(skew_s_max * 1000)),
     ]
     return S3Error(codes.REQUEST_TIME_TOO_SKEWED, extra=extra)
 
 
-def _check_signed_headers(request: Request, claim: _Claim) -> None:
+def _check_signed_headers(request: Request, claim: Claim) -> None:
     """Host and every x-amz-* header are signed, and every signed header is there."""
     signed = set(claim.signed_headers.split(b";"))
     unsigned = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from fastobj.core.codes import ErrorCode
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identity
@@ -48,3 +49,56 @@ class Result:
     document: Document | None = None
     body: bytes | AsyncIterator[memoryview] = b""
     length: int | None = None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what became of it, for whoever counts or logs.
+
+    `op` is None where no row of the table was found, `identity` where no signature held. `error`
+    is the code that was answered, if one was. `begun_ns` is of the monotonic clock. `whole_bytes`
+    are held for a body that had to be read for its signature, `sent_bytes` those of the response's
+    body; `complete` is False where the client left before its end.
+    """
+
+    request: Request
+    request_id: str
+    begun_ns: int
+    op: Op | None = None
+    identity: Identity | None = None
+    bucket: str = ""
+    key: bytes = b""
+    error: ErrorCode | None = None
+    status: int = 0
+    whole_bytes: int = 0
+    sent_bytes: int = 0
+    complete: bool = True
+
+
+class Observer(Protocol):
+    """Is told of every exchange: when its request is there, and when its answer has left."""
+
+    def begun(self, exchange: Exchange) -> None:
+        """The request's head is there; nothing else is known yet."""
+        ...
+
+    def refused(self, limit: str) -> None:
+        """An admission limit of that name has turned a request away."""
+        ...
+
+    def ended(self, exchange: Exchange) -> None:
+        """The answer has left, or its client has."""
+        ...
+
+
+class Unobserved:
+    """Stands in where nobody counts or logs."""
+
+    def begun(self, exchange: Exchange) -> None:
+        """Nobody is told."""
+
+    def refused(self, limit: str) -> None:
+        """Nobody is told."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """Nobody is told."""

@@ -10,7 +10,8 @@ import inspect
 import os
 import re
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from logging import Logger
 from types import ModuleType
 from typing import Final
@@ -18,25 +19,28 @@ from typing import Final
 from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error
 from fastobj.core.ids import random_id
+from fastobj.core.log import request_id
 from fastobj.core.op import Body, Op, Scope, Support
-from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
+from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody, Request, Response
+from fastobj.iam import access
 from fastobj.objects import buckets
 from fastobj.objects.store import Store
 from fastobj.s3 import errors, headers, xml
-from fastobj.s3.auth import Authenticator
-from fastobj.s3.context import Context, Document, Result
-from fastobj.s3.names import is_bucket_name, parse_query, split_path
+from fastobj.s3.admission import Admission
+from fastobj.s3.auth import Authenticated, Authenticator, OpenAuthenticator
+from fastobj.s3.context import Context, Document, Exchange, Observer, Result
+from fastobj.s3.names import is_bucket_name, locate, parse_query
 from fastobj.s3.operations import OPERATIONS
 from fastobj.s3.payload import PayloadCheck
 from fastobj.s3.router import resolve
 from fastobj.s3.shapes import SHAPES
 
 Handler = Callable[[Context], Awaitable[Result]]
-Admit = Callable[[Op, Request], None]
 
 _WORD: Final = re.compile("(?<!^)(?=[A-Z])")
 _XML: Final = (b"content-type", b"application/xml")
 _SERVER_FAULT: Final = 500
+_CREATION: Final = "CreateBucket"
 
 
 def handler_name(operation: str) -> str:
@@ -67,90 +71,140 @@ def _defines(module: ModuleType, name: str) -> bool:
 
 
 async def authorise(context: Context) -> None:
-    """Decides whether the sender may do what the row's action names: whoever signed may.
+    """Decides whether the sender may do what the row's action names. Raises AccessDenied.
 
-    Raises AccessDenied where the bucket is not that of the owner whom the request expects.
+    A bucket that does not exist is for the handler to tell; whoever makes one will own it.
     """
-    expected = context.request.header(b"x-amz-expected-bucket-owner")
-    if expected is None or context.op.scope is Scope.SERVICE:
+    if context.op.scope is Scope.SERVICE:
         return
     bucket = await buckets.find(context.store, context.bucket)
-    if bucket is not None and bucket.record.owner.encode() != expected:
+    if bucket is None:
+        return
+    expected = context.request.header(b"x-amz-expected-bucket-owner")
+    if expected is not None and bucket.record.owner.encode() != expected:
         raise S3Error(codes.ACCESS_DENIED)
+    # Another's bucket of that name is told by the code that clients know: BucketAlreadyExists.
+    if context.op.name != _CREATION and not access.may(context.identity, bucket.record.owner):
+        region = (b"x-amz-bucket-region", bucket.record.region.encode())  # S3 tells it all the same
+        raise S3Error(codes.ACCESS_DENIED, headers=[region])
 
 
 class S3Application:
-    """Answers S3 requests. `admit` may turn a request away before it costs anything.
+    """Answers S3 requests.
 
-    `handlers` has a coroutine function for each served operation, by its name.
+    `handlers` has a coroutine function for each served operation, by its name. Requests to a host
+    below one of `domains` name their bucket there. `object_bytes_max` bounds a body that is stored.
     """
 
     def __init__(
         self,
         store: Store,
-        authenticator: Authenticator,
+        authenticator: Authenticator | OpenAuthenticator,
         handlers: Mapping[str, Handler],
         *,
         log: Logger,
-        admit: Admit | None = None,
+        observer: Observer,
+        admission: Admission,
+        domains: Sequence[str] = (),
+        object_bytes_max: int = limits.OBJECT_BYTES_MAX,
     ) -> None:
         self._store = store
         self._authenticator = authenticator
         self._handlers = handlers
         self._log = log
-        self._admit = admit
+        self._observer = observer
+        self._admission = admission
+        self._domains = domains
+        self._object_bytes_max = object_bytes_max
         self._host_id = b64encode(os.urandom(24)).decode()
 
     async def __call__(self, request: Request) -> Response:
         """Answers one request; raises nothing but a cancellation."""
-        request_id = random_id(8).hex().upper()
+        exchange = Exchange(request, random_id(8).hex().upper(), self._store.clock.monotonic_ns())
+        request_id.set(exchange.request_id)  # this request's task is its own context
+        self._admission.enter()
+        self._observer.begun(exchange)
         try:
-            response = await self._answer(request, request_id)
+            response = await self._answer(exchange)
         except Exception as error:  # whatever it is, the client gets an answer
-            response = self._fail(error, request, request_id)
-        response.headers.append((b"x-amz-request-id", request_id.encode()))
+            response = self._fail(error, exchange)
+        except BaseException:
+            self._ended(exchange, 0, False)
+            raise
+        response.headers.append((b"x-amz-request-id", exchange.request_id.encode()))
         response.headers.append((b"x-amz-id-2", self._host_id.encode()))
+        exchange.status = response.status
+        response.finished = partial(self._ended, exchange)
         return response
 
-    async def _answer(self, request: Request, request_id: str) -> Response:
-        names = split_path(request.path)
+    def _ended(self, exchange: Exchange, sent_bytes: int, complete: bool) -> None:
+        """The answer has left, or its client has."""
+        exchange.sent_bytes, exchange.complete = sent_bytes, complete
+        self._admission.leave(exchange.whole_bytes)
+        self._observer.ended(exchange)
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        request = exchange.request
+        names = locate(request.path, request.header(b"host"), self._domains)
+        exchange.bucket, exchange.key = names.bucket, names.key
         query = parse_query(request.query)
-        op = resolve(request.method, names.scope, query, request.header)
-        if self._admit is not None:
-            self._admit(op, request)
-        identity, payload_sha256 = self._authenticator.authenticate(request, query)
+        op = exchange.op = resolve(request.method, names.scope, query, request.header)
+        self._admission.check()
+        sender = await self._authenticate(exchange, query)
+        exchange.identity = sender.identity
         context = Context(
             op=op,
             request=request,
-            request_id=request_id,
+            request_id=exchange.request_id,
             store=self._store,
-            identity=identity,
+            identity=sender.identity,
             bucket=names.bucket,
             key=names.key,
             query=query,
-            payload_sha256=payload_sha256,
+            payload_sha256=sender.payload_sha256,
         )
-        _check_support(context)
         await authorise(context)
+        _check_support(context)
         headers.check(op, request, query)
-        if op.body is Body.XML:
+        if op.body is Body.STREAM:
+            _check_length(request.body.length, self._object_bytes_max)
+        elif op.body is Body.XML:
             context.document = await _read_document(context)
         return _render(op, await self._handlers[op.name](context))
 
-    def _fail(self, error: Exception, request: Request, request_id: str) -> Response:
+    async def _authenticate(self, exchange: Exchange, query: Mapping[str, str]) -> Authenticated:
+        """Who sent the request. A body whose hash no header tells is read first, within bounds."""
+        request = exchange.request
+        claim = self._authenticator.claim(request, query)
+        if claim.payload is None:
+            most = limits.UNSIGNED_BODY_BYTES_MAX
+            length = request.body.length
+            if length is not None and length > most:
+                raise _hash_missing()
+            exchange.whole_bytes = self._admission.hold(most if length is None else length)
+            try:
+                body = await request.body.read(most)
+            except BodyTooLarge:
+                raise _hash_missing() from None
+            request.body = BytesBody(body)
+            claim = claim.with_body(body)
+        return self._authenticator.verify(request, query, claim)
+
+    def _fail(self, error: Exception, exchange: Exchange) -> Response:
+        request = exchange.request
         told = errors.translate(error)
+        exchange.error = told.code
         if told.code.status >= _SERVER_FAULT and told is not error:
             unexpected = told.code is codes.INTERNAL_ERROR
             self._log.error(
-                "request %s (%s %s): %s: %r",
-                request_id,
+                "%s %s: %s: %r",
                 request.method.decode("latin-1"),
                 request.path.decode("utf-8", "backslashreplace").encode("unicode_escape").decode(),
                 told.code.name,
                 error,
                 exc_info=error if unexpected else None,
             )
-        response = errors.render(told, request, request_id, self._host_id)
+        response = errors.render(told, request, exchange.request_id, self._host_id)
         # What is left of such a body cannot be told from the next request.
         response.close = isinstance(error, BodyIncomplete)
         return response
@@ -165,6 +219,18 @@ def _check_support(context: Context) -> None:
         return
     code = codes.INVALID_BUCKET_NAME if op.name == "CreateBucket" else codes.NO_SUCH_BUCKET
     raise S3Error(code, extra=[("BucketName", context.bucket)])
+
+
+def _check_length(length: int | None, most: int) -> None:
+    """Raises EntityTooLarge from the declared length, before a byte is read."""
+    if length is not None and length > most:
+        extra = [("ProposedSize", str(length)), ("MaxSizeAllowed", str(most))]
+        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
+
+
+def _hash_missing() -> S3Error:
+    message = "Missing required header for this request: x-amz-content-sha256"
+    return S3Error(codes.INVALID_REQUEST, message)
 
 
 async def _read_document(context: Context) -> Document | None:

@@ -26,6 +26,18 @@ _MAPPING: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
 )
 
 
+# What XML 1.0 cannot carry, not even as a reference, though keys may hold it.
+_UNCARRIED: Final = {
+    code: "".join(f"%{byte:02X}" for byte in chr(code).encode("utf-8", "surrogatepass"))
+    for code in (*range(9), 11, 12, *range(14, 32), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF)
+}
+
+
+def _legible(text: str) -> str:
+    """The text as every XML parser reads it: a client must always find the code of an error."""
+    return text if text.isprintable() else text.translate(_UNCARRIED)
+
+
 def translate(error: Exception) -> S3Error:
     """What the client is told. Nothing of an unexpected error's own text is."""
     if isinstance(error, S3Error):
@@ -50,9 +62,9 @@ def render(error: S3Error, request: Request, request_id: str, host_id: str) -> R
         "Error",
         {
             "Code": error.code.name,
-            "Message": error.message,
-            "Extra": error.extra,
-            "Resource": error.resource or request.path.decode("utf-8", "replace"),
+            "Message": _legible(error.message),
+            "Extra": [(name, _legible(value)) for name, value in error.extra],
+            "Resource": _legible(error.resource or request.path.decode("utf-8", "replace")),
             "RequestId": request_id,
             "HostId": host_id,
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +28,37 @@ class Names(NamedTuple):
 
 
 _SERVICE: Final = Names(Scope.SERVICE)
+
+
+def bucket_of_host(host: bytes | None, domains: Sequence[str]) -> str:
+    """The bucket that a Host header names in front of one of our domains; "" where it names none.
+
+    A domain itself, an address or a foreign name names no bucket: the path does.
+    """
+    if not host or not domains:
+        return ""
+    name, colon, port = host.decode("latin-1").lower().rpartition(":")
+    if not colon or not port.isdigit():
+        name = host.decode("latin-1").lower()
+    name = name.rstrip(".")
+    found = [name.removesuffix(f".{domain}") for domain in domains if name.endswith(f".{domain}")]
+    # The longest domain leaves the shortest bucket, where one domain lies below another.
+    return "" if name in domains else min(found, key=len, default="")
+
+
+def locate(path: bytes, host: bytes | None, domains: Sequence[str]) -> Names:
+    """What a request names, in path style or, below one of our domains, in virtual-host style.
+
+    Raises what `split_path` raises.
+    """
+    bucket = bucket_of_host(host, domains) if domains else ""
+    if not bucket:
+        return split_path(path)
+    if path[:1] != b"/":
+        raise S3Error(codes.INVALID_URI)
+    if len(path) == 1:
+        return Names(Scope.BUCKET, bucket)
+    return Names(Scope.OBJECT, bucket, _checked_key(_unescape(path[1:])))
 
 
 def split_path(path: bytes) -> Names:

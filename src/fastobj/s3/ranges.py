@@ -8,7 +8,8 @@ from typing import NamedTuple
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 
-_RANGE = re.compile(rb"bytes=([0-9]{0,19})-([0-9]{0,19})", re.IGNORECASE)
+_RANGE = re.compile(rb"bytes=([0-9]*)-([0-9]*)", re.IGNORECASE)
+_DIGITS_MAX = 20  # that many are above any size, and more of them say no more
 
 
 class ByteRange(NamedTuple):
@@ -34,15 +35,19 @@ def resolve(value: bytes | None, size: int) -> ByteRange | None:
     if not first and not last:
         return None
     if not first:
-        offset, end = max(size - int(last), 0), size
+        offset, end = max(size - _number(last), 0), size
     else:
-        offset = int(first)
-        end = min(int(last) + 1, size) if last else size
-        if last and int(last) < offset:
+        offset = _number(first)
+        end = min(_number(last) + 1, size) if last else size
+        if last and _number(last) < offset:
             return None
     if offset >= end:
         raise _unsatisfiable(value or b"", size)
     return ByteRange(offset, end - offset, size)
+
+
+def _number(digits: bytes) -> int:
+    return int(digits.lstrip(b"0")[:_DIGITS_MAX] or b"0")
 
 
 def _unsatisfiable(value: bytes, size: int) -> S3Error:

@@ -1,7 +1,7 @@
 """Encodes and decodes the documents of `shapes`. Knows XML; knows no operation.
 
-The decoder refuses document types and entities, bounds depth and number of elements, takes any
-namespace or none, and passes over elements that the table does not name.
+The decoder refuses document types, entities and odd encodings, bounds depth and number of
+elements, takes any namespace or none, and passes over elements that the table does not name.
 """
 
 from __future__ import annotations
@@ -42,8 +42,16 @@ def escape(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _instant(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def _minute(minutes: int) -> str:
+    return datetime.fromtimestamp(minutes * 60, UTC).strftime("%Y-%m-%dT%H:%M:")
+
+
+_SECONDS: Final = tuple(f"{second:02}.000Z" for second in range(60))
+
+
+def _instant(ns: int) -> str:
+    minutes, second = divmod(ns // 1_000_000_000, 60)
+    return _minute(minutes) + _SECONDS[second]
 
 
 _SCALARS: Final[Mapping[Kind, _Write]] = {
@@ -51,8 +59,8 @@ _SCALARS: Final[Mapping[Kind, _Write]] = {
     Kind.TOKEN: str,
     Kind.INT: str,
     Kind.BOOL: lambda value: "true" if value else "false",
-    Kind.TIME: lambda value: _instant(value // 1_000_000_000),
-    Kind.ETAG: lambda value: f"&quot;{value}&quot;",
+    Kind.TIME: _instant,
+    Kind.ETAG: "&quot;%s&quot;".__mod__,
 }
 
 
@@ -78,6 +86,8 @@ def _writer(field: Field) -> _Write:
         return lambda values: (
             f"{opening}{between.join(map(inner, values))}{closing}" if values else ""
         )
+    if inner is str:  # one call, and that without a frame of Python
+        return f"{opening}%s{closing}".__mod__
     return lambda value: f"{opening}{inner(value)}{closing}"
 
 
@@ -120,6 +130,9 @@ def encode(shape: str, document: Document) -> bytes:
 # --- decoding
 
 _INT: Final = re.compile(r"[0-9]{1,19}")
+# What the parser knows itself. For another it would ask Python's codecs, which import what has
+# that name, and keep each name in memory for good.
+_ENCODINGS: Final = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "iso-8859-1", "us-ascii"})
 _BOOLS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -132,6 +145,7 @@ def decode(shape: str, body: bytes) -> dict[str, Any]:
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.characters
+    parser.XmlDeclHandler = _check_encoding
     parser.StartDoctypeDeclHandler = _refuse_declaration
     parser.EntityDeclHandler = _refuse_declaration
     try:
@@ -143,6 +157,11 @@ def decode(shape: str, body: bytes) -> dict[str, Any]:
 
 def _malformed(reason: str) -> S3Error:
     return S3Error(codes.MALFORMED_XML, f"{codes.MALFORMED_XML.message} ({reason})")
+
+
+def _check_encoding(_version: str, encoding: str | None, _standalone: int) -> None:
+    if encoding is not None and encoding.lower() not in _ENCODINGS:
+        raise _malformed("use UTF-8")
 
 
 def _refuse_declaration(*_: object) -> None:

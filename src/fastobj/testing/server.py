@@ -18,20 +18,23 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
+from fastobj.core import limits
 from fastobj.core.clock import SystemClock
 from fastobj.http.server import HttpServer
 from fastobj.iam.identity import Identities, Identity
+from fastobj.node.s3_service import HANDLERS
 from fastobj.objects import audit
 from fastobj.objects.audit import Difference
 from fastobj.objects.store import Store
-from fastobj.s3.auth import Authenticator
+from fastobj.s3.admission import Admission
+from fastobj.s3.auth import Authenticator, Rules
+from fastobj.s3.context import Unobserved
 from fastobj.s3.dispatch import S3Application, find_handlers
-from fastobj.s3.handlers import bucket, listing, object, service
 from fastobj.testing.store import opened
 
-HANDLER_MODULES: Final = (service, bucket, listing, object)
 HOST: Final = "127.0.0.1"
 _DRAIN_S: Final = 5.0
+_WHOLE_BYTES_MAX: Final = 64 * limits.MIB
 
 T = TypeVar("T")
 
@@ -135,6 +138,12 @@ class InProcessServer:
             await http.drain(_DRAIN_S)
 
     def _application(self) -> S3Application:
-        authenticator = Authenticator(Identities(self.identities), self.store.region, SystemClock())
-        log = logging.getLogger("fastobj.testing")
-        return S3Application(self.store, authenticator, find_handlers(HANDLER_MODULES), log=log)
+        rules = Rules(self.store.region)
+        return S3Application(
+            self.store,
+            Authenticator(Identities(self.identities), rules, SystemClock()),
+            find_handlers(HANDLERS),
+            log=logging.getLogger("fastobj.testing"),
+            observer=Unobserved(),
+            admission=Admission(limits.REQUESTS_MAX, _WHOLE_BYTES_MAX, Unobserved().refused),
+        )

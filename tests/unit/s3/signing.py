@@ -15,7 +15,8 @@ from botocore.credentials import Credentials
 from fastobj.core.clock import FixedClock
 from fastobj.http.message import BodyTooLarge, Headers, Request
 from fastobj.iam.identity import Identities, Identity
-from fastobj.s3.auth import Authenticator
+from fastobj.s3.auth import Authenticated, Authenticator, Rules
+from fastobj.s3.names import parse_query
 
 REGION = "us-east-1"
 HOST = "127.0.0.1:9000"
@@ -34,6 +35,7 @@ class MemoryBody:
         self._content = content
         self._is_chunked = is_chunked
         self.was_read = False
+        self.received = len(content)
 
     @property
     def length(self) -> int | None:
@@ -58,7 +60,18 @@ class MemoryBody:
 
 def authenticator(clock: FixedClock | None = None, region: str = REGION) -> Authenticator:
     """One that knows OWNER and OTHER."""
-    return Authenticator(Identities([OWNER, OTHER]), region, clock or FixedClock(NOW_NS))
+    return Authenticator(Identities([OWNER, OTHER]), Rules(region), clock or FixedClock(NOW_NS))
+
+
+def authenticate(
+    authenticator: Authenticator, request: Request, body: bytes = b""
+) -> Authenticated:
+    """What dispatch does: the claim, the body's own hash where it is needed, the signature."""
+    query = parse_query(request.query)
+    claim = authenticator.claim(request, query)
+    if claim.payload is None:
+        claim = claim.with_body(body)
+    return authenticator.verify(request, query, claim)
 
 
 def unsigned(

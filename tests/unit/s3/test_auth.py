@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from fastobj.core.clock import FixedClock
 from fastobj.core.errors import S3Error
 from fastobj.http.message import Request
+from fastobj.iam.identity import Identities
+from fastobj.s3.auth import Authenticator, OpenAuthenticator, Rules
 from fastobj.s3.names import parse_query
 from tests.unit.s3 import signing
-from tests.unit.s3.signing import FORGER, NOW, NOW_NS, OTHER, OWNER, STRANGER, MemoryBody
+from tests.unit.s3.signing import FORGER, NOW, NOW_NS, OTHER, OWNER, STRANGER
 
 TARGETS = [
     "/",
@@ -40,7 +42,7 @@ SIGNERS: list[Callable[..., Request]] = [signing.signed, signing.presigned]
 
 
 def authenticate(request: Request, clock: FixedClock | None = None) -> bytes | None:
-    found = signing.authenticator(clock).authenticate(request, parse_query(request.query))
+    found = signing.authenticate(signing.authenticator(clock), request)
     assert found.identity in (OWNER, OTHER)
     return found.payload_sha256
 
@@ -90,7 +92,8 @@ def test_any_path_and_query(path: str, names: list[tuple[str, str]]) -> None:
     # A raw query that is not UTF-8 is refused before, and is signed all the same.
     query: Mapping[str, str] = {}
     target = f"/bucket/{path}?" + "&".join(f"{name}={value}" for name, value in names)
-    signing.authenticator().authenticate(signing.signed("GET", target), query)
+    request, server = signing.signed("GET", target), signing.authenticator()
+    server.verify(request, query, server.claim(request, query))
 
 
 def test_the_signed_hash_is_returned() -> None:
@@ -226,13 +229,41 @@ def test_expires_out_of_range(expires: str) -> None:
     request = replace(
         signing.presigned("GET", "/b/k"), b"X-Amz-Expires=3600", f"X-Amz-Expires={expires}".encode()
     )
-    try:
-        query = parse_query(request.query)
-    except S3Error:
-        pytest.fail("the query parses")
+    parse_query(request.query)  # the query itself is well formed
+    assert code_of(request) == ("AuthorizationQueryParametersError", 400)
+
+
+def test_a_shorter_life_may_be_demanded() -> None:
+    rules = Rules(signing.REGION, expires_s_max=60)
+    server = Authenticator(Identities([OWNER]), rules, FixedClock(NOW_NS))
+    signing.authenticate(server, signing.presigned("GET", "/b/k", expires=60))
     with pytest.raises(S3Error) as caught:
-        signing.authenticator().authenticate(request, query)
+        signing.authenticate(server, signing.presigned("GET", "/b/k", expires=61))
     assert caught.value.code.name == "AuthorizationQueryParametersError"
+
+
+def test_another_skew_may_be_allowed() -> None:
+    server = Authenticator(
+        Identities([OWNER]), Rules(signing.REGION, clock_skew_s_max=5), FixedClock(NOW_NS)
+    )
+    signing.authenticate(server, signing.signed("GET", "/b/k", when=NOW + timedelta(seconds=5)))
+    with pytest.raises(S3Error) as caught:
+        signing.authenticate(server, signing.signed("GET", "/b/k", when=NOW + timedelta(seconds=6)))
+    assert caught.value.code.name == "RequestTimeTooSkewed"
+    assert dict(caught.value.extra)["MaxAllowedSkewMilliseconds"] == "5000"
+
+
+@pytest.mark.parametrize("signer", SIGNERS)
+def test_behind_a_proxy_that_changes_the_host(signer: Callable[..., Request]) -> None:
+    request = replace(signer("GET", "/b/k"), signing.HOST.encode(), b"10.0.0.7:9000")
+    assert code_of(request) == ("SignatureDoesNotMatch", 403)
+    rules = Rules(signing.REGION, external_host=signing.HOST.encode())
+    server = Authenticator(Identities([OWNER]), rules, FixedClock(NOW_NS))
+    assert signing.authenticate(server, request).identity is OWNER
+    assert signing.authenticate(server, signer("GET", "/b/k")).identity is OWNER  # no proxy
+    with pytest.raises(S3Error) as caught:
+        signing.authenticate(server, signer("GET", "/b/k", identity=FORGER))
+    assert caught.value.code.name == "SignatureDoesNotMatch"
 
 
 @pytest.mark.parametrize(
@@ -330,9 +361,37 @@ def test_without_the_payload_header() -> None:
     request = signing.signed_without_hash("GET", "/b/k")
     assert request.header(b"x-amz-content-sha256") is None
     assert authenticate(request) == hashlib.sha256(b"").digest()
-    for body in (MemoryBody(b"x"), MemoryBody(is_chunked=True)):
-        request.body = body
-        assert code_of(request) == ("InvalidRequest", 400)
+    request = signing.signed_without_hash("PUT", "/b/k", b"hello")
+    server = signing.authenticator()
+    found = signing.authenticate(server, request, b"hello")
+    assert found.payload_sha256 == hashlib.sha256(b"hello").digest()
+    with pytest.raises(S3Error) as caught:
+        signing.authenticate(server, request, b"hellx")
+    assert caught.value.code.name == "SignatureDoesNotMatch"
+
+
+def test_no_body_is_asked_for_where_the_key_is_unknown() -> None:
+    request = replace(
+        signing.signed_without_hash("PUT", "/b/k", b"hello"),
+        OWNER.access_key.encode(),
+        STRANGER.access_key.encode(),
+    )
+    with pytest.raises(S3Error) as caught:
+        signing.authenticator().claim(request, {})
+    assert caught.value.code.name == "InvalidAccessKeyId"
+
+
+def test_an_open_server_takes_every_request_for_one_identity() -> None:
+    server = OpenAuthenticator(OWNER)
+    for request in (
+        signing.unsigned("GET", "/b/k"),
+        signing.signed("GET", "/b/k", identity=FORGER, payload="UNSIGNED-PAYLOAD"),
+        signing.presigned("GET", "/b/k", identity=STRANGER),
+    ):
+        assert server.verify(request, {}, server.claim(request, {})) == (OWNER, None)
+    hashed = signing.signed("PUT", "/b/k", body=b"hello")
+    found = server.verify(hashed, {}, server.claim(hashed, {}))
+    assert found.payload_sha256 == hashlib.sha256(b"hello").digest()
 
 
 @pytest.mark.parametrize(
@@ -363,5 +422,5 @@ def test_signing_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     server = signing.authenticator()
     for identity in (OWNER, OTHER, OWNER, OWNER):
         request = signing.signed("GET", "/b/k", identity=identity)
-        assert server.authenticate(request, {}).identity is identity
+        assert signing.authenticate(server, request).identity is identity
         assert len(server._keys) == 1

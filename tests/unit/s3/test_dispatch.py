@@ -9,18 +9,21 @@ import re
 from base64 import b64encode
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest import mock
 from xml.etree import ElementTree
 
 import pytest
 
 from fastobj.core import codes
+from fastobj.core.clock import FixedClock
 from fastobj.core.errors import ChecksumMismatch, S3Error, Unavailable
+from fastobj.core.log import request_id
 from fastobj.core.op import Op, Scope, Support
 from fastobj.http.message import BodyIncomplete, Request, Response
+from fastobj.meta import keys, records
 from fastobj.meta.records import BucketRecord
-from fastobj.objects.buckets import Bucket
-from fastobj.s3.context import Context, Result
+from fastobj.s3.admission import Admission
+from fastobj.s3.auth import OpenAuthenticator
+from fastobj.s3.context import Context, Exchange, Result
 from fastobj.s3.dispatch import S3Application, find_handlers, handler_name
 from fastobj.s3.operations import OPERATIONS
 from tests.unit.s3 import signing
@@ -45,10 +48,53 @@ class Recorder:
         return self.result or Result()
 
 
-def application(handler: Recorder, **more: Any) -> S3Application:
+class Watcher:
+    """Observes: what it was told of."""
+
+    def __init__(self) -> None:
+        self.begun_ids: list[str] = []
+        self.limits: list[str] = []
+        self.exchanges: list[Exchange] = []
+
+    def begun(self, exchange: Exchange) -> None:
+        self.begun_ids.append(exchange.request_id)
+
+    def refused(self, limit: str) -> None:
+        self.limits.append(limit)
+
+    def ended(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+
+
+class Buckets:
+    """Metadata with one bucket, `bucket`, of one owner."""
+
+    def __init__(self, owner: str) -> None:
+        record = BucketRecord(records.FORMAT, bytes(8), owner, 0, "us-east-1")
+        self._row = (records.encode(record), b"token")
+
+    async def get(self, space: int, key: bytes) -> tuple[bytes, bytes] | None:
+        assert space == keys.BUCKETS
+        return self._row if key == b"bucket" else None
+
+
+def application(
+    handler: Recorder,
+    *,
+    owner: str = OWNER.id,
+    watcher: Watcher | None = None,
+    requests_max: int = 10,
+    whole_bytes_max: int = 1 << 20,
+    **more: Any,
+) -> S3Application:
     handlers = {op.name: handler for op in OPERATIONS}
-    store: Any = SimpleNamespace()
-    return S3Application(store, signing.authenticator(), handlers, log=LOG, **more)
+    store: Any = SimpleNamespace(clock=FixedClock(signing.NOW_NS), meta=Buckets(owner))
+    observer = watcher or Watcher()
+    admission = Admission(requests_max, whole_bytes_max, observer.refused)
+    more.setdefault("authenticator", signing.authenticator())
+    return S3Application(
+        store, handlers=handlers, log=LOG, observer=observer, admission=admission, **more
+    )
 
 
 async def ask(request: Request, handler: Recorder | None = None, **more: Any) -> Response:
@@ -192,21 +238,129 @@ async def test_refused_headers_stop_before_the_body() -> None:
 
 
 async def test_admission_comes_before_the_signature() -> None:
-    def admit(op: Op, request: Request) -> None:
-        assert op.name == "GetObject"
-        raise S3Error(codes.SLOW_DOWN)
+    watcher = Watcher()
+    server = application(Recorder(), watcher=watcher, requests_max=1)
+    first = await server(signing.signed("GET", "/bucket/key"))
+    second = await server(signing.unsigned("GET", "/bucket/key"))
+    assert (second.status, dict(second.headers)[b"retry-after"]) == (503, b"1")
+    assert error_of(second)["Code"] == "SlowDown"
+    assert watcher.limits == ["requests"]
+    for response in (first, second):  # both answers leave, and make room
+        assert response.finished is not None
+        response.finished(0, True)
+    assert (await server(signing.signed("GET", "/bucket/key"))).status == 200
 
-    response = await ask(signing.unsigned("GET", "/bucket/key"), admit=admit)
-    assert (response.status, dict(response.headers)[b"retry-after"]) == (503, b"1")
+
+@pytest.mark.parametrize(
+    ("target", "owner", "status"),
+    [
+        ("/bucket/key", OWNER.id, 200),
+        ("/bucket/key", OTHER.id, 403),
+        ("/nobucket/key", OWNER.id, 200),
+    ],
+)
+async def test_the_expected_owner(target: str, owner: str, status: int) -> None:
+    request = signing.signed("GET", target, {"x-amz-expected-bucket-owner": owner})
+    assert (await ask(request)).status == status
 
 
-@pytest.mark.parametrize(("owner", "status"), [(OWNER.id, 200), (OTHER.id, 403), (None, 200)])
-async def test_the_expected_owner(owner: str | None, status: int) -> None:
-    record = BucketRecord(1, bytes(8), owner or "", 0, "")
-    found = Bucket("bucket", record, b"") if owner else None
-    request = signing.signed("GET", "/bucket/key", {"x-amz-expected-bucket-owner": OWNER.id})
-    with mock.patch("fastobj.objects.buckets.find", mock.AsyncMock(return_value=found)):
-        assert (await ask(request)).status == status
+@pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
+async def test_only_its_owner_may_touch_a_bucket(op: Op) -> None:
+    for sign in (signing.signed, signing.presigned):
+        handler = Recorder()
+        target, headers, body = minimal(op)
+        response = await ask(sign(op.method, target, headers, body), handler, owner=OTHER.id)
+        if op.scope is Scope.SERVICE or op.name == "CreateBucket":
+            assert response.status in (200, 501)
+        else:
+            assert (response.status, handler.seen) == (403, [])
+            assert not body or op.method == "HEAD" or error_of(response)["Code"] == "AccessDenied"
+
+
+async def test_what_an_observer_is_told() -> None:
+    watcher = Watcher()
+    server = application(Recorder(Result(body=b"hello")), watcher=watcher)
+    response = await server(signing.signed("GET", "/bucket/a%2Fkey"))
+    refused = await server(signing.unsigned("GET", "/bucket/key"))
+    assert watcher.exchanges == []
+    assert response.finished is not None
+    response.finished(5, True)
+    [served] = watcher.exchanges
+    assert served.op is not None
+    assert (served.op.name, served.bucket, served.key) == ("GetObject", "bucket", b"a/key")
+    assert (served.identity, served.status, served.error) == (OWNER, 200, None)
+    assert (served.sent_bytes, served.complete) == (5, True)
+    assert refused.finished is not None
+    refused.finished(3, False)
+    denied = watcher.exchanges[1]
+    assert (denied.identity, denied.status, denied.error) == (None, 403, codes.ACCESS_DENIED)
+    assert (denied.sent_bytes, denied.complete) == (3, False)
+    assert watcher.begun_ids == [served.request_id, denied.request_id]
+
+
+async def test_a_cancelled_request_ends_too() -> None:
+    class Cancelled(Recorder):
+        async def __call__(self, context: Context) -> Result:
+            raise asyncio.CancelledError
+
+    watcher = Watcher()
+    server = application(Cancelled(), watcher=watcher, requests_max=1)
+    for _ in range(2):
+        with pytest.raises(asyncio.CancelledError):
+            await server(signing.signed("GET", "/bucket/key"))
+    assert [exchange.complete for exchange in watcher.exchanges] == [False, False]
+
+
+async def test_a_body_without_a_hash_is_read_before_its_signature_is_known() -> None:
+    handler = Recorder()
+    response = await ask(signing.signed_without_hash("PUT", "/bucket/key", b"hello"), handler)
+    assert response.status == 200
+    context = handler.seen[0]
+    assert context.payload_sha256 == hashlib.sha256(b"hello").digest()
+    assert await context.request.body.read(5) == b"hello"
+    forged = signing.signed_without_hash("PUT", "/bucket/key", b"hello")
+    forged.body = signing.MemoryBody(b"hellx")
+    assert error_of(await ask(forged))["Code"] == "SignatureDoesNotMatch"
+
+
+async def test_a_large_body_without_a_hash_is_not_read() -> None:
+    request = signing.signed_without_hash("PUT", "/bucket/key", b"hello")
+    for body, was_read in (
+        (signing.MemoryBody(bytes((16 << 20) + 1)), False),
+        (signing.MemoryBody(bytes((16 << 20) + 1), is_chunked=True), True),
+    ):
+        request.body = body
+        response = await ask(request, whole_bytes_max=1 << 30)
+        assert (response.status, error_of(response)["Code"]) == (400, "InvalidRequest")
+        assert body.was_read is was_read
+
+
+async def test_bodies_without_a_hash_share_a_bounded_memory() -> None:
+    watcher = Watcher()
+    server = application(Recorder(), watcher=watcher, whole_bytes_max=9)
+    first = await server(signing.signed_without_hash("PUT", "/bucket/key", b"hello"))
+    second = await server(signing.signed_without_hash("PUT", "/bucket/key", b"hello"))
+    assert (first.status, second.status, watcher.limits) == (200, 503, ["whole_bodies"])
+    assert first.finished is not None
+    first.finished(0, True)
+    third = await server(signing.signed_without_hash("PUT", "/bucket/key", b"hello"))
+    assert third.status == 200
+
+
+async def test_a_body_too_long_is_refused_before_it_is_read() -> None:
+    request = signing.signed("PUT", "/bucket/key", body=b"123456")
+    response = await ask(request, object_bytes_max=5)
+    assert (response.status, error_of(response)["Code"]) == (400, "EntityTooLarge")
+    assert error_of(response)["MaxSizeAllowed"] == "5"
+    assert not request.body.was_read  # type: ignore[attr-defined]
+    assert (await ask(request, object_bytes_max=6)).status == 200
+
+
+async def test_an_open_server_asks_for_no_signature() -> None:
+    handler = Recorder()
+    server = application(handler, authenticator=OpenAuthenticator(OWNER))
+    assert (await server(signing.unsigned("GET", "/bucket/key"))).status == 200
+    assert handler.seen[0].identity is OWNER
 
 
 async def test_a_bug_is_logged_and_answered(caplog: pytest.LogCaptureFixture) -> None:
@@ -217,7 +371,7 @@ async def test_a_bug_is_logged_and_answered(caplog: pytest.LogCaptureFixture) ->
     assert "inner" not in str(told)
     [record] = caplog.records
     assert record.exc_info is not None
-    assert str(told["RequestId"]) in record.getMessage()
+    assert request_id.get() == told["RequestId"]  # which each line of the log shows
     assert "inner" in record.getMessage()
     assert "\n" not in record.getMessage()
     assert "Signature" not in caplog.text.partition("Traceback")[0]
@@ -240,15 +394,6 @@ async def test_a_body_cut_off_ends_the_connection() -> None:
     request = signing.signed("PUT", "/bucket/key")
     response = await ask(request, Recorder(BodyIncomplete("slow", stalled=True)))
     assert (response.status, response.close) == (400, True)
-
-
-async def test_cancellation_passes() -> None:
-    class Cancelled(Recorder):
-        async def __call__(self, context: Context) -> Result:
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await ask(signing.signed("GET", "/bucket/key"), Cancelled())
 
 
 async def test_head_keeps_the_length() -> None:

@@ -79,3 +79,20 @@ def test_no_body_where_there_must_be_none() -> None:
 def test_when_to_try_again(code: codes.ErrorCode) -> None:
     response = render(S3Error(code), signing.unsigned("HEAD", "/b/k"), "R", "H")
     assert response.headers == [(b"retry-after", b"1")]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain \u00fc \u952e", "plain \u00fc \u952e"),
+        ("a\0b\x1f", "a%00b%1F"),
+        ("\uffff\ud800", "%EF%BF%BF%ED%A0%80"),
+        ("line\nand\ttab", "line\nand\ttab"),
+        ("\x7f\x85", "\x7f\x85"),
+    ],
+)
+def test_every_parser_reads_an_error(text: str, shown: str) -> None:
+    error = S3Error(codes.NO_SUCH_KEY, extra=[("Key", text)])
+    response = render(error, signing.unsigned("GET", "/b/k"), "REQUEST", "HOST")
+    assert isinstance(response.body, bytes)
+    assert ElementTree.fromstring(response.body).findtext("Key") == shown

@@ -4,7 +4,14 @@ import pytest
 
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Scope
-from fastobj.s3.names import Names, is_bucket_name, parse_query, split_path
+from fastobj.s3.names import (
+    Names,
+    bucket_of_host,
+    is_bucket_name,
+    locate,
+    parse_query,
+    split_path,
+)
 
 
 def path_code(path: bytes) -> str:
@@ -117,3 +124,55 @@ def test_good_bucket_names(name: str) -> None:
 )
 def test_bad_bucket_names(name: str) -> None:
     assert not is_bucket_name(name)
+
+
+DOMAINS = ("s3.example.com", "eu.s3.example.com", "localhost")
+
+
+@pytest.mark.parametrize(
+    ("host", "bucket"),
+    [
+        (b"photos.s3.example.com", "photos"),
+        (b"photos.s3.example.com:9000", "photos"),
+        (b"Photos.S3.Example.COM", "photos"),
+        (b"photos.s3.example.com.", "photos"),
+        (b"a.b.s3.example.com", "a.b"),
+        (b"photos.eu.s3.example.com", "photos"),  # the longer domain
+        (b"photos.localhost:9000", "photos"),
+        (b"s3.example.com", ""),
+        (b"eu.s3.example.com", ""),
+        (b"localhost:9000", ""),
+        (b".s3.example.com", ""),
+        (b"photos.example.com", ""),
+        (b"xs3.example.com", ""),
+        (b"127.0.0.1:9000", ""),
+        (b"[::1]:9000", ""),
+        (b"", ""),
+        (None, ""),
+    ],
+)
+def test_hosts_that_name_a_bucket(host: bytes | None, bucket: str) -> None:
+    assert bucket_of_host(host, DOMAINS) == bucket
+    assert bucket_of_host(host, ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        (b"/", Names(Scope.BUCKET, "photos")),
+        (b"/k", Names(Scope.OBJECT, "photos", b"k")),
+        (b"//k/", Names(Scope.OBJECT, "photos", b"/k/")),
+        (b"/photos/k", Names(Scope.OBJECT, "photos", b"photos/k")),
+        (b"/metrics", Names(Scope.OBJECT, "photos", b"metrics")),
+        (b"/%2e%2E/%2fk", Names(Scope.OBJECT, "photos", b"..//k")),
+    ],
+)
+def test_virtual_host_style(path: bytes, names: Names) -> None:
+    assert locate(path, b"photos.s3.example.com", DOMAINS) == names
+    assert locate(path, b"s3.example.com", DOMAINS) == split_path(path)
+
+
+@pytest.mark.parametrize("path", [b"/" + b"k" * 1025, b"/%ff", b"/%zz", b"k"])
+def test_what_is_refused_in_virtual_host_style(path: bytes) -> None:
+    with pytest.raises(S3Error):
+        locate(path, b"photos.s3.example.com", DOMAINS)

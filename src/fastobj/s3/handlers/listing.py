@@ -8,7 +8,7 @@ from typing import Any
 from fastobj.core.limits import LIST_KEYS_MAX
 from fastobj.objects import buckets, listing
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.listing import ListedObject, Page
+from fastobj.objects.listing import Page
 from fastobj.s3 import paging
 from fastobj.s3.context import Context, Result
 
@@ -22,9 +22,8 @@ async def list_objects(ctx: Context) -> Result:
     next_marker = None
     if page.is_truncated and "Delimiter" in document:  # else clients take the last key
         next_marker = text(page.last)
-    owner = _owner(ctx, bucket)
     document |= {"Marker": text(marker), "NextMarker": next_marker}
-    document["Contents"] = [{**_entry(listed, text), "Owner": owner} for listed in page.objects]
+    document["Contents"] = _contents(page, text, _owner(ctx, bucket))
     return Result(document=document)
 
 
@@ -41,7 +40,7 @@ async def list_objects_v2(ctx: Context) -> Result:
         "KeyCount": len(page.objects) + len(page.prefixes),
     }
     owner = _owner(ctx, bucket) if query.get("fetch-owner") == "true" else None
-    document["Contents"] = [{**_entry(listed, text), "Owner": owner} for listed in page.objects]
+    document["Contents"] = _contents(page, text, owner)
     return Result(document=document)
 
 
@@ -73,17 +72,20 @@ async def _page(ctx: Context, after: bytes) -> tuple[Bucket, Text, Page, dict[st
     return bucket, text, page, document
 
 
-def _entry(listed: ListedObject, text: Text) -> dict[str, Any]:
-    key, record = listed
-    return {
-        "Key": text(key),
-        "LastModified": record.modified_ns,
-        "ETag": record.etag,
-        "ChecksumAlgorithm": [name.upper() for name in record.checksums],
-        "ChecksumType": "FULL_OBJECT" if record.checksums else None,
-        "Size": record.size,
-        "StorageClass": "STANDARD",
-    }
+def _contents(page: Page, text: Text, owner: dict[str, str] | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "Key": text(key),
+            "LastModified": record.modified_ns,
+            "ETag": record.etag,
+            "ChecksumAlgorithm": list(map(str.upper, record.checksums)),
+            "ChecksumType": "FULL_OBJECT" if record.checksums else None,
+            "Size": record.size,
+            "Owner": owner,
+            "StorageClass": "STANDARD",
+        }
+        for key, record in page.objects
+    ]
 
 
 def _owner(ctx: Context, bucket: Bucket) -> dict[str, str]:

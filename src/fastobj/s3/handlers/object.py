@@ -6,7 +6,7 @@ from typing import Any
 
 from fastobj.core import codes
 from fastobj.core.errors import FastobjError, S3Error
-from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX, OBJECT_BYTES_MAX
+from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
 from fastobj.http.message import Headers
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import buckets, delete, get, put
@@ -64,9 +64,6 @@ class _Upload:
 def _body_length(length: int | None) -> int:
     if length is None:
         raise S3Error(codes.MISSING_CONTENT_LENGTH)
-    if length > OBJECT_BYTES_MAX:
-        extra = [("ProposedSize", str(length)), ("MaxSizeAllowed", str(OBJECT_BYTES_MAX))]
-        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
     return length
 
 
