@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 TICKS = os.sysconf("SC_CLK_TCK")
 ACCESS_KEY = "benchmark"
@@ -23,6 +24,45 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+class Memory(NamedTuple):
+    """What a process holds, in bytes: its own pages, and its share of those held together.
+
+    `other` are its own pages outside of heap and anonymous maps: libraries, stacks.
+    """
+
+    role: str
+    pid: int
+    pss: int
+    private: int
+    heap: int
+    anonymous: int
+
+    @property
+    def shared(self) -> int:
+        """Its proportional part of the pages that others hold too."""
+        return self.pss - self.private
+
+    @property
+    def other(self) -> int:
+        """Its own pages that are neither heap nor anonymous."""
+        return self.private - self.heap - self.anonymous
+
+    @classmethod
+    def of(cls, role: str, pid: int) -> Memory:
+        """The memory of a process, as the kernel tells it."""
+        pss, private = 0, {"[heap]": 0, "": 0}
+        name = ""
+        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+            word, *values = line.split()
+            if not word.endswith(":"):
+                name = values[4] if len(values) > 4 else ""
+            elif word == "Pss:":
+                pss += int(values[0]) * 1024
+            elif word in ("Private_Clean:", "Private_Dirty:"):
+                private[name] = private.get(name, 0) + int(values[0]) * 1024
+        return cls(role, pid, pss, sum(private.values()), private["[heap]"], private[""])
 
 
 class Server:
@@ -92,14 +132,9 @@ class Server:
             total[role] = total.get(role, 0.0) + (int(fields[11]) + int(fields[12])) / TICKS
         return total
 
-    def pss_bytes(self) -> dict[str, int]:
-        """Proportional set size of each role, in bytes."""
-        total: dict[str, int] = {}
-        for role, pid in self.pids():
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            pss = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-            total[role] = total.get(role, 0) + pss * 1024
-        return total
+    def memory(self) -> list[Memory]:
+        """The memory of each process."""
+        return [Memory.of(role, pid) for role, pid in self.pids()]
 
     def kill(self) -> None:
         """SIGKILL to the supervisor; its children end with it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -81,8 +82,15 @@ def close_all_but(keep: Iterable[int]) -> None:
 
 
 def fork_child(context: ChildContext, run: Callable[[ChildContext], int]) -> int:
-    """Forks a child that runs `run` and exits with its status; returns its pid."""
+    """Forks a child that runs `run` and exits with its status; returns its pid.
+
+    What is there before the fork is frozen: a collector that looked at it would write into each
+    of its objects, and so make a copy of all their pages in each child.
+    """
     supervisor = os.getpid()
+    gc.collect()
+    gc.freeze()
+    release_memory()
     pid = os.fork()
     if pid:
         return pid

@@ -8,6 +8,7 @@ whatever stands under its common prefixes.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final, NamedTuple
 
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
@@ -17,7 +18,12 @@ from fastobj.meta.records import ObjectRecord
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
 
-_ROWS_AFTER_SEEK: Final = 3  # few, because the next row may again start a common prefix
+_ROWS_PER_ENTRY_MAX: Final = 3
+_ROWS_AFTER_SEEK: Final = _ROWS_PER_ENTRY_MAX  # the first of them always makes an entry
+_SEEK_ROWS: Final = 10  # what a scan costs beside its rows, as a number of rows
+# Others get a turn after so many rows, some 2 ms, which is a flat page: pages that grow side by
+# side would all be in memory at once, and none of them would be ready sooner.
+_TURN_ROWS: Final = 1200
 
 
 class ListedObject(NamedTuple):
@@ -25,6 +31,10 @@ class ListedObject(NamedTuple):
 
     key: bytes
     record: ObjectRecord
+
+
+# A ListedObject from a tuple without a Python frame.
+_listed = partial(tuple.__new__, ListedObject)
 
 
 class Page(NamedTuple):
@@ -51,41 +61,60 @@ async def list_page(
     """
     if entries_max == 0:
         return Page([], [], False, b"")
-    fold = _Fold(prefix, delimiter, entries_max + 1)
+    wanted = entries_max + 1  # one more tells whether there are more
+    fold = _Fold(prefix, delimiter)
     bucket_id = bucket.record.id
     end = keys.after(bucket_id + prefix)
     cursor = max(bucket_id + prefix, bucket_id + fold.behind(after) if after else b"")
-    rows_max = min(entries_max + 1, _ROWS_AFTER_SEEK if delimiter else LOOP_SCAN_ROWS_MAX)
-    while cursor < end and not fold.is_full():
+    rows_max = _ROWS_AFTER_SEEK if delimiter else LOOP_SCAN_ROWS_MAX
+    entries = rows_read = work = 0
+    while cursor < end and entries < wanted:
+        rows_max = min(rows_max, wanted - entries)
         rows = await store.meta.scan(keys.CURRENT, cursor, end, rows_max)
         seek = fold.take(rows)
         if len(rows) < rows_max:
             break
         cursor = bucket_id + seek if seek else keys.next_key(rows[-1].key)
-        rows_max = _ROWS_AFTER_SEEK if seek else min(2 * rows_max, LOOP_SCAN_ROWS_MAX)
-        await asyncio.sleep(0)
+        found = fold.entries - entries
+        entries += found
+        rows_read += len(rows)
+        rows_max = _rows_next(len(rows), found, _ROWS_PER_ENTRY_MAX * entries - rows_read)
+        work += len(rows) + _SEEK_ROWS
+        if work >= _TURN_ROWS:
+            work = 0
+            await asyncio.sleep(0)
     return fold.page(entries_max)
 
 
-class _Fold:
-    """Takes rows in key order and makes entries of them, until it has `wanted` of them."""
+def _rows_next(rows: int, found: int, unspent: int) -> int:
+    """How many rows to read at once, after `rows` made `found` entries.
 
-    def __init__(self, prefix: bytes, delimiter: bytes, wanted: int) -> None:
+    Where most rows make entries, reading on is cheaper than seeking, as far as the rows that the
+    entries so far may cost are not `unspent`; elsewhere a seek is worth it after each entry.
+    """
+    if 2 * found < rows:
+        return _ROWS_AFTER_SEEK
+    return max(_ROWS_AFTER_SEEK, min(unspent, LOOP_SCAN_ROWS_MAX))
+
+
+class _Fold:
+    """Takes rows in key order and makes entries of them, at most one of each."""
+
+    def __init__(self, prefix: bytes, delimiter: bytes) -> None:
         self._prefix = prefix
         self._delimiter = delimiter
-        self._wanted = wanted
         self._objects: list[ListedObject] = []
         self._prefixes: list[bytes] = []
-        self._last = self._before_last = b""
         self._seek = b""  # the first key behind the common prefix found last
 
-    def is_full(self) -> bool:
-        """Whether it has all the entries that were wanted."""
-        return len(self._objects) + len(self._prefixes) >= self._wanted
+    @property
+    def entries(self) -> int:
+        """How many entries it has made."""
+        return len(self._objects) + len(self._prefixes)
 
     def behind(self, name: bytes) -> bytes:
         """The first key whose entry is greater than `name`."""
-        common = self._common_prefix(name)
+        common = self._common_prefix(name) if name.startswith(self._prefix) else b""
         return keys.after(common) if common else keys.next_key(name)
 
     def take(self, rows: list[ScanRow]) -> bytes:
@@ -95,33 +124,29 @@ class _Fold:
             key = keys.object_key(row.key)
             if key < self._seek:
                 continue
-            if self.is_full():
-                break
-            self._add(key, row)
+            common = self._common_prefix(key)
+            if common:
+                self._prefixes.append(common)
+                self._seek = keys.after(common)
+            else:
+                self._objects.append(_listed((key, records.decode(ObjectRecord, row.value))))
         return self._seek if key < self._seek else b""
 
-    def _add(self, key: bytes, row: ScanRow) -> None:
-        common = self._common_prefix(key)
-        if common:
-            self._prefixes.append(common)
-            self._seek = keys.after(common)
-        else:
-            self._objects.append(ListedObject(key, records.decode(ObjectRecord, row.value)))
-        self._before_last, self._last = self._last, common or key
-
     def _common_prefix(self, key: bytes) -> bytes:
-        """The prefix that the key is folded into; b"" where it is an entry of its own."""
-        if not self._delimiter or not key.startswith(self._prefix):
-            return b""
-        at = key.find(self._delimiter, len(self._prefix))
+        """What a key under the prefix is folded into; b"" where it is an entry of its own."""
+        at = key.find(self._delimiter, len(self._prefix)) if self._delimiter else -1
         return key[: at + len(self._delimiter)] if at >= 0 else b""
 
     def page(self, entries_max: int) -> Page:
         """What was taken; an entry above `entries_max` only tells that there is more."""
-        if len(self._objects) + len(self._prefixes) <= entries_max:
-            return Page(self._objects, self._prefixes, False, self._last)
-        surplus: list[ListedObject] | list[bytes] = self._objects
-        if self._prefixes and self._prefixes[-1] == self._last:
-            surplus = self._prefixes
-        del surplus[-1]
-        return Page(self._objects, self._prefixes, True, self._before_last)
+        is_truncated = self.entries > entries_max
+        if is_truncated:
+            del (self._objects if self._last_object() > self._last_prefix() else self._prefixes)[-1]
+        last = max(self._last_object(), self._last_prefix())
+        return Page(self._objects, self._prefixes, is_truncated, last)
+
+    def _last_object(self) -> bytes:
+        return self._objects[-1].key if self._objects else b""
+
+    def _last_prefix(self) -> bytes:
+        return self._prefixes[-1] if self._prefixes else b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from string import ascii_letters, digits
 from typing import Final
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ from fastobj.core.errors import S3Error
 
 _NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _TOKEN_VERSION: Final = b"\x01"
+# What percent-encoding leaves as it is: most keys are made of nothing else.
+_UNRESERVED: Final = (ascii_letters + digits + "-._~/").encode()
 
 
 def entries_max(query: Mapping[str, str], name: str, most: int, least: int = 0) -> int:
@@ -57,7 +60,7 @@ def text_encoder(query: Mapping[str, str]) -> Callable[[bytes], str]:
 
 
 def _percent_encode(name: bytes) -> str:
-    return quote(name, safe="/")
+    return quote(name, safe="/") if name.strip(_UNRESERVED) else name.decode()
 
 
 def _invalid(name: str, value: str, message: str) -> S3Error:
