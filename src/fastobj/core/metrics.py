@@ -1,162 +1,266 @@
-"""The metrics: one row each, counted in cells that processes share, shown as Prometheus text.
+"""THE TABLE of metrics: one row each. Where the figures are kept is `core.metric_page`.
 
-Knows nothing of what it counts. A metric is never labelled by bucket or key.
+Knows nothing of what it counts. A label's values come from a fixed set: never a path, a bucket or
+a key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import IntEnum, unique
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+COUNTER: Final = "counter"
+GAUGE: Final = "gauge"
+HISTOGRAM: Final = "histogram"
 _NANO: Final = 1e-9
 
 
-@unique
-class Metric(IntEnum):
-    """The index of each metric's cell in the row of a process."""
+class Label(NamedTuple):
+    """A label, and the name of the set that its values are from."""
 
-    HTTP_REQUESTS_2XX = 0
-    HTTP_REQUESTS_3XX = 1
-    HTTP_REQUESTS_4XX = 2
-    HTTP_REQUESTS_5XX = 3
-    HTTP_BYTES_IN = 4
-    HTTP_BYTES_OUT = 5
-    HTTP_CONNECTIONS = 6
-    COMMIT_BATCHES = 7
-    COMMIT_TRANSACTIONS = 8
-    COMMIT_CONFLICTS = 9
-    LOG_SYNCS = 10
-    LOG_SYNC_NS = 11
-    LAST_SEQUENCE = 12
-    COVERED_SEQUENCE = 13
-    CHECKPOINTS = 14
-    CHECKPOINT_STALL_NS = 15
-    CHECKSUM_MISMATCHES = 16
-    PROCESS_RESTARTS = 17
-
-
-class Row(NamedTuple):
-    """How a metric is shown. `scale` turns cells into base units (seconds, bytes)."""
-
-    metric: Metric
     name: str
-    help: str
-    labels: str = ""
-    counter: bool = True
-    scale: float = 1
+    values: str
 
 
-_REQUESTS: Final = ("fastobj_http_requests_total", "Requests answered, by class of status.")
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """One row: all series of one name.
 
-# One row for each cell; rows of one name stand together.
-METRICS: Final = (
-    Row(Metric.HTTP_REQUESTS_2XX, *_REQUESTS, '{class="2xx"}'),
-    Row(Metric.HTTP_REQUESTS_3XX, *_REQUESTS, '{class="3xx"}'),
-    Row(Metric.HTTP_REQUESTS_4XX, *_REQUESTS, '{class="4xx"}'),
-    Row(Metric.HTTP_REQUESTS_5XX, *_REQUESTS, '{class="5xx"}'),
-    Row(
-        Metric.HTTP_BYTES_IN,
-        "fastobj_http_received_bytes_total",
-        "Bytes of the bodies of requests that succeeded.",
-    ),
-    Row(Metric.HTTP_BYTES_OUT, "fastobj_http_sent_bytes_total", "Bytes of response bodies."),
-    Row(
-        Metric.HTTP_CONNECTIONS,
-        "fastobj_http_connections",
-        "Connections that are open now.",
-        counter=False,
-    ),
-    Row(Metric.COMMIT_BATCHES, "fastobj_commit_batches_total", "Batches made durable."),
-    Row(Metric.COMMIT_TRANSACTIONS, "fastobj_commit_transactions_total", "Transactions committed."),
-    Row(
-        Metric.COMMIT_CONFLICTS,
-        "fastobj_commit_conflicts_total",
-        "Transactions refused, because a row had changed since it was read.",
-    ),
-    Row(Metric.LOG_SYNCS, "fastobj_log_syncs_total", "Blocks of the log written and synced."),
-    Row(
-        Metric.LOG_SYNC_NS,
-        "fastobj_log_sync_seconds_total",
-        "Time spent in writing and syncing blocks of the log.",
-        scale=_NANO,
-    ),
-    Row(
-        Metric.LAST_SEQUENCE,
-        "fastobj_log_last_sequence",
-        "Sequence of the last block in the log.",
-        counter=False,
-    ),
-    Row(
-        Metric.COVERED_SEQUENCE,
-        "fastobj_log_covered_sequence",
-        "Sequence up to which a checkpoint covers the log.",
-        counter=False,
-    ),
-    Row(
-        Metric.CHECKPOINTS,
-        "fastobj_checkpoints_total",
-        "Checkpoints of the database that were complete.",
-    ),
-    Row(
-        Metric.CHECKPOINT_STALL_NS,
-        "fastobj_checkpoint_stall_seconds_total",
-        "Time for which commits waited on a checkpoint.",
-        scale=_NANO,
-    ),
-    Row(
-        Metric.CHECKSUM_MISMATCHES,
-        "fastobj_checksum_mismatches_total",
-        "Reads of stored bytes that did not verify.",
-    ),
-    Row(Metric.PROCESS_RESTARTS, "fastobj_process_restarts_total", "Child processes started anew."),
-)
-
-
-class MetricsPage:
-    """One row of 64-bit cells for each process slot; a cell has one writer, so nothing is locked.
-
-    `cells` is a memoryview of format "Q", best of shared memory, with at least `len(METRICS)`
-    cells for each of `rows` slots.
+    Cells hold integers; `scale` turns them into base units (seconds, bytes). `bounds` are the
+    upper bounds of a histogram's buckets, in the unit of the cells. What is `scraped` has no
+    cells: it is looked up when somebody asks.
     """
 
-    __slots__ = ("_cells", "_stride")
+    name: str
+    kind: str
+    help: str
+    labels: tuple[Label, ...] = ()
+    bounds: tuple[int, ...] = ()
+    scale: float = 1
+    scraped: bool = False
 
-    def __init__(self, cells: memoryview, rows: int) -> None:
-        self._stride = len(cells) // rows
-        if self._stride < len(METRICS):
-            raise ValueError(f"{len(cells)} cells are too few for {rows} rows")
-        self._cells = cells
 
-    def add(self, slot: int, metric: Metric, amount: int) -> None:
-        """Adds to the cell of the process in that slot, which alone may call this."""
-        self._cells[slot * self._stride + metric] += amount
+_OPERATION: Final = Label("operation", "operation")
+_CLASS: Final = Label("class", "class")
+_PROCESS: Final = (Label("role", ""), Label("slot", ""))
+_SEGMENT: Final = (Label("kind", ""), Label("state", ""))
 
-    def set(self, slot: int, metric: Metric, value: int) -> None:
-        """Sets the cell of the process in that slot, which alone may call this."""
-        self._cells[slot * self._stride + metric] = value
+_US: Final = 1_000
+_MS: Final = 1_000_000
+_S: Final = 1_000_000_000
+_REQUEST_BOUNDS: Final = (
+    *(100 * _US, 300 * _US, _MS, 3 * _MS, 10 * _MS, 30 * _MS),
+    *(100 * _MS, 300 * _MS, _S, 3 * _S, 10 * _S, 60 * _S),
+)
+_SYNC_BOUNDS: Final = (
+    *(50 * _US, 100 * _US, 250 * _US, 500 * _US, _MS, 2_500 * _US, 5 * _MS),
+    *(10 * _MS, 25 * _MS, 100 * _MS, 500 * _MS, 2 * _S),
+)
+_SIZE_BOUNDS: Final = (0, *(1 << bits for bits in (10, 12, 14, 16, 18, 20, 22, 24, 26, 30, 32)))
+_BATCH_BOUNDS: Final = tuple(1 << bits for bits in range(11))
 
-    def forget(self, slot: int) -> None:
-        """Zeroes the gauges of a slot whose process has ended; its counters stay."""
-        for row in METRICS:
-            if not row.counter:
-                self.set(slot, row.metric, 0)
 
-    def total(self, metric: Metric) -> int:
-        """The sum over all processes."""
-        return sum(self._cells[metric :: self._stride])
+def _scraped(
+    name: str, help: str, labels: tuple[Label, ...] = (), *, kind: str = GAUGE, scale: float = 1
+) -> Family:
+    return Family(name, kind, help, labels, scale=scale, scraped=True)
 
-    def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return "".join(self._lines()).encode()
 
-    def _lines(self) -> Iterator[str]:
-        shown = ""
-        for row in METRICS:
-            if row.name != shown:
-                shown = row.name
-                kind = "counter" if row.counter else "gauge"
-                yield f"# HELP {row.name} {row.help}\n# TYPE {row.name} {kind}\n"
-            total = self.total(row.metric)
-            value = str(total) if row.scale == 1 else f"{total * row.scale:.9f}"
-            yield f"{row.name}{row.labels} {value}\n"
+class Metric:
+    """The rows, by the names that code uses; rows of one subject stand together."""
+
+    # --- requests of S3; pages of our own (health, metrics, documents) are not counted
+    S3_REQUESTS: Final = Family(
+        "fastobj_s3_requests_total",
+        COUNTER,
+        'Requests answered; operation is "none" where no operation of S3 matched.',
+        (_OPERATION, Label("status", "status")),
+    )
+    S3_DURATION: Final = Family(
+        "fastobj_s3_request_duration_seconds",
+        HISTOGRAM,
+        "Time from the head of a request to the last byte of its answer.",
+        (_OPERATION,),
+        _REQUEST_BOUNDS,
+        _NANO,
+    )
+    S3_REQUEST_SIZE: Final = Family(
+        "fastobj_s3_request_size_bytes",
+        HISTOGRAM,
+        "Bytes of a request's body that arrived.",
+        (_CLASS,),
+        _SIZE_BOUNDS,
+    )
+    S3_RESPONSE_SIZE: Final = Family(
+        "fastobj_s3_response_size_bytes",
+        HISTOGRAM,
+        "Bytes of an answer's body that were sent.",
+        (_CLASS,),
+        _SIZE_BOUNDS,
+    )
+    S3_CUT_SHORT: Final = Family(
+        "fastobj_s3_requests_cut_short_total",
+        COUNTER,
+        "Requests whose client left before the last byte of the answer.",
+        (_OPERATION,),
+    )
+    S3_IN_FLIGHT: Final = Family(
+        "fastobj_s3_requests_in_flight", GAUGE, "Requests that are being answered now."
+    )
+    S3_REFUSED: Final = Family(
+        "fastobj_s3_refused_total",
+        COUNTER,
+        "Requests turned away because too much was under way, by the limit that was met.",
+        (Label("limit", "refused"),),
+    )
+    S3_BYTES_IN: Final = Family(
+        "fastobj_s3_received_bytes_total", COUNTER, "Bytes of request bodies that arrived."
+    )
+    S3_BYTES_OUT: Final = Family(
+        "fastobj_s3_sent_bytes_total", COUNTER, "Bytes of response bodies that were sent."
+    )
+
+    # --- what is stored
+    BUCKETS: Final = _scraped("fastobj_buckets", "Buckets.")
+    OBJECTS: Final = _scraped("fastobj_objects", "Objects in all buckets.")
+    OBJECT_BYTES: Final = _scraped("fastobj_object_bytes", "Bytes of all objects.")
+
+    # --- connections
+    HTTP_CONNECTIONS: Final = Family(
+        "fastobj_http_connections", GAUGE, "Connections that are open now."
+    )
+    HTTP_CUT: Final = Family(
+        "fastobj_http_cut_total",
+        COUNTER,
+        "Connections cut off or turned away, by the limit that was met.",
+        (Label("limit", "cut"),),
+    )
+    LOOP_STALLS: Final = Family(
+        "fastobj_loop_stalls_total",
+        COUNTER,
+        "Times that the event loop of a worker kept a timer waiting for more than 5 ms.",
+    )
+    LOOP_STALL_NS: Final = Family(
+        "fastobj_loop_stall_seconds_total",
+        COUNTER,
+        "Time for which such timers waited.",
+        scale=_NANO,
+    )
+    ACCESS_LOG_LOST: Final = Family(
+        "fastobj_access_log_lost_total",
+        COUNTER,
+        "Lines of the access log that could not be written.",
+    )
+
+    # --- commits
+    COMMIT_BATCHES: Final = Family("fastobj_commit_batches_total", COUNTER, "Batches made durable.")
+    COMMIT_TRANSACTIONS: Final = Family(
+        "fastobj_commit_transactions_total", COUNTER, "Transactions committed."
+    )
+    COMMIT_CONFLICTS: Final = Family(
+        "fastobj_commit_conflicts_total",
+        COUNTER,
+        "Transactions refused, because a row had changed since it was read.",
+    )
+    COMMIT_BATCH_SIZE: Final = Family(
+        "fastobj_commit_batch_transactions",
+        HISTOGRAM,
+        "Transactions in a batch.",
+        bounds=_BATCH_BOUNDS,
+    )
+    LOG_SYNCS: Final = Family(
+        "fastobj_log_sync_seconds",
+        HISTOGRAM,
+        "Time to write and sync a block of the log.",
+        bounds=_SYNC_BOUNDS,
+        scale=_NANO,
+    )
+    LAST_SEQUENCE: Final = Family(
+        "fastobj_log_last_sequence", GAUGE, "Sequence of the last block in the log."
+    )
+    COVERED_SEQUENCE: Final = Family(
+        "fastobj_log_covered_sequence", GAUGE, "Sequence up to which a checkpoint covers the log."
+    )
+    CHECKPOINTS: Final = Family(
+        "fastobj_checkpoints_total", COUNTER, "Checkpoints of the database that were complete."
+    )
+    CHECKPOINT_STALL_NS: Final = Family(
+        "fastobj_checkpoint_stall_seconds_total",
+        COUNTER,
+        "Time for which commits waited on a checkpoint.",
+        scale=_NANO,
+    )
+
+    # --- files
+    CHECKSUM_MISMATCHES: Final = Family(
+        "fastobj_checksum_mismatches_total",
+        COUNTER,
+        "Reads of stored bytes that did not verify.",
+    )
+    SEGMENTS: Final = _scraped("fastobj_segments", "Files that hold bodies.", _SEGMENT)
+    SEGMENT_BYTES: Final = _scraped("fastobj_segment_bytes", "Sizes of these files.", _SEGMENT)
+    SEGMENT_LIVE_BYTES: Final = _scraped(
+        "fastobj_segment_live_bytes", "Bytes of bodies in them that an object refers to.", _SEGMENT
+    )
+    SEGMENT_DEAD_BYTES: Final = _scraped(
+        "fastobj_segment_dead_bytes", "Bytes of sealed ones that nothing refers to.", _SEGMENT[:1]
+    )
+    LOG_SPARES: Final = _scraped("fastobj_log_spares", "Spare segments of the log.")
+    LOG_SPARE_BYTES: Final = _scraped("fastobj_log_spare_bytes", "Bytes of the spare segments.")
+    FREE_BYTES: Final = _scraped(
+        "fastobj_filesystem_free_bytes", "Bytes that the file system has left for this store."
+    )
+    SIZE_BYTES: Final = _scraped("fastobj_filesystem_size_bytes", "Size of the file system.")
+
+    # --- processes
+    PROCESS_CPU: Final = _scraped(
+        "fastobj_process_cpu_seconds_total",
+        "Processor time of the process.",
+        _PROCESS,
+        kind=COUNTER,
+    )
+    PROCESS_MEMORY: Final = _scraped(
+        "fastobj_process_resident_memory_bytes", "Resident memory, shared pages included.", _PROCESS
+    )
+    PROCESS_FDS: Final = _scraped(
+        "fastobj_process_open_fds", "Open file descriptors of the process.", _PROCESS
+    )
+    PROCESS_START: Final = _scraped(
+        "fastobj_process_start_time_seconds",
+        "When the process started, in seconds since the Unix epoch.",
+        _PROCESS,
+    )
+    PROCESS_RESTARTS: Final = Family(
+        "fastobj_process_restarts_total", COUNTER, "Child processes started anew."
+    )
+    BUILD: Final = _scraped(
+        "fastobj_build_info",
+        "1, with the version as a label.",
+        (Label("version", ""),),
+    )
+
+
+METRICS: Final = tuple(row for row in vars(Metric).values() if isinstance(row, Family))
+
+_HEAD: Final = """# Metrics
+
+`GET /metrics` answers in Prometheus' text format, on the S3 address and on the console address: to
+this machine, and to others that send the `metrics-token` as a bearer token. All figures are sums
+over the processes of a server. A series with labels appears once it is above zero. No label ever
+holds a path, a bucket or a key.
+
+This page is generated from the table in `src/fastobj/core/metrics.py`.
+
+| metric | kind | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def metrics_document() -> str:
+    """The text of docs/metrics.md."""
+    return _HEAD + "".join(map(_document_row, METRICS))
+
+
+def _document_row(family: Family) -> str:
+    labels = ", ".join(f"`{label.name}`" for label in family.labels)
+    return f"| `{family.name}` | {family.kind} | {labels} | {family.help} |\n"

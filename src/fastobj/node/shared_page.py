@@ -1,4 +1,4 @@
-"""Memory shared by fork: epochs of cached records, live owners, connection counts, metrics.
+"""Memory shared by fork: epochs of cached records, live processes, connection counts, metrics.
 
 One anonymous mapping of 64-bit cells, made before the first fork. Each cell has one writer, and
 an aligned 64-bit store is whole for every reader, so nothing is locked.
@@ -7,34 +7,42 @@ an aligned 64-bit store is whole for every reader, so nothing is locked.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from typing import Final
 from zlib import crc32
 
 from fastobj.core.limits import EPOCH_SLOTS
-from fastobj.core.metrics import METRICS, MetricsPage
+from fastobj.core.metric_page import CellLayout, MetricsPage
+from fastobj.node.counting import LABEL_VALUES
 
-PROCESSES_MAX: Final = 72  # supervisor, committer, maintenance, and workers behind them
 SUPERVISOR: Final = 0
 COMMITTER: Final = 1
 MAINTENANCE: Final = 2
 FIRST_WORKER: Final = 3
+PROCESSES_MAX: Final = 72  # these, and workers behind them
 WORKERS_MAX: Final = PROCESSES_MAX - FIRST_WORKER
 
+_ROLES: Final = ("supervisor", "committer", "maintenance")
 _OWNERS_AT: Final = EPOCH_SLOTS
 _CLOSED_AT: Final = _OWNERS_AT + PROCESSES_MAX
-_METRICS_AT: Final = _CLOSED_AT + PROCESSES_MAX
+_PIDS_AT: Final = _CLOSED_AT + PROCESSES_MAX
+_METRICS_AT: Final = _PIDS_AT + PROCESSES_MAX
 _LINE: Final = 8  # cells: two processes never write to one cache line of metrics
-_METRICS_STRIDE: Final = -(-len(METRICS) // _LINE) * _LINE
 
 
 class SharedPage:
-    """The mapping. Make it before the first fork; slots are process slots (see above)."""
+    """The mapping. Make it before the first fork; slots are process slots (see above).
 
-    def __init__(self) -> None:
-        cells = _METRICS_AT + PROCESSES_MAX * _METRICS_STRIDE
-        self._cells = memoryview(mmap.mmap(-1, cells * 8)).cast("Q")
+    Metrics are kept, and added up, for as many workers as there will be.
+    """
+
+    def __init__(self, workers: int = WORKERS_MAX) -> None:
+        slots = FIRST_WORKER + workers
+        layout = CellLayout(LABEL_VALUES)
+        stride = -(-layout.cells // _LINE) * _LINE
+        self._cells = memoryview(mmap.mmap(-1, (_METRICS_AT + slots * stride) * 8)).cast("Q")
         self.epochs = SharedEpochs(self._cells[:EPOCH_SLOTS])
-        self.metrics = MetricsPage(self._cells[_METRICS_AT:], PROCESSES_MAX)
+        self.metrics = MetricsPage(self._cells[_METRICS_AT:], slots, layout)
 
     def set_owner(self, slot: int, owner: int) -> None:
         """Says which incarnation runs in a slot; 0 when it is dead. Written by the supervisor."""
@@ -55,6 +63,20 @@ class SharedPage:
     def closed(self, slot: int) -> int:
         """The figure that the worker in that slot wrote last."""
         return self._cells[_CLOSED_AT + slot]
+
+    def set_pid(self, slot: int, pid: int) -> None:
+        """Says which process runs in a slot; 0 when it is dead. Written by the supervisor."""
+        self._cells[_PIDS_AT + slot] = pid
+
+    def processes(self) -> Iterator[tuple[str, int, int]]:
+        """Role, number among its like, and pid of each process that runs now."""
+        for slot, pid in enumerate(self._cells[_PIDS_AT:_METRICS_AT].tolist()):
+            if not pid:
+                continue
+            if slot < FIRST_WORKER:
+                yield _ROLES[slot], 0, pid
+            else:
+                yield "worker", slot - FIRST_WORKER, pid
 
 
 class SharedEpochs:
