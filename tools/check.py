@@ -45,6 +45,7 @@ STEPS = (
         fix=("clang-format", "-i"),
     ),
     Step("cython-lint", ("cython-lint",), globs=CYTHON_FILES),
+    Step("docs", ("python", "-m", "tools.docs", "--check"), fix=("python", "-m", "tools.docs")),
     Step("house", ("python", "-m", "pytest", "-q", "tests/test_house.py")),
 )
 

@@ -1,0 +1,111 @@
+"""What the documents say in words: a sentence for operations, headers and query parameters.
+
+An operation without a sentence is told by its name; a parameter of a served operation has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+OPERATIONS: Final[Mapping[str, str]] = {
+    "AbortMultipartUpload": "Ends an upload and lets go of its parts.",
+    "CompleteMultipartUpload": "Makes one object of the parts that the request lists.",
+    "CopyObject": "Makes an object from another one; the bytes are not sent again.",
+    "CreateBucket": "Makes a bucket.",
+    "CreateMultipartUpload": "Begins an upload in parts and answers its id.",
+    "DeleteBucket": "Deletes an empty bucket.",
+    "DeleteObject": "Deletes an object; one that is not there is no error.",
+    "DeleteObjects": "Deletes up to 1,000 objects, each for itself.",
+    "GetBucketLocation": "Tells the region of a bucket; us-east-1 is told as nothing.",
+    "GetObject": "Reads an object, or one range of it.",
+    "HeadBucket": "Tells whether a bucket exists and may be used.",
+    "HeadObject": "Answers what GetObject would, without the body.",
+    "ListBuckets": "Lists the buckets of the sender.",
+    "ListMultipartUploads": "Lists the uploads of a bucket that are not complete.",
+    "ListObjects": "Lists the keys of a bucket, the older form: pages are found by marker.",
+    "ListObjectsV2": "Lists the keys of a bucket; pages are found by continuation token.",
+    "ListObjectVersions": "Lists all versions and delete markers of a bucket.",
+    "ListParts": "Lists the parts of an upload that are there.",
+    "PostObject": "Stores an object that an HTML form sends.",
+    "PreflightBucket": "Answers a browser that asks whether it may send a request to a bucket.",
+    "PreflightObject": "Answers a browser that asks whether it may send a request to an object.",
+    "PutObject": "Stores an object; 200 means that it is on the disk.",
+    "UploadPart": "Stores one part of an upload.",
+    "UploadPartCopy": "Makes one part of an upload from an object or a range of it.",
+}
+
+_STORED: Final = "Stored with the object and given back with it."
+_OVERRIDE: Final = "Takes the place of the stored header in this answer."
+_CHECKSUM: Final = "Checksum of the body in base64: checked, stored, given back on request."
+_SOURCE_CONDITION: Final = "Condition on the object that is copied from."
+
+PARAMETERS: Final[Mapping[str, str]] = {
+    # path
+    "Bucket": "Name of the bucket.",
+    "Key": "Key of the object. Slashes in it stand as they are.",
+    # query
+    "annotationName": "Name of the annotation.",
+    "bucket-region": "Only buckets of this region.",
+    "continuation-token": "Goes on where the page ended that answered this token.",
+    "delimiter": "Keys that agree up to this text, behind the prefix, are listed as one.",
+    "encoding-type": "With `url`, keys in the answer are percent-encoded.",
+    "fetch-owner": "With `true`, each entry names its owner.",
+    "id": "Name of the configuration.",
+    "key-marker": "Starts behind this key.",
+    "list-type": "Tells this form from the older one.",
+    "marker": "Starts behind this key.",
+    "max-buckets": "Most buckets on a page.",
+    "max-keys": "Most entries on a page; 1,000 if unsaid or more.",
+    "max-parts": "Most parts on a page; 1,000 if unsaid or more.",
+    "max-uploads": "Most uploads on a page; 1,000 if unsaid or more.",
+    "part-number-marker": "Starts behind this part.",
+    "partNumber": "Number of a part, from 1 to 10,000.",
+    "prefix": "Only names that begin with this text.",
+    "response-cache-control": _OVERRIDE,
+    "response-content-disposition": _OVERRIDE,
+    "response-content-encoding": _OVERRIDE,
+    "response-content-language": _OVERRIDE,
+    "response-content-type": _OVERRIDE,
+    "response-expires": _OVERRIDE,
+    "start-after": "Starts behind this key, on the first page.",
+    "upload-id-marker": "With key-marker: starts behind this upload.",
+    "uploadId": "The upload, as CreateMultipartUpload answered it.",
+    "version-id-marker": "With key-marker: starts behind this version.",
+    "versionId": "The version that is meant; `null` for the one without an id.",
+    # headers
+    "cache-control": _STORED,
+    "content-disposition": _STORED,
+    "content-encoding": f"{_STORED} The word aws-chunked is left out.",
+    "content-language": _STORED,
+    "content-length": "Length of the body in bytes.",
+    "content-md5": "MD5 of the body in base64; a body that differs is refused.",
+    "content-type": _STORED,
+    "expires": _STORED,
+    "if-match": "Only if the object has one of these ETags, or with * if it exists.",
+    "if-modified-since": "Only if the object is newer.",
+    "if-none-match": "Only if the object has none of these ETags, or with * if it does not exist.",
+    "if-unmodified-since": "Only if the object is not newer.",
+    "range": "One range of bytes, such as bytes=0-99; several are answered with all of it.",
+    "x-amz-checksum-algorithm": "The checksum to compute and to store.",
+    "x-amz-checksum-crc32": _CHECKSUM,
+    "x-amz-checksum-crc32c": _CHECKSUM,
+    "x-amz-checksum-crc64nvme": _CHECKSUM,
+    "x-amz-checksum-mode": "With ENABLED, the answer carries the stored checksums.",
+    "x-amz-checksum-sha1": _CHECKSUM,
+    "x-amz-checksum-sha256": _CHECKSUM,
+    "x-amz-checksum-type": "What checksums of parts make: COMPOSITE or FULL_OBJECT.",
+    "x-amz-copy-source": "Where to copy from: /bucket/key, percent-encoded.",
+    "x-amz-copy-source-if-match": _SOURCE_CONDITION,
+    "x-amz-copy-source-if-modified-since": _SOURCE_CONDITION,
+    "x-amz-copy-source-if-none-match": _SOURCE_CONDITION,
+    "x-amz-copy-source-if-unmodified-since": _SOURCE_CONDITION,
+    "x-amz-copy-source-range": "Only these bytes of the source.",
+    "x-amz-decoded-content-length": "Length of an aws-chunked body once it is decoded.",
+    "x-amz-expected-bucket-owner": "Refused with AccessDenied unless this is the bucket's owner.",
+    "x-amz-meta-*": "User metadata: any number of headers whose names begin so, 2 KiB in all.",
+    "x-amz-metadata-directive": "COPY (the default) or REPLACE the headers of the source.",
+    "x-amz-mp-object-size": "Size that the complete object must have.",
+    "x-amz-sdk-checksum-algorithm": "Announces which x-amz-checksum header is there.",
+    "x-amz-trailer": "Names the checksum that follows an aws-chunked body.",
+}
