@@ -17,6 +17,7 @@ HOME = ROOT / ".venv-clients"
 # Name of the environment -> what is installed into it.
 CLIENTS: dict[str, tuple[str, ...]] = {
     "aws": ("awscli>=1.40,<2",),
+    "minio": ("minio>=7.2,<8",),
 }
 
 

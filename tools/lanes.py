@@ -43,6 +43,12 @@ LANES = (
         budget_s=60,
         environment={"FASTOBJ_TEST_SERVER": "inprocess"},
     ),
+    Lane("hardening", "tests/hardening", budget_s=60),
+    Lane("fuzz", "tests/fuzz", budget_s=60),
+    Lane("observability", "tests/observability", budget_s=30),
+    Lane("connections", "tests/connections", budget_s=60),
+    Lane("faults", "tests/faults", budget_s=60),
+    Lane("image", "tests/image", budget_s=90),
     Lane("clients", "tests/clients", budget_s=180),
     Lane("crash", "tests/crash", budget_s=120),
 )

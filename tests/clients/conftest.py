@@ -8,15 +8,51 @@ from pathlib import Path
 import pytest
 
 from fastobj.testing.process_server import ProcessServer
+from tests.clients.resolver.sitecustomize import resolve_below_localhost
+from tests.clients.site import HOST, Site, combinations
+from tests.unit.http.certificates import make_pair
 
 MIB = 1024 * 1024
+
+
+DOMAIN = ("--domain", HOST)
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessServer]:
     """A server of its own for this lane."""
-    with ProcessServer(tmp_path_factory.mktemp("clients") / "store", workers=2) as server:
+    directory = tmp_path_factory.mktemp("clients") / "store"
+    with ProcessServer(directory, workers=2, arguments=DOMAIN) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def secure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessServer]:
+    """One that speaks TLS, with a certificate for its name and each bucket in front of it."""
+    folder = tmp_path_factory.mktemp("secure")
+    certs = make_pair(folder / "certs", HOST, f"*.{HOST}")
+    with ProcessServer(folder / "store", workers=2, arguments=DOMAIN, certs=certs) as server:
+        yield server
+
+
+@pytest.fixture(params=combinations(), ids="-".join)
+def site(request: pytest.FixtureRequest) -> Site:
+    """Each scheme with each style of addressing."""
+    scheme, style = request.param
+    name = "server" if scheme == "http" else "secure_server"
+    return Site(request.getfixturevalue(name), scheme, style)
+
+
+@pytest.fixture
+def http_site(server: ProcessServer) -> Site:
+    """The plain server, in path style."""
+    return Site(server, "http", "path")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def names_below_localhost() -> None:
+    """Clients in this process find buckets in front of localhost."""
+    resolve_below_localhost()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,113 @@
+"""A server as one client sees it: its scheme, its style of addressing, its keys."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from fastobj.testing.process_server import ProcessServer
+from tools.client_env import ensure
+
+RESOLVER = Path(__file__).with_name("resolver")
+HOST = "s3.localhost"  # wildcards of certificates need two labels behind them
+REGION = "us-east-1"
+SCHEMES = ("http", "https")
+STYLES = ("path", "virtual")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One way to one server."""
+
+    server: ProcessServer
+    scheme: str
+    style: str
+
+    @property
+    def certificate(self) -> Path | None:
+        """What clients trust; None over HTTP."""
+        return self.server.authorities
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that clients are given; a bucket in virtual-host style stands in front of it."""
+        return f"{self.scheme}://{HOST}:{self.server.port}"
+
+    @property
+    def name(self) -> str:
+        """A word for buckets of this site."""
+        return f"{self.scheme}-{self.style}"
+
+    def boto3(self, **more: Any) -> Any:
+        """A boto3 client. Over HTTPS its default would be a trailing checksum."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.server.access_key,
+            aws_secret_access_key=self.server.secret_key,
+            region_name=REGION,
+            verify=str(self.certificate) if self.certificate else None,
+            config=Config(
+                signature_version="s3v4",
+                s3={"addressing_style": self.style},
+                request_checksum_calculation="when_required",
+                **more,
+            ),
+        )
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """The environment of a client program with these keys and nobody else's settings."""
+        kept = {key: text for key, text in os.environ.items() if not key.startswith("AWS_")}
+        found = {
+            **kept,
+            "HOME": str(home),
+            "PYTHONPATH": str(RESOLVER),
+            "AWS_ACCESS_KEY_ID": self.server.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.server.secret_key,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        }
+        if self.certificate:
+            found |= {
+                "AWS_CA_BUNDLE": str(self.certificate),
+                "SSL_CERT_FILE": str(self.certificate),
+            }
+        return found
+
+
+class Aws:
+    """Runs the AWS command line, version 1, against a site."""
+
+    def __init__(self, site: Site, home: Path) -> None:
+        self._program = str(ensure("aws") / "aws")
+        self._site = site
+        self._environment = site.environment(home)
+        self("configure", "set", "default.s3.addressing_style", site.style)
+        self("configure", "set", "default.s3.signature_version", "s3v4")
+
+    def __call__(self, *arguments: str) -> str:
+        """Standard output; asserts success."""
+        done = run(
+            [self._program, "--endpoint-url", self._site.endpoint, *arguments], self._environment
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs a client's program to its end."""
+    return subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, check=False
+    )
+
+
+def combinations() -> Iterator[tuple[str, str]]:
+    """Each scheme with each style."""
+    for scheme in SCHEMES:
+        for style in STYLES:
+            yield scheme, style

@@ -1,0 +1,125 @@
+"""Programs of Debian that tests run: `python -m tools.debian PACKAGE PROGRAM`.
+
+A program on PATH is taken as it is. Else its package, with the packages that it lacks here, is
+downloaded and unpacked into `.debian/PACKAGE`, and nothing is installed: no service starts, no
+user is made, and removing the folder undoes it all.
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".debian"
+# Daemons live in folders that are not on every user's PATH.
+FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+class DebianError(Exception):
+    """A program could not be provided; the text says why, with the output of the step."""
+
+
+def provide(package: str, program: str) -> Path:
+    """The path of a program, which is unpacked from its Debian package first if need be.
+
+    Safe to call from several processes at once. Raises DebianError.
+    """
+    path = os.pathsep.join([os.environ.get("PATH", ""), *FOLDERS])
+    if installed := shutil.which(program, path=path):
+        return Path(installed)
+    HOME.mkdir(exist_ok=True)
+    with (HOME / f"{package}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        place = HOME / package
+        if not place.exists():
+            _unpack(package, place)
+        return _starter(place, package, program)
+
+
+def _unpack(package: str, place: Path) -> None:
+    """Unpacks a package and what it needs; `place` is there only once all of it is."""
+    unfinished = place.with_name(f"{package}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    archives = unfinished / "archives"
+    (archives / "partial").mkdir(parents=True)
+    _download(package, archives)
+    for archive in archives.glob("*.deb"):
+        _run(["dpkg-deb", "--extract", str(archive), str(unfinished)])
+    shutil.rmtree(archives)
+    unfinished.rename(place)
+
+
+def _download(package: str, archives: Path) -> None:
+    command = [
+        *("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "--download-only"),
+        *("-o", f"Dir::Cache::archives={archives}"),
+        *("-o", "Debug::NoLocking=true", "-o", "APT::Sandbox::User="),
+        package,
+    ]
+    try:
+        _run(command)
+    except DebianError:
+        if os.geteuid() != 0:  # only root can renew the lists that name the archives
+            raise
+        _run(["apt-get", "update", "--quiet"])
+        _run(command)
+
+
+def _starter(place: Path, package: str, program: str) -> Path:
+    """A script in place of the program, which finds its libraries where they were unpacked."""
+    starter = place / f"start-{program}"
+    if starter.exists():
+        return starter
+    found = next(_programs(place, program), None)
+    if found is None:
+        raise DebianError(f"the Debian package {package} has no program {program}")
+    libraries = sorted({str(path.parent) for path in place.rglob("*.so*")})
+    unfinished = starter.with_suffix(".new")
+    unfinished.write_text(
+        f'#!/bin/sh\nLD_LIBRARY_PATH="{":".join(libraries)}" exec "{found}" "$@"\n'
+    )
+    unfinished.chmod(0o755)
+    return unfinished.rename(starter)
+
+
+def _programs(place: Path, program: str) -> Iterator[Path]:
+    for folder in ("usr/bin", "usr/sbin", "bin", "sbin"):
+        if (place / folder / program).exists():
+            yield place / folder / program
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise DebianError(f"{command[0]} is missing: this is no Debian system") from None
+    if done.returncode:
+        raise DebianError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Provide one program and print its path."""
+    if len(argv) != 2:
+        print("usage: python -m tools.debian PACKAGE PROGRAM", file=sys.stderr)
+        return 2
+    try:
+        print(provide(*argv))
+    except DebianError as error:
+        print(f"debian: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
