@@ -78,7 +78,7 @@ async def authorise(context: Context) -> None:
     """
     if context.op.scope is Scope.SERVICE:
         return
-    bucket = await buckets.find(context.store, context.bucket)
+    bucket = context.found = await buckets.find(context.store, context.bucket)
     if bucket is None:
         return
     expected = context.request.header(b"x-amz-expected-bucket-owner")
@@ -218,7 +218,7 @@ def _check_support(context: Context) -> None:
     op = context.op
     if op.support is Support.REFUSED:
         raise S3Error(codes.NOT_IMPLEMENTED, f"{op.name} is not implemented")
-    if op.scope is Scope.SERVICE or is_bucket_name(context.bucket):
+    if op.scope is Scope.SERVICE or context.found is not None or is_bucket_name(context.bucket):
         return
     code = codes.INVALID_BUCKET_NAME if op.name == "CreateBucket" else codes.NO_SUCH_BUCKET
     raise S3Error(code, extra=[("BucketName", context.bucket)])
