@@ -68,7 +68,7 @@ def test_a_head_that_stops_is_answered_408(quick):
     assert _cuts(quick, "head") > before
 
 
-def test_a_head_that_trickles_is_answered_408(quick):
+def test_51_a_head_that_trickles_is_answered_408(quick):
     with _raw(quick) as sock:
         sock.settimeout(0.05)
         for byte in b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 1000:
@@ -89,7 +89,7 @@ def test_a_head_that_is_too_large_is_answered_431(quick):
 
 @pytest.mark.parametrize("size", [1000, 5 * MIB])
 @pytest.mark.parametrize("pause_s", [0, 0.05])
-def test_a_slow_body_is_answered_request_timeout(quick, size, pause_s):
+def test_51_a_slow_body_is_answered_request_timeout(quick, size, pause_s):
     limit = "rate" if pause_s else "body"
     before = _cuts(quick, limit)
     with _raw(quick) as sock:
@@ -116,7 +116,7 @@ def test_an_answer_that_is_not_read_is_cut(quick):
         assert client("HEAD", "/bucket/large")[0] == 200
 
 
-def test_many_slow_clients_hold_up_nobody(quick):
+def test_51_many_slow_clients_hold_up_nobody(quick):
     half = "PUT /bucket/k HTTP/1.1\r\nHost: x\r\n"
     with Crowd(quick, 300, "127.0.0.5", half) as slow:
         slow.wait_open()
@@ -230,7 +230,7 @@ def _no_more_files(pid: int):
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
-def test_a_supervisor_without_descriptors_waits_and_goes_on(narrow):
+def test_56_a_supervisor_without_descriptors_waits_and_goes_on(narrow):
     [supervisor] = pids(narrow, "supervisor")
     with _no_more_files(supervisor):
         waiting = _raw(narrow)  # the kernel has it, nobody accepts it
@@ -241,7 +241,7 @@ def test_a_supervisor_without_descriptors_waits_and_goes_on(narrow):
     assert narrow.log_end(1000).count("no connection can be accepted now") == 1
 
 
-def test_a_worker_without_descriptors_drops_connections_and_goes_on(narrow):
+def test_56_a_worker_without_descriptors_drops_connections_and_goes_on(narrow):
     [worker] = workers(narrow)
     with Client(narrow) as client:
         assert client("PUT", "/bucket")[0] == 200

@@ -1,4 +1,4 @@
-"""Ten thousand connections that wait, and as many that begin a request and stop."""
+"""50: ten thousand connections that wait, and as many that begin a request and stop."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Clients that go away at any byte leave no descriptors, memory, segments or bytes behind."""
+"""52: clients that go away at any byte leave no descriptors, memory, segments or bytes behind."""
 
 import contextlib
 import random

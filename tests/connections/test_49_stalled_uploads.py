@@ -1,4 +1,4 @@
-"""A thousand signed uploads that stall take bounded memory, and other clients are served."""
+"""49: a thousand signed uploads that stall take bounded memory, and other clients are served."""
 
 import pytest
 
