@@ -12,6 +12,7 @@ from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identity
 from fastobj.objects.store import Store
 from fastobj.s3.chunked_body import ChunkedBody
+from fastobj.s3.names import CopySource
 
 Document = Mapping[str, Any]
 
@@ -21,10 +22,10 @@ class Context:
     """One authenticated and authorised request on its way to its handler.
 
     `key` is the percent-decoded object key (valid UTF-8, 1 to 1024 bytes), b"" outside object
-    scope. `query` holds decoded query values, the first of each key. `document` is the decoded
-    request XML where the row has `xml_in`. `payload_sha256` is the 32-byte hash that the signed
-    request promises for its body, None for UNSIGNED-PAYLOAD. `chunked` is the request's body
-    where it came in aws-chunked coding.
+    scope. `source` is what an operation that copies reads from. `query` holds decoded query values,
+    the first of each key. `document` is the decoded request XML where the row has `xml_in`.
+    `payload_sha256` is the 32-byte hash that the signed request promises for its body, None for
+    UNSIGNED-PAYLOAD. `chunked` is the request's body where it came in aws-chunked coding.
     """
 
     op: Op
@@ -34,6 +35,7 @@ class Context:
     identity: Identity
     bucket: str = ""
     key: bytes = b""
+    source: CopySource | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     payload_sha256: bytes | None = None
     chunked: ChunkedBody | None = None
