@@ -310,10 +310,19 @@ def test_missing(s3, bucket, refusal, new_name):
     assert refusal(CopySource=f"{bucket}/source?versionId=abc") == (404, "NoSuchVersion")
 
 
-def test_owners(s3, other_s3, bucket, source, new_name):
-    theirs = new_name()
-    other_s3.create_bucket(Bucket=theirs)
-    other_s3.put_object(Bucket=theirs, Key="source", Body=b"secret")
+@pytest.fixture
+def theirs(other_s3, new_name):
+    """A bucket of somebody else, with one object."""
+    name = new_name()
+    other_s3.create_bucket(Bucket=name)
+    other_s3.put_object(Bucket=name, Key="source", Body=b"secret")
+    yield name
+    for key in ("source", "copy"):
+        other_s3.delete_object(Bucket=name, Key=key)
+    other_s3.delete_bucket(Bucket=name)
+
+
+def test_owners(s3, other_s3, bucket, source, theirs):
     denied = (403, "AccessDenied")
     for key in ("source", "missing"):
         for client, mine, others in ((s3, bucket, theirs), (other_s3, theirs, bucket)):
