@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fastobj._ext import sigv4
@@ -407,19 +408,17 @@ def _expires_out_of_range(malformed: ErrorCode, most_s: int) -> S3Error:
 
 def _seconds(amz_date: bytes, malformed: ErrorCode) -> int:
     """Seconds since the Unix epoch; the form of `amz_date` has been checked."""
-    text = amz_date.decode()
     try:
-        instant = datetime(
-            int(text[:4]),
-            int(text[4:6]),
-            int(text[6:8]),
-            int(text[9:11]),
-            int(text[11:13]),
-            int(text[13:15]),
-            tzinfo=UTC,
-        )
+        return _instant_of(amz_date)
     except ValueError:
         raise _malformed(malformed, "the date does not exist") from None
+
+
+@lru_cache(maxsize=16)  # requests of one second have one date
+def _instant_of(amz_date: bytes) -> int:
+    text = amz_date.decode()
+    day = (int(text[:4]), int(text[4:6]), int(text[6:8]))
+    instant = datetime(*day, int(text[9:11]), int(text[11:13]), int(text[13:15]), tzinfo=UTC)
     return int(instant.timestamp())
 
 

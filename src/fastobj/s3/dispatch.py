@@ -24,6 +24,7 @@ from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody, Request, Response
 from fastobj.iam import access
 from fastobj.objects import buckets
+from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
 from fastobj.s3 import errors, headers, xml
 from fastobj.s3.admission import Admission
@@ -79,18 +80,20 @@ async def authorise(context: Context) -> None:
     """
     if context.op.scope is Scope.SERVICE:
         return
-    await _authorise(context, context.bucket, b"x-amz-expected-bucket-owner")
+    context.found = await _authorise(context, context.bucket, b"x-amz-expected-bucket-owner")
     if context.op.also:
         header = context.request.header(b"x-amz-copy-source")
         assert header is not None, "the row's header is what it was found by"
-        context.source = copy_source(header)
-        await _authorise(context, context.source.bucket, b"x-amz-source-expected-bucket-owner")
+        source = context.source = copy_source(header)
+        owner = b"x-amz-source-expected-bucket-owner"
+        context.found_source = await _authorise(context, source.bucket, owner)
 
 
-async def _authorise(context: Context, name: str, expected_owner: bytes) -> None:
+async def _authorise(context: Context, name: str, expected_owner: bytes) -> Bucket | None:
+    """The bucket of that name, if there is one and the sender may."""
     bucket = await buckets.find(context.store, name)
     if bucket is None:
-        return
+        return None
     expected = context.request.header(expected_owner)
     if expected is not None and bucket.record.owner.encode() != expected:
         raise S3Error(codes.ACCESS_DENIED)
@@ -98,6 +101,7 @@ async def _authorise(context: Context, name: str, expected_owner: bytes) -> None
     if context.op.name != _CREATION and not access.may(context.identity, bucket.record.owner):
         region = (b"x-amz-bucket-region", bucket.record.region.encode())  # S3 tells it all the same
         raise S3Error(codes.ACCESS_DENIED, headers=[region])
+    return bucket
 
 
 class S3Application:
@@ -228,7 +232,7 @@ def _check_support(context: Context) -> None:
     op = context.op
     if op.support is Support.REFUSED:
         raise S3Error(codes.NOT_IMPLEMENTED, f"{op.name} is not implemented")
-    if op.scope is Scope.SERVICE or is_bucket_name(context.bucket):
+    if op.scope is Scope.SERVICE or context.found is not None or is_bucket_name(context.bucket):
         return
     code = codes.INVALID_BUCKET_NAME if op.name == "CreateBucket" else codes.NO_SUCH_BUCKET
     raise S3Error(code, extra=[("BucketName", context.bucket)])

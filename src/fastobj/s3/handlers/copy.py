@@ -11,7 +11,7 @@ from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import OBJECT_BYTES_MAX
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import buckets, copy, get
+from fastobj.objects import copy, get
 from fastobj.objects.conditions import Verdict, failed
 from fastobj.objects.copy import Source
 from fastobj.objects.get import Span
@@ -31,9 +31,7 @@ _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
 
 async def copy_object(ctx: Context) -> Result:
     """Makes an object from another one, or changes what is said of an object."""
-    assert ctx.source is not None
-    bucket = await buckets.get(ctx.store, ctx.bucket)
-    source = Source(await buckets.get(ctx.store, ctx.source.bucket), ctx.source.key)
+    bucket, source = ctx.existing(), Source(*ctx.existing_source())
     wish = _Wish(ctx, source)
     conditions = write_conditions(ctx.request)
     record = await copy.copy_object(ctx.store, source, bucket, ctx.key, wish.describe, conditions)
