@@ -24,13 +24,14 @@ from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody, Request, Response
 from fastobj.iam import access
 from fastobj.objects import buckets
+from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
 from fastobj.s3 import errors, headers, xml
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticated, Authenticator, OpenAuthenticator
 from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.s3.context import Context, Document, Exchange, Observer, Result
-from fastobj.s3.names import is_bucket_name, locate, parse_query
+from fastobj.s3.names import copy_source, is_bucket_name, locate, parse_query
 from fastobj.s3.operations import OPERATIONS
 from fastobj.s3.payload import PayloadCheck
 from fastobj.s3.router import resolve
@@ -72,22 +73,35 @@ def _defines(module: ModuleType, name: str) -> bool:
 
 
 async def authorise(context: Context) -> None:
-    """Decides whether the sender may do what the row's action names. Raises AccessDenied.
+    """Decides whether the sender may do what the row's actions name. Raises AccessDenied.
 
-    A bucket that does not exist is for the handler to tell; whoever makes one will own it.
+    A bucket that does not exist is for the handler to tell; whoever makes one will own it. What
+    a copy reads from is decoded here, so that what is decided on is what is read.
     """
     if context.op.scope is Scope.SERVICE:
         return
-    bucket = context.found = await buckets.find(context.store, context.bucket)
+    context.found = await _authorise(context, context.bucket, b"x-amz-expected-bucket-owner")
+    if context.op.also:
+        header = context.request.header(b"x-amz-copy-source")
+        assert header is not None, "the row's header is what it was found by"
+        source = context.source = copy_source(header)
+        owner = b"x-amz-source-expected-bucket-owner"
+        context.found_source = await _authorise(context, source.bucket, owner)
+
+
+async def _authorise(context: Context, name: str, expected_owner: bytes) -> Bucket | None:
+    """The bucket of that name, if there is one and the sender may."""
+    bucket = await buckets.find(context.store, name)
     if bucket is None:
-        return
-    expected = context.request.header(b"x-amz-expected-bucket-owner")
+        return None
+    expected = context.request.header(expected_owner)
     if expected is not None and bucket.record.owner.encode() != expected:
         raise S3Error(codes.ACCESS_DENIED)
     # Another's bucket of that name is told by the code that clients know: BucketAlreadyExists.
     if context.op.name != _CREATION and not access.may(context.identity, bucket.record.owner):
         region = (b"x-amz-bucket-region", bucket.record.region.encode())  # S3 tells it all the same
         raise S3Error(codes.ACCESS_DENIED, headers=[region])
+    return bucket
 
 
 class S3Application:

@@ -73,7 +73,12 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
     "GetObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "HeadObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
-    "CopyObject": (codes.NO_SUCH_KEY, codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED),
+    "CopyObject": (
+        codes.INVALID_REQUEST,
+        codes.NO_SUCH_KEY,
+        codes.NO_SUCH_VERSION,
+        codes.PRECONDITION_FAILED,
+    ),
     "UploadPartCopy": (
         codes.INVALID_RANGE,
         codes.NO_SUCH_KEY,

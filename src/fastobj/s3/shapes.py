@@ -91,7 +91,21 @@ _DELETED: Final = (
 
 _NOT_DELETED: Final = (Field("Key"), Field("VersionId"), Field("Code"), Field("Message"))
 
+_CHECKSUMS: Final = (
+    Field("ChecksumType", Kind.TOKEN),
+    Field("ChecksumCRC32", Kind.TOKEN),
+    Field("ChecksumCRC32C", Kind.TOKEN),
+    Field("ChecksumCRC64NVME", Kind.TOKEN),
+    Field("ChecksumSHA1", Kind.TOKEN),
+    Field("ChecksumSHA256", Kind.TOKEN),
+)
+
 _ROWS: Final = (
+    Shape(
+        "CopyObjectResult",
+        "CopyObjectResult",
+        (Field("ETag", Kind.ETAG), Field("LastModified", Kind.TIME), *_CHECKSUMS),
+    ),
     Shape(
         "CreateBucketConfiguration",
         "CreateBucketConfiguration",

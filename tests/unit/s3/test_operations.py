@@ -31,6 +31,7 @@ SERVED = {
     "DeleteBucket",
     "GetBucketLocation",
     "PutObject",
+    "CopyObject",
     "GetObject",
     "HeadObject",
     "DeleteObject",
