@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import Add
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import ObjectRecord, PartRecord
+from fastobj.objects.parts import accounts
 from fastobj.objects.put import kept
 from fastobj.objects.store import Store
 
@@ -55,6 +57,9 @@ async def _stored(store: Store) -> _Counts:
 
 async def _count(store: Store) -> _Counts:
     found: defaultdict[tuple[int, bytes], list[int]] = defaultdict(lambda: [0, 0])
+    async for part in _parts(store):
+        for add in accounts(store.volume.accounts, part, +1):
+            _fold(found, add)
     cursor = keys.FIRST
     while True:
         rows = await store.meta.scan(keys.CURRENT, cursor, keys.LAST, LOOP_SCAN_ROWS_MAX)
@@ -66,6 +71,14 @@ async def _count(store: Store) -> _Counts:
                 _fold(found, add)
         if len(rows) < LOOP_SCAN_ROWS_MAX:
             return {place: tuple(amounts) for place, amounts in found.items()}
+        cursor = keys.next_key(rows[-1].key)
+
+
+async def _parts(store: Store) -> AsyncIterator[PartRecord]:
+    cursor = keys.FIRST
+    while rows := await store.meta.scan(keys.PARTS, cursor, keys.LAST, LOOP_SCAN_ROWS_MAX):
+        for row in rows:
+            yield records.decode(PartRecord, row.value)
         cursor = keys.next_key(rows[-1].key)
 
 

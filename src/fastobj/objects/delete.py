@@ -11,6 +11,7 @@ from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, Add, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
+from fastobj.objects import upload_rows
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
@@ -149,6 +150,6 @@ def _txn(store: Store, bucket: Bucket, deletion: Deletion, present: _Present) ->
     counter = keys.bucket_counter(bucket.record.id)
     return Txn(
         new_txn_id(),
-        [Row(keys.CURRENT, row_key, present[1], DELETE)],
+        [Row(keys.CURRENT, row_key, present[1], DELETE), *upload_rows.releasing(old)],
         [Add(keys.CURRENT, counter, (-1, -old.size)), *released(store, old)],
     )

@@ -18,7 +18,7 @@ from fastobj.core.errors import Conflict, S3Error
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, KEEP, Add, BodyRef, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import buckets
+from fastobj.objects import buckets, upload_rows
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
@@ -257,6 +257,7 @@ def _txn(
     counted = (0, record.size - old.size) if old is not None else (1, record.size)
     adds = [Add(keys.CURRENT, keys.bucket_counter(bucket.record.id), counted), *placed.adds]
     if old is not None:
+        rows += upload_rows.releasing(old)
         adds += released(store, old)
     refs = [
         BodyRef(body.data_id, _OBJECT_ROW, records.location_offset(value)) for body in placed.bodies

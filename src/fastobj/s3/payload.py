@@ -93,18 +93,26 @@ class PayloadCheck:
     """The promises of one request, and the digests that settle them.
 
     Feed all of `digests` with the body and call `finish`, or hand a small body to `check_small`.
-    The constructor raises InvalidDigest and InvalidRequest for promises that cannot be kept.
+    Where no checksum is promised, that named `computed` is computed. The constructor raises
+    InvalidDigest and InvalidRequest for promises that cannot be kept.
     """
 
-    __slots__ = ("_checksum", "_md5", "_sha256", "_sums")
+    __slots__ = ("_checksum", "_computed", "_md5", "_sha256", "_sums")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, computed: str = "") -> None:
         headers = context.request.headers
         self._sha256 = context.payload_sha256
         self._md5 = _content_md5(context.request.header(b"content-md5"))
-        self._checksum = _checksum(headers)
+        of_object = context.op.name == "CompleteMultipartUpload"  # and not of its body
+        self._checksum = None if of_object else _checksum(headers)
         _check_announced(context.request.header(b"x-amz-sdk-checksum-algorithm"), self._checksum)
+        self._computed = computed if self._checksum is None else ""
         self._sums: dict[str, Digest] = {}
+
+    @property
+    def promised(self) -> str:
+        """The algorithm of the checksum that is promised, or ""."""
+        return self._checksum[0] if self._checksum is not None else ""
 
     @property
     def digests(self) -> list[Digest]:
@@ -116,6 +124,8 @@ class PayloadCheck:
                 self._sums[name] = ALGORITHMS[name].begin()
             if self._sha256 is not None and "sha256" not in self._sums:
                 self._sums["sha256"] = hashlib.sha256()
+            if self._computed and self._computed not in self._sums:
+                self._sums[self._computed] = ALGORITHMS[self._computed].begin()
         return list(self._sums.values())
 
     def finish(self) -> Sums:
@@ -140,7 +150,8 @@ class PayloadCheck:
             extra = [("ExpectedDigest", self._md5.hex()), ("CalculatedDigest", md5.hex())]
             raise S3Error(codes.BAD_DIGEST, message, extra=extra)
         if self._checksum is None:
-            return Sums(md5.hex(), {})
+            name = self._computed
+            return Sums(md5.hex(), {name: b64encode(sums[name]).decode()} if name else {})
         name, promised = self._checksum
         if sums[name] != promised:
             message = f"The {name.upper()} you specified did not match the calculated checksum."
