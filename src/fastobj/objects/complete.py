@@ -29,11 +29,10 @@ from fastobj.objects.parts import Part
 from fastobj.objects.put import LargeBody, check_conditions, released
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
-from fastobj.objects.turns import Turn
 from fastobj.objects.uploads import Upload
 from fastobj.storage.base import fill, new_data_id
 
-_OBJECT_ROW = 1  # behind the bucket's
+_OBJECT_ROW = 1  # behind the bucket's, in front of the upload's
 _UPLOAD_ROW = 2
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -83,25 +82,37 @@ async def complete(
     """
     if any(one.number >= other.number for one, other in pairwise(listed)):
         raise S3Error(codes.INVALID_PART_ORDER, extra=[("UploadId", upload_id)])
-    upload = await uploads.find(store, bucket, key, uploads.parse_id(upload_id))
-    if upload is None:
-        return await _completed(store, bucket, key, upload_id, listed)
-    await check_conditions(store, bucket, key, conditions)
-    plan = await _plan(store, bucket, upload, listed, expected)
+    conditional = conditions != UNCONDITIONAL
+    exhausted = codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN
     row_key = keys.current(bucket.record.id, key)
+    with store.turns.of(row_key) as turn:
+        await turn.join()
+        retry = Retry(exhausted, turn)
+        while upload := await uploads.find(store, bucket, key, uploads.parse_id(upload_id)):
+            await check_conditions(store, bucket, key, conditions)
+            plan = await _plan(store, bucket, upload, listed, expected)
+            made = await _carry_out(store, bucket, row_key, plan, conditions, retry)
+            if made is not None:
+                return made
+    return await _completed(store, bucket, key, upload_id, listed)
+
+
+async def _carry_out(
+    store: Store,
+    bucket: Bucket,
+    row_key: bytes,
+    plan: _Plan,
+    conditions: WriteConditions,
+    retry: Retry,
+) -> ObjectRecord | None:
     error: BaseException | None = None
     try:
-        with store.turns.of(row_key) as turn:
-            await turn.join()
-            made = await _commit(store, bucket, row_key, plan, conditions, turn)
+        return await _commit(store, bucket, row_key, plan, conditions, retry)
     except BaseException as failure:
         error = failure
         raise
     finally:
         await plan.carried.close(error)
-    if made is not None:
-        return made
-    return await _completed(store, bucket, key, upload_id, listed)
 
 
 async def _completed(
@@ -230,13 +241,11 @@ async def _commit(
     row_key: bytes,
     plan: _Plan,
     conditions: WriteConditions,
-    turn: Turn,
+    retry: Retry,
 ) -> ObjectRecord | None:
-    """The object's record; None where the upload has ended meanwhile."""
-    conditional = conditions != UNCONDITIONAL
-    retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN, turn)
-    present = await store.meta.get(keys.CURRENT, row_key)
+    """The object's record; None where the upload has ended, or a part of it was replaced."""
     while True:
+        present = await store.meta.get(keys.CURRENT, row_key)
         bucket = await buckets.writable(store, bucket)
         old = records.decode(ObjectRecord, present[0]) if present is not None else None
         conditions.check(old)
@@ -248,14 +257,14 @@ async def _commit(
             return record
         except Conflict as conflict:
             lost = conflict
-        if lost.present[_UPLOAD_ROW] is None:
-            return None
+        await retry.after(lost)
         found = buckets.decode(bucket.name, lost.present[0])
         if found is None or found.record.id != bucket.record.id:
             raise buckets.missing(bucket.name)
-        bucket, present = found, lost.present[_OBJECT_ROW]
-        if await retry.after(lost):
-            present = await store.meta.get(keys.CURRENT, row_key)
+        bucket = found
+        upload = lost.present[_UPLOAD_ROW]
+        if upload is None or upload[1] != plan.upload.token:
+            return None
 
 
 def _record(store: Store, plan: _Plan) -> ObjectRecord:

@@ -1,7 +1,8 @@
 """Parts of multipart uploads: store, replace, list.
 
 The transaction that stores a part checks the upload's row, so no part comes behind its end. A
-part that is stored again lets go of what stood under its number before.
+part that is stored again lets go of what stood under its number before, and rewrites the upload's
+row: whoever is completing the upload with the older part must look again.
 """
 
 from __future__ import annotations
@@ -88,8 +89,7 @@ async def _put(
             return record
         except Conflict as conflict:
             lost = conflict
-        if lost.present[0] is None:  # nothing else happens to the row of an upload
-            raise uploads.missing(uploads.id_text(upload.id))
+        upload = uploads.again(upload, lost.present[0])
         await retry.after(lost)
 
 
@@ -103,8 +103,9 @@ def _txn(
 ) -> Txn:
     value = records.encode(record)
     row_key = keys.part(upload.id, number, random_id(_UNIQUE_BYTES))
+    replaced = records.encode(upload.record) if old else KEEP
     rows = [
-        Row(keys.UPLOADS, upload.row_key, upload.token, KEEP),
+        Row(keys.UPLOADS, upload.row_key, upload.token, replaced),
         Row(keys.PARTS, row_key, ABSENT, value),
         *(Row(keys.PARTS, row.key, row.token, DELETE) for row, _ in old),
         *carried.rows,

@@ -54,8 +54,8 @@ def releasing(record: ObjectRecord | None) -> list[Row]:
 
 async def abort_all(store: Store, bucket_id: bytes) -> None:
     """Aborts the uploads of a bucket in which none can begin. Raises what `commit` raises."""
-    start, end = bucket_id, keys.after(bucket_id)
-    while rows := await store.meta.scan(keys.UPLOADS, start, end, LOOP_SCAN_ROWS_MAX):
+    end = keys.after(bucket_id)
+    while rows := await store.meta.scan(keys.UPLOADS, bucket_id, end, LOOP_SCAN_ROWS_MAX):
         entries = [
             Entry(
                 Txn(
@@ -66,6 +66,7 @@ async def abort_all(store: Store, bucket_id: bytes) -> None:
             for row in rows
         ]
         for result in await store.ledger.commit_many(entries):
-            if result is not None and not isinstance(result, Conflict):  # else it has ended
+            if result is not None and not isinstance(
+                result, Conflict
+            ):  # that one is looked at again
                 raise result
-        start = keys.next_key(rows[-1].key)

@@ -121,13 +121,28 @@ async def get(store: Store, bucket: Bucket, key: bytes, upload_id: str) -> Uploa
     return upload
 
 
+def again(upload: Upload, present: tuple[bytes, Token] | None) -> Upload:
+    """The upload as a Conflict shows it: a part of it was replaced. Raises NoSuchUpload."""
+    if present is None:
+        raise missing(id_text(upload.id))
+    return upload._replace(token=present[1])
+
+
 async def abort(store: Store, upload: Upload) -> None:
-    """Ends the upload; its parts are let go of. Raises NoSuchUpload, Unknown, Unavailable."""
-    rows = upload_rows.aborting(upload.row_key, upload.token, upload.record)
-    try:
-        await store.ledger.commit(Entry(Txn(new_txn_id(), rows)))
-    except Conflict:  # nothing rewrites the row of an upload: it has ended
-        raise missing(id_text(upload.id)) from None
+    """Ends the upload; its parts are let go of.
+
+    Raises NoSuchUpload, OperationAborted, Unknown, Unavailable.
+    """
+    retry = Retry(codes.OPERATION_ABORTED)
+    while True:
+        rows = upload_rows.aborting(upload.row_key, upload.token, upload.record)
+        try:
+            await store.ledger.commit(Entry(Txn(new_txn_id(), rows), arrival=retry.arrival))
+            return
+        except Conflict as conflict:
+            lost = conflict
+        upload = again(upload, lost.present[0])
+        await retry.after(lost)
 
 
 # --- list
