@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fastobj.core.limits import KIB, MIB
 from tests.crash.client import Away, Broken, Client, Refused
-from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, value_of
+from tests.crash.oracle import BUCKET, PARTS, Effect, History, Operation, Place, value_of
 from tests.crash.world import MAIN, OWN_FILE_BYTES_MIN, SMALL_BYTES_MAX, number
 
 KEYS = tuple(f"k/{index:02}".encode() for index in range(30))
@@ -91,6 +91,8 @@ class HttpLoad:
         with self._lock:
             self._count += 1
             metadata = {"operation": str(self._count)}
+        if rng.random() < 0.15:
+            metadata[PARTS] = "1"
         body = make_body(rng)
         value = value_of(body, metadata, {"content-type": "text/plain"})
         operation = self._invoke(place, value)
