@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from fastobj.core import codes
 from fastobj.core.errors import Conflict
@@ -103,7 +103,7 @@ def _txn(
 ) -> Txn:
     value = records.encode(record)
     row_key = keys.part(upload.id, number, random_id(_UNIQUE_BYTES))
-    replaced = records.encode(upload.record) if old else KEEP
+    replaced: bytes | Literal[0] = records.encode(upload.record) if old else KEEP
     rows = [
         Row(keys.UPLOADS, upload.row_key, upload.token, replaced),
         Row(keys.PARTS, row_key, ABSENT, value),
