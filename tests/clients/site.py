@@ -44,7 +44,7 @@ class Site:
         return f"{self.scheme}-{self.style}"
 
     def boto3(self, **more: Any) -> Any:
-        """A boto3 client. Over HTTPS its default would be a trailing checksum."""
+        """A boto3 client. Over HTTPS its checksums trail the body, by its default."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -55,7 +55,6 @@ class Site:
             config=Config(
                 signature_version="s3v4",
                 s3={"addressing_style": self.style},
-                request_checksum_calculation="when_required",
                 **more,
             ),
         )
@@ -70,7 +69,6 @@ class Site:
             "AWS_ACCESS_KEY_ID": self.server.access_key,
             "AWS_SECRET_ACCESS_KEY": self.server.secret_key,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         }
         if self.certificate:
             found |= {

@@ -10,7 +10,9 @@ from fastobj.core.codes import ErrorCode
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identity
+from fastobj.objects.buckets import Bucket, missing
 from fastobj.objects.store import Store
+from fastobj.s3.chunked_body import ChunkedBody
 
 Document = Mapping[str, Any]
 
@@ -22,7 +24,9 @@ class Context:
     `key` is the percent-decoded object key (valid UTF-8, 1 to 1024 bytes), b"" outside object
     scope. `query` holds decoded query values, the first of each key. `document` is the decoded
     request XML where the row has `xml_in`. `payload_sha256` is the 32-byte hash that the signed
-    request promises for its body, None for UNSIGNED-PAYLOAD.
+    request promises for its body, None for UNSIGNED-PAYLOAD. `chunked` is the request's body
+    where it came in aws-chunked coding. `found` is the bucket as it was when the request was
+    authorised, None where there is none of that name.
     """
 
     op: Op
@@ -34,7 +38,15 @@ class Context:
     key: bytes = b""
     query: Mapping[str, str] = field(default_factory=dict)
     payload_sha256: bytes | None = None
+    found: Bucket | None = None
+    chunked: ChunkedBody | None = None
     document: Document | None = None
+
+    def existing(self) -> Bucket:
+        """The bucket that the request names. Raises NoSuchBucket."""
+        if self.found is None:
+            raise missing(self.bucket)
+        return self.found
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from fastobj.objects.store import Store
 from fastobj.s3 import errors, headers, xml
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticated, Authenticator, OpenAuthenticator
+from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.s3.context import Context, Document, Exchange, Observer, Result
 from fastobj.s3.names import is_bucket_name, locate, parse_query
 from fastobj.s3.operations import OPERATIONS
@@ -77,7 +78,7 @@ async def authorise(context: Context) -> None:
     """
     if context.op.scope is Scope.SERVICE:
         return
-    bucket = await buckets.find(context.store, context.bucket)
+    bucket = context.found = await buckets.find(context.store, context.bucket)
     if bucket is None:
         return
     expected = context.request.header(b"x-amz-expected-bucket-owner")
@@ -166,6 +167,8 @@ class S3Application:
         await authorise(context)
         _check_support(context)
         headers.check(op, request, query)
+        if sender.chunking is not None:
+            _decode_chunks(context, sender.chunking)
         if op.body is Body.STREAM:
             _check_length(request.body.length, self._object_bytes_max)
         elif op.body is Body.XML:
@@ -215,10 +218,18 @@ def _check_support(context: Context) -> None:
     op = context.op
     if op.support is Support.REFUSED:
         raise S3Error(codes.NOT_IMPLEMENTED, f"{op.name} is not implemented")
-    if op.scope is Scope.SERVICE or is_bucket_name(context.bucket):
+    if op.scope is Scope.SERVICE or context.found is not None or is_bucket_name(context.bucket):
         return
     code = codes.INVALID_BUCKET_NAME if op.name == "CreateBucket" else codes.NO_SUCH_BUCKET
     raise S3Error(code, extra=[("BucketName", context.bucket)])
+
+
+def _decode_chunks(context: Context, chunking: Chunking) -> None:
+    """From here on the request's body is its payload."""
+    if context.op.body is not Body.STREAM:
+        message = f"{context.op.name} does not take a body in chunks"
+        raise S3Error(codes.INVALID_REQUEST, message)
+    context.chunked = context.request.body = ChunkedBody(context.request, chunking)
 
 
 def _check_length(length: int | None, most: int) -> None:

@@ -37,7 +37,12 @@ _BODY: Final[Codes] = (
     codes.REQUEST_TIMEOUT,
 )
 _XML: Final[Codes] = (codes.MALFORMED_XML,)
-_STREAM: Final[Codes] = (codes.ENTITY_TOO_LARGE, codes.MISSING_CONTENT_LENGTH)
+_STREAM: Final[Codes] = (
+    codes.ENTITY_TOO_LARGE,
+    codes.INVALID_CHUNK_SIZE,
+    codes.MALFORMED_TRAILER,
+    codes.MISSING_CONTENT_LENGTH,
+)
 _COMMIT: Final[Codes] = (codes.INSUFFICIENT_STORAGE, codes.OPERATION_ABORTED)
 _READS: Final = ("GET", "HEAD")
 _CONDITIONS: Final = frozenset({b"if-match", b"if-none-match"})

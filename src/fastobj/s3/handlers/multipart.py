@@ -11,7 +11,7 @@ from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_PARTS_MAX, LIST_UPLOADS_MAX, PART_NUMBER_MAX
 from fastobj.http.message import Request
 from fastobj.meta.records import PartRecord
-from fastobj.objects import buckets, complete, parts, put, uploads
+from fastobj.objects import complete, parts, put, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
@@ -39,7 +39,7 @@ async def create_multipart_upload(ctx: Context) -> Result:
     described = Description(
         stored_headers(ctx.request), user_metadata(ctx.request), algorithm, is_composite
     )
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     upload = await uploads.create(ctx.store, bucket, ctx.key, ctx.identity.id, described)
     headers = []
     if algorithm:
@@ -100,7 +100,7 @@ async def upload_part(ctx: Context) -> Result:
         raise S3Error(codes.MISSING_CONTENT_LENGTH)
     upload = await _upload(ctx)
     check = PayloadCheck(ctx, computed=upload.record.algorithm)
-    _check_algorithm(upload, check.promised)
+    _check_algorithm(upload, check.algorithm)
     if length <= ctx.store.small_body_bytes_max:
         record = await _put_small(ctx, upload, length, check)
     else:
@@ -145,7 +145,7 @@ def _check_algorithm(upload: Upload, sent: str) -> None:
 
 
 async def _upload(ctx: Context) -> Upload:
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     return await uploads.get(ctx.store, bucket, ctx.key, ctx.query["uploadId"])
 
 
@@ -155,7 +155,7 @@ async def _upload(ctx: Context) -> Upload:
 async def complete_multipart_upload(ctx: Context) -> Result:
     """Makes one object of the parts that are listed."""
     document = ctx.document or {}
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     record = await complete.complete(
         ctx.store,
         bucket,
@@ -217,7 +217,7 @@ async def list_parts(ctx: Context) -> Result:
     entries_max = paging.entries_max(query, "max-parts", LIST_PARTS_MAX)
     after = min(paging.entries_max(query, "part-number-marker", 2**31 - 1, unsaid=0), 2**16 - 2)
     upload = await _upload(ctx)
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     page = await parts.list_page(ctx.store, upload, after=after, entries_max=entries_max)
     document: dict[str, Any] = {
         "Bucket": ctx.bucket,
@@ -250,7 +250,7 @@ async def list_multipart_uploads(ctx: Context) -> Result:
         query.get(name, "").encode() for name in ("prefix", "delimiter", "key-marker")
     )
     id_marker = query.get("upload-id-marker", "") if key_marker else ""
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     page = await uploads.list_page(
         ctx.store,
         bucket,
