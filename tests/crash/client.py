@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from fastobj._ext import sigv4
 from fastobj.testing.process_server import ACCESS_KEY, SECRET_KEY, ProcessServer
-from tests.crash.oracle import BUCKET, Lost, Observed, Place, Value, value_of
+from tests.crash.oracle import BUCKET, PARTS, Lost, Observed, Place, Value, value_of
 from tests.crash.world import SEGMENT_BYTES, SMALL_BYTES_MAX
 
 REGION = "us-east-1"
@@ -28,6 +28,7 @@ _META = "x-amz-meta-"
 _KEY = re.compile(r"<Key>(.*?)</Key>.*?<ETag>(.*?)</ETag>.*?<Size>(\d+)</Size>", re.DOTALL)
 _NAME = re.compile(r"<Bucket>.*?<Name>(.*?)</Name>", re.DOTALL)
 _TOKEN = re.compile(r"<NextContinuationToken>(.*?)</NextContinuationToken>")
+_UPLOAD = re.compile("<UploadId>(.*?)</UploadId>")
 
 
 class Broken(Exception):
@@ -141,10 +142,21 @@ class Client:
         self.call("DELETE", f"/{name}")
 
     def put(self, place: Place, body: bytes, metadata: Mapping[str, str], kind: str) -> None:
-        """Puts an object."""
-        headers = {_META + name: value for name, value in metadata.items()}
+        """Puts an object, where its metadata says so as an upload of one part."""
+        headers = {_META + name: value for name, value in metadata.items()} | {"content-type": kind}
         path = f"/{place.bucket}/{place.key.decode()}"
-        self.call("PUT", path, headers={**headers, "content-type": kind}, body=body)
+        if PARTS not in metadata:
+            self.call("PUT", path, headers=headers, body=body)
+            return
+        found = _UPLOAD.search(self.call("POST", path, {"uploads": ""}, headers).body.decode())
+        assert found is not None
+        part = {"partNumber": "1", "uploadId": found[1]}
+        etag = {n.lower(): v for n, v in self.call("PUT", path, part, body=body).headers.items()}[
+            "etag"
+        ]
+        listed = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
+        document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"
+        self.call("POST", path, {"uploadId": found[1]}, body=document.encode())
 
     def copy(
         self, source: Place, etag: str, place: Place, metadata: Mapping[str, str], kind: str

@@ -8,7 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fastobj.core.limits import KIB, MIB
 from tests.crash.client import Away, Broken, Client, Refused
-from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, copy_of, value_of
+from tests.crash.oracle import (
+    BUCKET,
+    PARTS,
+    Effect,
+    History,
+    Operation,
+    Place,
+    copy_of,
+    value_of,
+)
 from tests.crash.world import MAIN, OWN_FILE_BYTES_MIN, SMALL_BYTES_MAX, number
 
 KEYS = tuple(f"k/{index:02}".encode() for index in range(30))
@@ -108,6 +117,8 @@ class HttpLoad:
 
     def _put(self, client: Client, rng: random.Random, place: Place) -> None:
         metadata = self._metadata()
+        if rng.random() < 0.15:
+            metadata[PARTS] = "1"
         body = make_body(rng)
         value = value_of(body, metadata, {"content-type": "text/plain"})
         operation = self._invoke(place, value)

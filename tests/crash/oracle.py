@@ -46,16 +46,18 @@ class Value(NamedTuple):
 
 
 BUCKET = Value()
+PARTS = "parts"  # metadata of an object that is uploaded in parts
 Effect = Value | None  # None: nothing is there
 
 
 def value_of(
     body: bytes, metadata: Mapping[str, str] = {}, headers: Mapping[str, str] = {}
 ) -> Value:
-    """The value that a put of this body leaves."""
+    """The value that a put of this body leaves; one that says so went up as a part."""
+    md5 = hashlib.md5(body)
     return Value(
         len(body),
-        hashlib.md5(body).hexdigest(),
+        f"{hashlib.md5(md5.digest()).hexdigest()}-1" if PARTS in metadata else md5.hexdigest(),
         hashlib.sha256(body).digest(),
         tuple(sorted(metadata.items())),
         tuple(sorted(headers.items())),

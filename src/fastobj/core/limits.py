@@ -59,6 +59,11 @@ PRESIGN_EXPIRES_S_MAX: Final = 7 * 24 * 3600
 UNSIGNED_BODY_BYTES_MAX: Final = 16 * MIB  # read to know its hash where no header says it
 SIGNING_KEYS_CACHED_MAX: Final = 1024
 PART_NUMBER_MAX: Final = 10_000
+PART_BYTES_MIN: Final = 5 * MIB  # of all parts but the last
+UPLOADED_OBJECT_BYTES_MAX: Final = 5 * 1024 * GIB
+LIST_PARTS_MAX: Final = 1000
+LIST_UPLOADS_MAX: Final = 1000
+UPLOAD_EXPIRY_DAYS: Final = 7
 
 # --- HTTP
 HEAD_BYTES_MAX: Final = 32 * KIB

@@ -228,6 +228,12 @@ class Settings:
         "size of the body of one PUT",
         group="s3",
     )
+    upload_expiry_days: int = _row(
+        count_between(0, 3650),
+        limits.UPLOAD_EXPIRY_DAYS,
+        "days after which a multipart upload that nobody has completed is aborted; 0: never",
+        group="s3",
+    )
     presign_expires_max: int = _row(
         count_between(1, limits.PRESIGN_EXPIRES_S_MAX),
         limits.PRESIGN_EXPIRES_S_MAX,

@@ -13,8 +13,18 @@ BUCKETS: Final = 1  # bucket name -> BucketRecord
 CURRENT: Final = 2  # bucket id + object key -> ObjectRecord, exactly what an unversioned GET finds
 SEGMENTS: Final = 3  # segment id, big-endian -> SegmentRecord; its counter: live bytes, bodies
 SHARED: Final = 4  # data id -> SharedRecord: bodies that more than one row names, or once did
+UPLOADS: Final = 5  # bucket id + escaped object key + upload id -> UploadRecord
+PARTS: Final = 6  # upload id + part number + four random bytes -> PartRecord
+DUE: Final = 7  # the time index: due hour + what is due + its id -> a record of what that is
+
+DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
+DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
+AT_ONCE: Final = 0  # the due hour of what waits for nothing
 
 BUCKET_ID_BYTES: Final = 8
+UPLOAD_ID_BYTES: Final = 16
+PART_NUMBER_BYTES: Final = 2
+PART_SUFFIX_BYTES: Final = PART_NUMBER_BYTES + 4  # what tells one part of an upload from another
 FIRST: Final = b""
 LAST: Final = b"\xff" * 2048  # above every key
 
@@ -55,3 +65,54 @@ def segment_id(row_key: bytes) -> int:
 def bucket_counter(bucket_id: bytes) -> bytes:
     """The counter of a bucket in space `CURRENT`: objects, bytes."""
     return bucket_id
+
+
+# --- multipart uploads: a key may be the beginning of another, so it ends in two zero bytes
+
+
+def _escape(key: bytes) -> bytes:
+    return key.replace(b"\0", b"\0\xff")
+
+
+def upload(bucket_id: bytes, key: bytes, upload_id: bytes) -> bytes:
+    """The row of an upload: by object key, then by upload id."""
+    return bucket_id + _escape(key) + b"\0\0" + upload_id
+
+
+def uploads(bucket_id: bytes, prefix: bytes) -> bytes:
+    """What the rows of all uploads begin with whose object keys begin with `prefix`."""
+    return bucket_id + _escape(prefix)
+
+
+def upload_of(row_key: bytes) -> tuple[bytes, bytes]:
+    """Object key and upload id in a row key of `UPLOADS`."""
+    escaped = row_key[BUCKET_ID_BYTES : -UPLOAD_ID_BYTES - 2]
+    return escaped.replace(b"\0\xff", b"\0"), row_key[-UPLOAD_ID_BYTES:]
+
+
+def part(upload_id: bytes, number: int, unique: bytes = b"") -> bytes:
+    """The row of a part; without `unique` what all rows of that number begin with."""
+    return upload_id + number.to_bytes(PART_NUMBER_BYTES, "big") + unique
+
+
+def part_suffix(row_key: bytes) -> bytes:
+    """What tells the part from others of its upload, in a row key of `PARTS`."""
+    return row_key[UPLOAD_ID_BYTES:]
+
+
+def part_number(row_key: bytes) -> int:
+    """The part number in a row key of `PARTS`."""
+    return int.from_bytes(row_key[UPLOAD_ID_BYTES:][:PART_NUMBER_BYTES], "big")
+
+
+# --- the time index
+
+
+def due(hour: int, kind: int = 0, of: bytes = b"") -> bytes:
+    """The row of something that is due at that hour since the Unix epoch."""
+    return hour.to_bytes(4, "big") + bytes([kind]) + of
+
+
+def due_of(row_key: bytes) -> tuple[int, int, bytes]:
+    """Hour, kind and id in a row key of `DUE`."""
+    return int.from_bytes(row_key[:4], "big"), row_key[4], row_key[5:]

@@ -34,6 +34,8 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An object without versions. An empty body has neither data id nor location.
 
     The location of a shared body is b"": its SharedRecord has it, under the data id.
+    Where there is an `upload_id`, the body is a manifest (objects.manifest) of `parts` parts that
+    together have `size` bytes. A checksum of checksums of parts ends in `-` and their number.
     `etag` has no quotes. `headers` are the system headers stored with it (lower-case name to
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
     crc32, crc32c, crc64nvme, sha1, sha256) to base64 text.
@@ -48,6 +50,53 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
     checksums: dict[str, str] = {}
+    upload_id: bytes = b""
+    parts: int = 0
+
+
+class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A multipart upload that is open: its row goes when it is completed or aborted.
+
+    `headers` and `metadata` are those of the object to be. `algorithm` is the checksum that was
+    asked for, in lower case, and `is_composite` what it makes of parts; "" where none was.
+    `expires_hour` is the hour of its row in the time index, 0 where it has none.
+    """
+
+    format: int
+    owner: str
+    created_ns: int
+    expires_hour: int
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    algorithm: str = ""
+    is_composite: bool = False
+
+
+class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A part: the fields are those of an ObjectRecord, and stand in the same order."""
+
+    format: int
+    location: bytes
+    data_id: bytes
+    size: int
+    etag: str
+    modified_ns: int
+    checksums: dict[str, str] = {}
+
+
+class PartsDue(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Parts of an upload to let go of: all but those whose suffixes stand in `kept`."""
+
+    format: int
+    kept: bytes = b""
+
+
+class UploadDue(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An upload that expires: where its row is, if it is still open."""
+
+    format: int
+    bucket_id: bytes
+    key: bytes
 
 
 class SharedRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -74,16 +123,25 @@ class SegmentRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     last_sequence: int = 0
 
 
-Record = TypeVar("Record", BucketRecord, ObjectRecord, SegmentRecord, SharedRecord)
+Record = TypeVar(
+    "Record",
+    BucketRecord,
+    ObjectRecord,
+    UploadRecord,
+    PartRecord,
+    PartsDue,
+    UploadDue,
+    SegmentRecord,
+    SharedRecord,
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoders: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
-    kind: msgspec.msgpack.Decoder(kind)
-    for kind in (BucketRecord, ObjectRecord, SegmentRecord, SharedRecord)
+    kind: msgspec.msgpack.Decoder(kind) for kind in Record.__constraints__
 }
 
 
-def encode(record: BucketRecord | ObjectRecord | SegmentRecord | SharedRecord) -> bytes:
+def encode(record: Record) -> bytes:
     """The bytes of a value."""
     return _encoder.encode(record)
 
@@ -103,7 +161,7 @@ def decode(kind: type[Record], value: bytes) -> Record:
 
 
 def location_offset(value: bytes) -> int:
-    """The byte offset of the location in an encoded ObjectRecord.
+    """The byte offset of the location in an encoded ObjectRecord or PartRecord.
 
     MessagePack: the array's head is 1 byte up to 15 elements and 3 bytes above; the format
     number is one byte (below 128); the location's own head is 2 bytes (bin 8).

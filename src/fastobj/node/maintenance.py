@@ -9,6 +9,7 @@ from typing import Final
 import uvloop
 
 from fastobj.background import orphans
+from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Known, Reclaim, Report
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
@@ -18,9 +19,11 @@ from fastobj.node import frames, links
 from fastobj.node.child import ChildContext, database_vfs
 from fastobj.node.peer import Peer
 from fastobj.objects.segment_rows import rows_committer
+from fastobj.storage import local_volume
 
 _PAUSE_S_MIN: Final = 0.1
 _PAUSE_FACTOR: Final = 10  # a pass that found nothing is followed by a pause ten times as long
+_AGAIN_S: Final = 60.0  # unless somebody nudges before
 _PAUSE_FACTOR_BUSY: Final = 1  # else it must keep up with whoever overwrites
 
 
@@ -47,6 +50,7 @@ class Maintenance:
         self._peer = Peer(context, self._fail, on_nudge=self._on_nudge)
         self._ledger = self._peer.ledger
         self._status = 0
+        self._failed = False  # the last pass over what is due
         self._settled_for: set[int] = set()
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
 
@@ -75,16 +79,42 @@ class Maintenance:
             self._context.layout.log,
             (settings.log_segment_bytes_min, settings.log_segment_bytes_max),
         )
+        garbage = Garbage(
+            self._engine, rows_committer(self._ledger), local_volume.accounts, self._clock
+        )
         while True:
-            await self._nudged.wait()
-            self._nudged.clear()
+            await self._wait(garbage)
             began = self._clock.monotonic_ns()
+            await self._clear(garbage)
             report = await self._pass(reclaim)
             if report.sealed:
                 self._nudged.set()  # what was sealed may be empty
             took_s = (self._clock.monotonic_ns() - began) / 1e9
             factor = _PAUSE_FACTOR_BUSY if any(report) else _PAUSE_FACTOR
             await asyncio.sleep(max(_PAUSE_S_MIN, took_s * factor))
+
+    async def _wait(self, garbage: Garbage) -> None:
+        """Until somebody nudges, or until something is due; what failed waits for a while."""
+        due_s = await garbage.next_due_s()
+        if due_s is not None and self._failed:
+            due_s = max(due_s, _AGAIN_S)
+        try:
+            async with asyncio.timeout(due_s):
+                await self._nudged.wait()
+        except TimeoutError:
+            return
+        self._nudged.clear()
+
+    async def _clear(self, garbage: Garbage) -> None:
+        self._failed = False
+        try:
+            cleared = await garbage.run()
+        except FastobjError as error:
+            self._failed = True
+            self._log.warning("what is due is not worked off: %s", error)
+            return
+        if any(cleared):
+            self._log.info("garbage: %s", cleared)
 
     async def _pass(self, reclaim: Reclaim) -> Report:
         try:

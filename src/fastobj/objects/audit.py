@@ -9,8 +9,9 @@ from typing import NamedTuple
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import Add, ScanRow
-from fastobj.meta.records import ObjectRecord, SharedRecord
+from fastobj.meta.records import ObjectRecord, PartRecord, SharedRecord
 from fastobj.objects.bodies import kept
+from fastobj.objects.parts import accounts
 from fastobj.objects.store import Store
 
 _Counts = dict[tuple[int, bytes], tuple[int, ...]]
@@ -68,6 +69,9 @@ async def _count(store: Store) -> _Counts:
             _fold(found, add)
     async for row in _rows(store, keys.SHARED):
         for add in kept(store, records.decode(SharedRecord, row.value)):
+            _fold(found, add)
+    async for row in _rows(store, keys.PARTS):
+        for add in accounts(store.volume.accounts, records.decode(PartRecord, row.value), +1):
             _fold(found, add)
     return {place: tuple(amounts) for place, amounts in found.items()}
 

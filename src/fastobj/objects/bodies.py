@@ -4,7 +4,8 @@ A body that one object names has its location in that object's row. The first co
 location into a `shared` row under the body's data id, with a count of the rows that name it, and
 leaves b"" in theirs; each transaction that names the body once more or once less checks and
 rewrites that row. With the last name goes the row, and the body's bytes are released. A shared
-row that is down to one name stays.
+row that is down to one name stays. With the bytes of a manifest go those of the parts that it
+lists: a row says so, and they are let go of behind it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, DELETE, KEEP, TXN_ID_BYTES, Add, Row, Token, Txn
 from fastobj.meta.records import ObjectRecord, SharedRecord
+from fastobj.objects import upload_rows
 from fastobj.objects.segment_rows import usage_add
 from fastobj.objects.store import Store
 from fastobj.storage.base import Location
@@ -54,8 +56,9 @@ async def release(store: Store, record: ObjectRecord | None, ahead: Ahead | None
     """
     if record is None or not record.data_id:
         return NOTHING
+    parts = tuple(upload_rows.releasing(record))
     if record.location:
-        return Release(adds=(_account(store, record.location, -1),))
+        return Release(parts, (_account(store, record.location, -1),))
     present = await _shared_row(store, record.data_id, ahead)
     if present is None:  # so the object's row has changed, and the transaction fails
         return Release((Row(keys.SHARED, record.data_id, ABSENT, KEEP),))
@@ -63,7 +66,7 @@ async def release(store: Store, record: ObjectRecord | None, ahead: Ahead | None
     if shared.count > 1:
         return Release((_counted(record.data_id, token, shared, -1),))
     gone = Row(keys.SHARED, record.data_id, token, DELETE)
-    return Release((gone,), (_account(store, shared.location, -1),))
+    return Release((gone, *parts), (_account(store, shared.location, -1),))
 
 
 def foresee(ahead: Ahead, txn: Txn) -> None:

@@ -19,6 +19,7 @@ from fastobj.core.limits import BUCKETS_CACHED_MAX, LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, DELETE, MetaReader, Row, ScanRow, Token, Txn, new_txn_id
 from fastobj.meta.records import BUCKET_ACTIVE, BUCKET_DELETING, BucketRecord
+from fastobj.objects import upload_rows
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Epochs, Store
@@ -192,7 +193,10 @@ async def _outwait(store: Store, bucket: Bucket) -> Bucket | None:
 
 
 async def delete(store: Store, bucket: Bucket) -> None:
-    """Deletes an empty bucket. Raises BucketNotEmpty, NoSuchBucket, OperationAborted."""
+    """Deletes a bucket without objects; uploads in it are aborted.
+
+    Raises BucketNotEmpty, NoSuchBucket, OperationAborted.
+    """
     present: Bucket | None = bucket
     retry = Retry(codes.OPERATION_ABORTED)
     while True:
@@ -203,6 +207,7 @@ async def delete(store: Store, bucket: Bucket) -> None:
             if not await _is_empty(store, bucket.record.id):
                 await _set_state(store, marked, BUCKET_ACTIVE)
                 raise S3Error(codes.BUCKET_NOT_EMPTY, extra=(("BucketName", bucket.name),))
+            await upload_rows.abort_all(store, bucket.record.id)
             await _commit(store, bucket.name, marked.token, DELETE)
             return
         except Conflict as conflict:

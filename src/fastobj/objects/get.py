@@ -14,8 +14,9 @@ from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
 from fastobj.core.limits import PIECE_FRAME_BYTES
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import bodies
+from fastobj.objects import bodies, manifest
 from fastobj.objects.buckets import Bucket
+from fastobj.objects.manifest import Parts
 from fastobj.objects.store import Store
 from fastobj.storage.base import BodyStream, Location
 
@@ -66,19 +67,57 @@ async def read_object(
         if stale is not None and (record.data_id, location) == tried:
             raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
         try:
-            return record, await _open(store, record.data_id, location, span)
+            return record, await _open(store, record, location, span)
         except StaleLocation as error:
             stale, tried = error, (record.data_id, location)
     raise S3Error(codes.SLOW_DOWN)
 
 
-async def _open(store: Store, data_id: bytes, location: bytes, span: Span) -> Body:
+async def read_part(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    choose: Callable[[ObjectRecord, Parts | None], Span | None],
+    with_body: bool = True,
+) -> tuple[ObjectRecord, Body]:
+    """What `read_object` returns, chosen by parts: None for an object that was put as a whole.
+
+    Without the body b"" stands in its place.
+    """
+    stale: StaleLocation | None = None
+    tried = (b"", b"")
+    for _ in range(_READ_AGAIN_MAX):
+        record = await find_object(store, bucket, key)
+        location = record.location or await bodies.shared_location(store, record.data_id)
+        if stale is not None and (record.data_id, location) == tried:
+            raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
+        try:
+            parts = await manifest.load(store, record, location) if record.upload_id else None
+            span = choose(record, parts)
+            if span is None or span.length == 0 or not with_body:
+                return record, b""
+            if parts is None:
+                return record, await _open(store, record, location, span)
+            return record, await _open_parts(store, parts, span)
+        except StaleLocation as error:
+            stale, tried = error, (record.data_id, location)
+    raise S3Error(codes.SLOW_DOWN)
+
+
+async def _open(store: Store, record: ObjectRecord, location: bytes, span: Span) -> Body:
+    if record.upload_id:
+        return await _open_parts(store, await manifest.load(store, record, location), span)
     if not location:
         raise StaleLocation("nothing shares the body any more")
-    place = Location.decode(location)
+    place, data_id = Location.decode(location), record.data_id
     if span.length <= max(PIECE_FRAME_BYTES, store.small_body_bytes_max):
         return await store.volume.read(place, data_id, span.offset, span.length)
     slices = store.volume.stream(place, data_id, span.offset, span.length)
+    return _Begun(await anext(slices), slices)
+
+
+async def _open_parts(store: Store, parts: Parts, span: Span) -> Body:
+    slices = manifest.stream(store, list(parts.pieces(span.offset, span.length)))
     return _Begun(await anext(slices), slices)
 
 

@@ -361,6 +361,8 @@ class LocalLedger:
                 batch.buckets.append(row.key)
             elif row.space == keys.SEGMENTS and isinstance(row.value, bytes):
                 batch.released = True  # sealed: it may be dead already
+            elif row.space == keys.DUE and isinstance(row.value, bytes):
+                batch.released = True  # maintenance looks when it is due
         if not batch.released:
             batch.released = any(
                 add.space == keys.SEGMENTS and add.amounts[0] < 0 for add in txn.adds

@@ -27,10 +27,12 @@ _BATCHES_BETWEEN_LOOKS: Final = 16  # while the ballast is yet to be made and th
 def adds_rows(txn: Txn) -> bool:
     """Whether the transaction writes rows that take room: new ones, and those of objects.
 
-    Segments and buckets change their state within the room that their rows have.
+    Segments and buckets change their state within the room that their rows have. What says that
+    bodies are due to be let go of must never be refused.
     """
     return any(
         isinstance(row.value, bytes)
+        and row.space != keys.DUE
         and (not isinstance(row.expect, bytes) or row.space == keys.CURRENT)
         for row in txn.rows
     )

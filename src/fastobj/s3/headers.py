@@ -52,10 +52,8 @@ _CONDITIONS: Final = frozenset(
 
 _READ: Final = _CONDITIONS | {b"range", b"x-amz-checksum-mode"}
 
-_BODY_CHECKS: Final = frozenset(
+_CHECKSUMS: Final = frozenset(
     {
-        b"content-md5",
-        b"x-amz-sdk-checksum-algorithm",
         b"x-amz-checksum-crc32",
         b"x-amz-checksum-crc32c",
         b"x-amz-checksum-crc64nvme",
@@ -63,6 +61,8 @@ _BODY_CHECKS: Final = frozenset(
         b"x-amz-checksum-sha256",
     }
 )
+
+_BODY_CHECKS: Final = _CHECKSUMS | {b"content-md5", b"x-amz-sdk-checksum-algorithm"}
 
 # The system headers that are kept with an object and given back with it, in this order.
 STORED: Final = (
@@ -99,6 +99,12 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "DeleteObject": frozenset({b"if-match"}),
     "DeleteObjects": _BODY_CHECKS,
     "CreateBucket": _BODY_CHECKS,
+    "CreateMultipartUpload": frozenset(STORED).union(
+        {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"}
+    ),
+    "UploadPart": _BODY_CHECKS | {b"content-length"},
+    "CompleteMultipartUpload": _CHECKSUMS
+    | {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -204,6 +210,17 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
         **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
+    "CreateMultipartUpload": {
+        **_ACL,
+        **_ENCRYPTION,
+        **_LOCK,
+        **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
+        **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
+    },
+    "UploadPart": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
+    "CompleteMultipartUpload": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
+    "AbortMultipartUpload": _refuse(b"x-amz-if-match-initiated-time"),
+    "ListParts": _READ_REFUSALS,
     "GetObject": _READ_REFUSALS,
     "HeadObject": _READ_REFUSALS,
     "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
@@ -211,6 +228,9 @@ REFUSED: Final[Mapping[str, Refusals]] = {
 }
 
 # --- query parameters
+
+
+_SHOWN_MAX: Final = 100  # of a value that makes no sense
 
 
 def _check_version_id(value: str) -> None:
@@ -225,12 +245,11 @@ def _check_no_version_id(_: str) -> None:
 
 
 def _check_part_number(value: str) -> None:
-    """There are no multipart objects: part 1 is all of the object, and there is no other."""
+    """Whether any object may have that part."""
     if not value.isascii() or not value.isdigit() or not 1 <= _int(value) <= limits.PART_NUMBER_MAX:
         message = f"Part number must be an integer between 1 and {limits.PART_NUMBER_MAX}"
-        raise S3Error(codes.INVALID_ARGUMENT, f"{message}, inclusive")
-    if int(value) != 1:
-        raise S3Error(codes.INVALID_PART_NUMBER, extra=[("PartNumberRequested", value)])
+        extra = [("ArgumentName", "partNumber"), ("ArgumentValue", value[:_SHOWN_MAX])]
+        raise S3Error(codes.INVALID_ARGUMENT, f"{message}, inclusive", extra=extra)
 
 
 def _int(digits: str) -> int:
@@ -250,6 +269,7 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "DeleteObject": {"versionId": _check_version_id},
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
     "CopyObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
+    "UploadPart": {"partNumber": _check_part_number},
 }
 
 _RESPONSE_HEADERS: Final = frozenset(
@@ -271,6 +291,13 @@ QUERY_USED: Final[Mapping[str, frozenset[str]]] = {
     "HeadObject": _RESPONSE_HEADERS,
     "ListObjects": _LISTING | {"marker"},
     "ListObjectsV2": _LISTING | {"continuation-token", "fetch-owner", "start-after"},
+    "UploadPart": frozenset({"uploadId"}),
+    "CompleteMultipartUpload": frozenset({"uploadId"}),
+    "AbortMultipartUpload": frozenset({"uploadId"}),
+    "ListParts": frozenset({"uploadId", "max-parts", "part-number-marker"}),
+    "ListMultipartUploads": frozenset(
+        {"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}
+    ),
 }
 
 _NO_REFUSALS: Final[Refusals] = {}

@@ -15,6 +15,7 @@ from fastobj.core.limits import USER_METADATA_BYTES_MAX
 from fastobj.http.message import Headers, Request
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects.conditions import Etags, ReadConditions, WriteConditions
+from fastobj.objects.part_sums import is_composite
 from fastobj.s3.dates import http_date, parse_http_date
 from fastobj.s3.headers import STORED
 
@@ -123,11 +124,24 @@ def validators(record: ObjectRecord) -> Headers:
 
 def checksum_headers(record: ObjectRecord) -> Headers:
     """The checksums of the whole object."""
-    if not record.checksums:
+    kind = checksum_type(record.checksums)
+    if kind is None:
         return []
-    sums = record.checksums.items()
-    found: Headers = [(f"x-amz-checksum-{name}".encode(), value.encode()) for name, value in sums]
-    return [*found, (b"x-amz-checksum-type", b"FULL_OBJECT")]
+    return [*sum_headers(record.checksums), (b"x-amz-checksum-type", kind.encode())]
+
+
+def sum_headers(checksums: Mapping[str, str]) -> Headers:
+    """Checksums without what kind they are."""
+    return [
+        (f"x-amz-checksum-{name}".encode(), value.encode()) for name, value in checksums.items()
+    ]
+
+
+def checksum_type(checksums: Mapping[str, str]) -> str | None:
+    """Whether they are of the whole object or of checksums of parts; None where there are none."""
+    if not checksums:
+        return None
+    return "COMPOSITE" if any(map(is_composite, checksums.values())) else "FULL_OBJECT"
 
 
 def checksum_elements(record: ObjectRecord) -> dict[str, str]:
@@ -135,7 +149,7 @@ def checksum_elements(record: ObjectRecord) -> dict[str, str]:
     if not record.checksums:
         return {}
     found = {f"Checksum{name.upper()}": value for name, value in record.checksums.items()}
-    return {**found, "ChecksumType": "FULL_OBJECT"}
+    return {**found, "ChecksumType": checksum_type(record.checksums) or ""}
 
 
 def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:

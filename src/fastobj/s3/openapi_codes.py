@@ -89,6 +89,8 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.ENTITY_TOO_SMALL,
         codes.INVALID_PART,
         codes.INVALID_PART_ORDER,
+        codes.ENTITY_TOO_LARGE,
+        codes.NO_SUCH_KEY,
     ),
 }
 

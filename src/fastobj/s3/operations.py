@@ -74,6 +74,34 @@ _SERVED: Final = (
     ),
 )  # fmt: skip
 
+_SERVED_MULTIPART: Final = (
+    Op(
+        "CreateMultipartUpload", POST, OBJECT, "s3:PutObject", ("uploads",),
+        cost=Cost.WRITE, xml_out="InitiateMultipartUploadResult",
+    ),
+    Op(
+        "UploadPart", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
+        cost=Cost.WRITE, body=Body.STREAM,
+    ),
+    Op(
+        "CompleteMultipartUpload", POST, OBJECT, "s3:PutObject", ("uploadId",),
+        cost=Cost.WRITE, body=Body.XML, xml_in="CompleteMultipartUpload",
+        xml_out="CompleteMultipartUploadResult", event="s3:ObjectCreated:CompleteMultipartUpload",
+    ),
+    Op(
+        "AbortMultipartUpload", DELETE, OBJECT, "s3:AbortMultipartUpload", ("uploadId",),
+        cost=Cost.WRITE,
+    ),
+    Op(
+        "ListParts", GET, OBJECT, "s3:ListMultipartUploadParts", ("uploadId",),
+        cost=Cost.LIST, xml_out="ListPartsResult",
+    ),
+    Op(
+        "ListMultipartUploads", GET, BUCKET, "s3:ListBucketMultipartUploads", ("uploads",),
+        cost=Cost.LIST, xml_out="ListMultipartUploadsResult",
+    ),
+)  # fmt: skip
+
 # `max-directory-buckets` is all that tells ListDirectoryBuckets from ListBuckets on one endpoint.
 _REFUSED_SERVICE: Final = (
     _refused(
@@ -162,7 +190,6 @@ _REFUSED_BUCKET_GET: Final = (
     _refused(
         "ListBucketMetricsConfigurations", GET, BUCKET, "s3:GetMetricsConfiguration", "metrics"
     ),
-    _refused("ListMultipartUploads", GET, BUCKET, "s3:ListBucketMultipartUploads", "uploads"),
     _refused("ListObjectVersions", GET, BUCKET, "s3:ListBucketVersions", "versions"),
 )  # fmt: skip
 
@@ -315,7 +342,6 @@ _REFUSED_OBJECT: Final = (
     _refused("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", "tagging"),
     _refused("GetObjectTorrent", GET, OBJECT, "s3:GetObjectTorrent", "torrent"),
     _refused("ListObjectAnnotations", GET, OBJECT, "s3:ListObjectAnnotations", "annotation"),
-    _refused("ListParts", GET, OBJECT, "s3:ListMultipartUploadParts", "uploadId"),
     _refused("PutObjectAcl", PUT, OBJECT, "s3:PutObjectAcl", "acl"),
     _refused(
         "PutObjectAnnotation", PUT, OBJECT, "s3:PutObjectAnnotation",
@@ -326,19 +352,15 @@ _REFUSED_OBJECT: Final = (
     _refused("PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", "tagging"),
     _refused("RenameObject", PUT, OBJECT, "s3:PutObject", "renameObject"),
     _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
-    _refused("UploadPart", PUT, OBJECT, "s3:PutObject", "uploadId", "partNumber"),
     Op(
         "UploadPartCopy", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
         header="x-amz-copy-source", also=("s3:GetObject@source",), support=Support.REFUSED,
     ),
-    _refused("CompleteMultipartUpload", POST, OBJECT, "s3:PutObject", "uploadId"),
-    _refused("CreateMultipartUpload", POST, OBJECT, "s3:PutObject", "uploads"),
     _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
     Op(
         "SelectObjectContent", POST, OBJECT, "s3:GetObject", ("select",),
         pinned=(("select-type", "2"),), support=Support.REFUSED,
     ),
-    _refused("AbortMultipartUpload", DELETE, OBJECT, "s3:AbortMultipartUpload", "uploadId"),
     _refused(
         "DeleteObjectAnnotation", DELETE, OBJECT, "s3:DeleteObjectAnnotation",
         "annotation", "annotationName",
@@ -349,6 +371,7 @@ _REFUSED_OBJECT: Final = (
 
 OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED,
+    *_SERVED_MULTIPART,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,
     *_REFUSED_BUCKET_PUT,

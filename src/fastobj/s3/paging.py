@@ -18,11 +18,13 @@ _TOKEN_VERSION: Final = b"\x01"
 _UNRESERVED: Final = (ascii_letters + digits + "-._~/").encode()
 
 
-def entries_max(query: Mapping[str, str], name: str, most: int, least: int = 0) -> int:
-    """How many entries a page may have: `most` if unsaid or more. Raises InvalidArgument."""
+def entries_max(
+    query: Mapping[str, str], name: str, most: int, least: int = 0, unsaid: int | None = None
+) -> int:
+    """How many entries a page may have: `most` if more, or if unsaid. Raises InvalidArgument."""
     text = query.get(name, "")
     if not text:
-        return most
+        return most if unsaid is None else unsaid
     if not _NUMBER.fullmatch(text) or not least <= (number := int(text)) <= 2**31 - 1:
         message = f"Argument {name} must be an integer between {least} and {2**31 - 1}"
         raise _invalid(name, text, message)

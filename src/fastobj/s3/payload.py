@@ -96,16 +96,18 @@ class PayloadCheck:
     """The promises of one request, and the digests that settle them.
 
     Feed all of `digests` with the body and call `finish`, or hand a small body to `check_small`.
-    The constructor raises InvalidDigest and InvalidRequest for promises that cannot be kept.
+    Where no checksum is promised, that named `computed` is computed. The constructor raises
+    InvalidDigest and InvalidRequest for promises that cannot be kept.
     """
 
-    __slots__ = ("_algorithm", "_chunked", "_md5", "_promised", "_sha256", "_sums")
+    __slots__ = ("_algorithm", "_chunked", "_computed", "_md5", "_promised", "_sha256", "_sums")
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, computed: str = "") -> None:
         request = context.request
         self._sha256 = context.payload_sha256
         self._md5 = _content_md5(request.header(b"content-md5"))
-        self._algorithm, self._promised = _checksum(request.headers)
+        of_object = context.op.name == "CompleteMultipartUpload"  # and not of its body
+        self._algorithm, self._promised = ("", None) if of_object else _checksum(request.headers)
         self._chunked = context.chunked
         trailer = _trailer(request.header(b"x-amz-trailer"), self._chunked)
         if trailer is not None:
@@ -113,7 +115,13 @@ class PayloadCheck:
                 raise _too_many()
             self._algorithm = trailer
         _check_announced(request.header(b"x-amz-sdk-checksum-algorithm"), self._algorithm)
+        self._computed = "" if self._algorithm else computed
         self._sums: dict[str, Digest] = {}
+
+    @property
+    def algorithm(self) -> str:
+        """That of the checksum which is promised, or ""."""
+        return self._algorithm
 
     @property
     def digests(self) -> list[Digest]:
@@ -124,6 +132,8 @@ class PayloadCheck:
                 self._sums[self._algorithm] = ALGORITHMS[self._algorithm].begin()
             if self._sha256 is not None and "sha256" not in self._sums:
                 self._sums["sha256"] = hashlib.sha256()
+            if self._computed and self._computed not in self._sums:
+                self._sums[self._computed] = ALGORITHMS[self._computed].begin()
         return list(self._sums.values())
 
     def finish(self) -> Sums:
@@ -149,10 +159,10 @@ class PayloadCheck:
             message = "The Content-MD5 you specified did not match what we received."
             extra = [("ExpectedDigest", self._md5.hex()), ("CalculatedDigest", md5.hex())]
             raise S3Error(codes.BAD_DIGEST, message, extra=extra)
-        name = self._algorithm
+        name = self._algorithm or self._computed
         if not name:
             return Sums(md5.hex(), {})
-        if sums[name] != self._promised:
+        if self._algorithm and sums[name] != self._promised:
             message = f"The {name.upper()} you specified did not match the calculated checksum."
             raise S3Error(codes.BAD_DIGEST, message)
         return Sums(md5.hex(), {name: b64encode(sums[name]).decode()})

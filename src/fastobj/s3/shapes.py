@@ -91,20 +91,113 @@ _DELETED: Final = (
 
 _NOT_DELETED: Final = (Field("Key"), Field("VersionId"), Field("Code"), Field("Message"))
 
-_CHECKSUMS: Final = (
+_CHECKSUMS: Final = tuple(
+    Field(f"Checksum{name}", Kind.TOKEN)
+    for name in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+)
+
+_PART: Final = (
+    Field("PartNumber", Kind.INT),
+    Field("LastModified", Kind.TIME),
+    Field("ETag", Kind.ETAG),
+    Field("Size", Kind.INT),
+    *_CHECKSUMS,
+)
+
+_UPLOAD: Final = (
+    Field("Key"),
+    Field("UploadId", Kind.TOKEN),
+    Field("Initiator", _OWNER),
+    Field("Owner", _OWNER),
+    Field("StorageClass", Kind.TOKEN),
+    Field("Initiated", Kind.TIME),
+    Field("ChecksumAlgorithm", Kind.TOKEN),
     Field("ChecksumType", Kind.TOKEN),
-    Field("ChecksumCRC32", Kind.TOKEN),
-    Field("ChecksumCRC32C", Kind.TOKEN),
-    Field("ChecksumCRC64NVME", Kind.TOKEN),
-    Field("ChecksumSHA1", Kind.TOKEN),
-    Field("ChecksumSHA256", Kind.TOKEN),
+)
+
+_MULTIPART_ROWS: Final = (
+    Shape(
+        "InitiateMultipartUploadResult",
+        "InitiateMultipartUploadResult",
+        (Field("Bucket"), Field("Key"), Field("UploadId", Kind.TOKEN)),
+    ),
+    Shape(
+        "CompleteMultipartUpload",
+        "CompleteMultipartUpload",
+        (
+            Field(
+                "Part",
+                (
+                    Field("PartNumber", Kind.INT, required=True),
+                    Field("ETag", Kind.ETAG, required=True),
+                    *_CHECKSUMS,
+                ),
+                many=True,
+                required=True,
+            ),
+        ),
+    ),
+    Shape(
+        "CompleteMultipartUploadResult",
+        "CompleteMultipartUploadResult",
+        (
+            Field("Location"),
+            Field("Bucket"),
+            Field("Key"),
+            Field("ETag", Kind.ETAG),
+            *_CHECKSUMS,
+            Field("ChecksumType", Kind.TOKEN),
+        ),
+    ),
+    Shape(
+        "ListPartsResult",
+        "ListPartsResult",
+        (
+            Field("Bucket"),
+            Field("Key"),
+            Field("UploadId", Kind.TOKEN),
+            Field("Initiator", _OWNER),
+            Field("Owner", _OWNER),
+            Field("StorageClass", Kind.TOKEN),
+            Field("PartNumberMarker", Kind.INT),
+            Field("NextPartNumberMarker", Kind.INT),
+            Field("MaxParts", Kind.INT),
+            Field("IsTruncated", Kind.BOOL),
+            Field("ChecksumAlgorithm", Kind.TOKEN),
+            Field("ChecksumType", Kind.TOKEN),
+            Field("Part", _PART, many=True),
+        ),
+    ),
+    Shape(
+        "ListMultipartUploadsResult",
+        "ListMultipartUploadsResult",
+        (
+            Field("Bucket"),
+            Field("KeyMarker"),
+            Field("UploadIdMarker"),
+            Field("NextKeyMarker"),
+            Field("NextUploadIdMarker"),
+            Field("Prefix"),
+            Field("Delimiter"),
+            Field("EncodingType"),
+            Field("MaxUploads", Kind.INT),
+            Field("IsTruncated", Kind.BOOL),
+            Field("Upload", _UPLOAD, many=True),
+            Field("CommonPrefixes", (Field("Prefix"),), many=True),
+        ),
+    ),
 )
 
 _ROWS: Final = (
     Shape(
         "CopyObjectResult",
         "CopyObjectResult",
-        (Field("ETag", Kind.ETAG), Field("LastModified", Kind.TIME), *_CHECKSUMS),
+        (
+            Field("ETag", Kind.ETAG),
+            Field("LastModified", Kind.TIME),
+            Field("ChecksumType", Kind.TOKEN),
+            *_CHECKSUMS,
+        ),
     ),
     Shape(
         "CreateBucketConfiguration",
@@ -185,4 +278,4 @@ _ROWS: Final = (
     ),
 )
 
-SHAPES: Final = {shape.name: shape for shape in _ROWS}
+SHAPES: Final = {shape.name: shape for shape in (*_ROWS, *_MULTIPART_ROWS)}

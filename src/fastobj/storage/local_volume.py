@@ -76,11 +76,7 @@ class LocalVolume:
 
     def accounts(self, location: Location, sign: int) -> Usage:
         """What keeping (+1) or releasing (-1) the body changes in its segment."""
-        if is_log(location.segment):
-            live = log_format.footprint(location.length)
-        else:
-            live = run_bytes(location.length)
-        return Usage(location.segment, sign * live, sign)
+        return accounts(location, sign)
 
     def retire(self, segment: int) -> None:
         """The segment is gone or recycled: nothing of it stays open but running streams."""
@@ -116,6 +112,15 @@ class LocalVolume:
         done = self.pool.read(file, location.offset, record)
         done.add_done_callback(lambda _: file.close())
         await asyncio.shield(done)
+
+
+def accounts(location: Location, sign: int) -> Usage:
+    """What keeping (+1) or releasing (-1) a body of a local volume changes in its segment."""
+    if is_log(location.segment):
+        live = log_format.footprint(location.length)
+    else:
+        live = run_bytes(location.length)
+    return Usage(location.segment, sign * live, sign)
 
 
 def _check_range(location: Location, offset: int, length: int) -> None:

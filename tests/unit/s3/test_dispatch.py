@@ -33,6 +33,13 @@ from tests.unit.s3.signing import FORGER, OTHER, OWNER
 LOG = logging.getLogger("test.dispatch")
 PATHS = {Scope.SERVICE: "/", Scope.BUCKET: "/bucket", Scope.OBJECT: "/bucket/key"}
 DELETE_BODY = b"<Delete><Object><Key>k</Key></Object></Delete>"
+XML_BODIES = {
+    "Delete": DELETE_BODY,
+    "CompleteMultipartUpload": (
+        b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>"
+        b"</CompleteMultipartUpload>"
+    ),
+}
 
 
 class Recorder:
@@ -114,7 +121,7 @@ def minimal(op: Op) -> tuple[str, dict[str, str], bytes]:
     pairs = [(key, "1") for key in op.query] + list(op.pinned)
     target = PATHS[op.scope] + "?" + "&".join(f"{key}={value}" for key, value in pairs)
     headers = {op.header: "bucket/source"} if op.header else {}
-    return target, headers, DELETE_BODY if op.xml_in == "Delete" else b""
+    return target, headers, XML_BODIES.get(op.xml_in or "", b"")
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)

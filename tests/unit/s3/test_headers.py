@@ -95,11 +95,10 @@ def test_versions(operation: str) -> None:
     assert code_of(operation, query="versionId=") == "InvalidArgument"
 
 
-@pytest.mark.parametrize("operation", ["GetObject", "HeadObject"])
+@pytest.mark.parametrize("operation", ["GetObject", "HeadObject", "UploadPart"])
 def test_part_numbers(operation: str) -> None:
     assert code_of(operation, query="partNumber=1") is None
-    assert code_of(operation, query="partNumber=2") == "InvalidPartNumber"
-    assert code_of(operation, query="partNumber=10000") == "InvalidPartNumber"
+    assert code_of(operation, query="partNumber=10000") is None
     for bad in ("0", "10001", "-1", "x", "", "1.0", "%D9%A1", "9" * 5000):
         assert code_of(operation, query=f"partNumber={bad}") == "InvalidArgument"
 

@@ -38,6 +38,12 @@ SERVED = {
     "DeleteObjects",
     "ListObjects",
     "ListObjectsV2",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "CompleteMultipartUpload",
+    "AbortMultipartUpload",
+    "ListParts",
+    "ListMultipartUploads",
 }
 
 

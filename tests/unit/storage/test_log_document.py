@@ -121,11 +121,18 @@ def test_spaces_and_values_are_as_documented():
         keys.CURRENT: "current objects",
         keys.SEGMENTS: "segments",
         keys.SHARED: "shared bodies",
+        keys.UPLOADS: "uploads",
+        keys.PARTS: "parts",
+        keys.DUE: "time index",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
         "bucket": list(records.BucketRecord.__struct_fields__),
         "object": list(records.ObjectRecord.__struct_fields__),
+        "upload": list(records.UploadRecord.__struct_fields__),
+        "part": list(records.PartRecord.__struct_fields__),
+        "parts due": list(records.PartsDue.__struct_fields__),
+        "upload due": list(records.UploadDue.__struct_fields__),
         "segment": list(records.SegmentRecord.__struct_fields__),
         "shared body": list(records.SharedRecord.__struct_fields__),
     }

@@ -11,6 +11,7 @@ from fastobj.objects.buckets import Bucket
 from fastobj.objects.listing import Page
 from fastobj.s3 import paging
 from fastobj.s3.context import Context, Result
+from fastobj.s3.object_headers import checksum_type
 
 Text = Callable[[bytes], str]
 
@@ -79,7 +80,7 @@ def _contents(page: Page, text: Text, owner: dict[str, str] | None) -> list[dict
             "LastModified": record.modified_ns,
             "ETag": record.etag,
             "ChecksumAlgorithm": list(map(str.upper, record.checksums)),
-            "ChecksumType": "FULL_OBJECT" if record.checksums else None,
+            "ChecksumType": checksum_type(record.checksums),
             "Size": record.size,
             "Owner": owner,
             "StorageClass": "STANDARD",

@@ -14,6 +14,7 @@ from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
+from fastobj.objects.manifest import Parts
 from fastobj.objects.put import Content
 from fastobj.s3 import errors, ranges
 from fastobj.s3.context import Context, Document, Result
@@ -91,7 +92,10 @@ async def get_object(ctx: Context) -> Result:
     """An object, or the range of it that is asked for."""
     view = _View(ctx)
     bucket = ctx.existing()
-    record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose)
+    if "partNumber" in ctx.query:
+        record, body = await get.read_part(ctx.store, bucket, ctx.key, view.choose_part)
+    else:
+        record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose)
     return view.result(record, body)
 
 
@@ -99,8 +103,11 @@ async def head_object(ctx: Context) -> Result:
     """What `get_object` would answer, without the body."""
     view = _View(ctx)
     bucket = ctx.existing()
-    record = await get.find_object(ctx.store, bucket, ctx.key)
-    view.choose(record)
+    if "partNumber" in ctx.query:
+        record, _ = await get.read_part(ctx.store, bucket, ctx.key, view.choose_part, False)
+    else:
+        record = await get.find_object(ctx.store, bucket, ctx.key)
+        view.choose(record)
     return view.result(record, b"")
 
 
@@ -112,32 +119,47 @@ class _View:
         self._conditions = read_conditions(ctx.request)
         self._verdict = Verdict.GO_ON
         self._range: ByteRange | None = None
+        self._is_part = False
 
     def choose(self, record: ObjectRecord) -> Span | None:
         """The bytes to read; None for none. Raises PreconditionFailed, InvalidRange."""
         self._verdict = self._conditions.judge(record)
         if self._verdict is Verdict.NOT_MODIFIED:
             return None
-        self._range = self._asked_range(record.size)
+        self._range = ranges.resolve(self._ctx.request.header(b"range"), record.size)
         if self._range is None:
             return Span(0, record.size)
         return Span(self._range.offset, self._range.length)
 
-    def _asked_range(self, size: int) -> ByteRange | None:
-        """The range; part 1, the only part of an object without parts, is all of it as one."""
-        value = self._ctx.request.header(b"range")
-        if "partNumber" not in self._ctx.query:
-            return ranges.resolve(value, size)
-        if value is not None:
+    def choose_part(self, record: ObjectRecord, parts: Parts | None) -> Span | None:
+        """The bytes of the part that is asked for; all of an object without parts is part 1."""
+        self._verdict = self._conditions.judge(record)
+        if self._verdict is Verdict.NOT_MODIFIED:
+            return None
+        if self._ctx.request.header(b"range") is not None:
             message = "Cannot specify both Range header and partNumber query parameter"
             raise S3Error(codes.INVALID_REQUEST, message)
-        return ByteRange(0, size, size) if size else None
+        number = int(self._ctx.query["partNumber"])
+        place = (0, record.size) if number == 1 else None
+        if parts is not None:
+            place = parts.place(number)
+        if place is None:
+            extra = [
+                ("PartNumberRequested", str(number)),
+                ("ActualPartCount", str(record.parts or 1)),
+            ]
+            raise S3Error(codes.INVALID_PART_NUMBER, extra=extra)
+        self._range = ByteRange(*place, record.size) if place[1] else None
+        self._is_part = True
+        return Span(*place)
 
     def result(self, record: ObjectRecord, body: get.Body) -> Result:
         """The answer, for the record that was chosen from last."""
         if self._verdict is Verdict.NOT_MODIFIED:
             return Result(304, validators(record))
         headers = object_headers(record, self._ctx.query)
+        if self._is_part and record.parts:
+            headers.append((b"x-amz-mp-parts-count", str(record.parts).encode()))
         if self._range is None:
             headers += self._checksums(record)
             return Result(200, headers, body=body, length=record.size)

@@ -1,0 +1,311 @@
+"""Makes one object of the parts of an upload; moves no bytes.
+
+The transaction ends the upload, writes the object's row, which names a manifest of the parts that
+were listed, and has all other parts let go of. It is as small for ten thousand parts as for one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from types import MappingProxyType
+from typing import NamedTuple
+
+from fastobj.core import codes
+from fastobj.core.errors import Conflict, S3Error
+from fastobj.core.limits import UPLOADED_OBJECT_BYTES_MAX
+from fastobj.meta import keys, records
+from fastobj.meta.base import ABSENT, KEEP, Add, Row, Token, Txn, new_txn_id
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects import bodies, buckets, manifest, parts, upload_rows, uploads
+from fastobj.objects.bodies import Release
+from fastobj.objects.buckets import Bucket
+from fastobj.objects.carried import Carried, carry_large, carry_small
+from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
+from fastobj.objects.ledger import Entry
+from fastobj.objects.manifest import ManifestPart
+from fastobj.objects.part_sums import PartSums
+from fastobj.objects.parts import Part
+from fastobj.objects.put import LargeBody, check_conditions
+from fastobj.objects.retry import Retry
+from fastobj.objects.store import Store
+from fastobj.objects.uploads import Upload
+from fastobj.storage.base import fill, new_data_id
+
+_OBJECT_ROW = 1  # behind the bucket's, in front of the upload's
+_UPLOAD_ROW = 2
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+class Listed(NamedTuple):
+    """A part as the client lists it; `checksums` are those that it names, in base64."""
+
+    number: int
+    etag: str
+    checksums: Mapping[str, str] = _NONE
+
+
+class Expected(NamedTuple):
+    """What the client says of the object as a whole; None: nothing."""
+
+    size: int | None = None
+    is_composite: bool | None = None
+    checksums: Mapping[str, str] = _NONE
+
+
+class _Plan(NamedTuple):
+    """The object to be: everything that is known before its transaction."""
+
+    upload: Upload
+    carried: Carried
+    size: int
+    etag: str
+    checksums: dict[str, str]
+    parts: int
+    kept: bytes
+
+
+async def complete(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    upload_id: str,
+    listed: Sequence[Listed],
+    expected: Expected,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> ObjectRecord:
+    """Makes the object. Asked again with the same parts, it answers what it has made.
+
+    Raises S3Error (NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge,
+    BadDigest, InvalidRequest, PreconditionFailed, NoSuchKey, NoSuchBucket, SlowDown), Unknown,
+    Unavailable, NoSpace.
+    """
+    if any(one.number >= other.number for one, other in pairwise(listed)):
+        raise S3Error(codes.INVALID_PART_ORDER, extra=[("UploadId", upload_id)])
+    conditional = conditions != UNCONDITIONAL
+    exhausted = codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN
+    row_key = keys.current(bucket.record.id, key)
+    with store.turns.of(row_key) as turn:
+        await turn.join()
+        retry = Retry(exhausted, turn)
+        while upload := await uploads.find(store, bucket, key, uploads.parse_id(upload_id)):
+            await check_conditions(store, bucket, key, conditions)
+            plan = await _plan(store, bucket, upload, listed, expected)
+            made = await _carry_out(store, bucket, row_key, plan, conditions, retry)
+            if made is not None:
+                return made
+    return await _completed(store, bucket, key, upload_id, listed)
+
+
+async def _carry_out(
+    store: Store,
+    bucket: Bucket,
+    row_key: bytes,
+    plan: _Plan,
+    conditions: WriteConditions,
+    retry: Retry,
+) -> ObjectRecord | None:
+    error: BaseException | None = None
+    try:
+        return await _commit(store, bucket, row_key, plan, conditions, retry)
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        await plan.carried.close(error)
+
+
+async def _completed(
+    store: Store, bucket: Bucket, key: bytes, upload_id: str, listed: Sequence[Listed]
+) -> ObjectRecord:
+    """The object that this upload has become with these parts. Raises NoSuchUpload."""
+    row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
+    record = records.decode(ObjectRecord, row[0]) if row is not None else None
+    wanted = uploads.parse_id(upload_id)
+    if (
+        record is None
+        or wanted == uploads.NO_ID
+        or record.upload_id != wanted
+        or record.etag != _etag([one.etag for one in listed])
+    ):
+        raise uploads.missing(upload_id)
+    return record
+
+
+# --- what the object will be
+
+
+async def _plan(
+    store: Store,
+    bucket: Bucket,
+    upload: Upload,
+    listed: Sequence[Listed],
+    expected: Expected,
+) -> _Plan:
+    chosen = await _choose(store, upload, listed)
+    size = sum(part.record.size for part in chosen)
+    _check_sizes(store, chosen, size, expected.size)
+    sums = PartSums(upload.record.algorithm, upload.record.is_composite, chosen)
+    checksums = await sums.checked(expected.is_composite, expected.checksums)
+    body = manifest.encode(
+        [
+            ManifestPart(part.number, part.record.size, part.record.data_id, part.record.location)
+            for part in chosen
+        ]
+    )
+    carried = await _carry(store, body, bucket.name.encode() + b"/" + upload.key)
+    etag = _etag([part.record.etag for part in chosen])
+    kept = b"".join([part.suffix for part in chosen])
+    return _Plan(upload, carried, size, etag, checksums, len(chosen), kept)
+
+
+async def _choose(store: Store, upload: Upload, listed: Sequence[Listed]) -> list[Part]:
+    """The parts that are listed; of several with one number and ETag, the newest."""
+    wanted = {one.number: one for one in listed}
+    chosen: dict[int, Part] = {}
+    async for portion in parts.scan(store.meta, upload.id):
+        for part in portion:
+            one = wanted.get(part.number)
+            if one is None or one.etag != part.record.etag:
+                continue
+            before = chosen.get(part.number)
+            if before is None or before.record.modified_ns < part.record.modified_ns:
+                chosen[part.number] = part
+    for one in listed:
+        found = chosen.get(one.number)
+        if found is None or not _agrees(one, found):
+            extra = [
+                ("UploadId", uploads.id_text(upload.id)),
+                ("PartNumber", str(one.number)),
+                ("ETag", one.etag),
+            ]
+            raise S3Error(codes.INVALID_PART, extra=extra)
+    return [chosen[one.number] for one in listed]
+
+
+def _agrees(listed: Listed, part: Part) -> bool:
+    """Whether the part has the checksums that are listed with it."""
+    return all(part.record.checksums.get(name) == sum for name, sum in listed.checksums.items())
+
+
+def _check_sizes(store: Store, chosen: list[Part], size: int, expected: int | None) -> None:
+    for part in chosen[:-1]:
+        if part.record.size < store.part_bytes_min:
+            extra = [
+                ("ProposedSize", str(part.record.size)),
+                ("MinSizeAllowed", str(store.part_bytes_min)),
+                ("PartNumber", str(part.number)),
+                ("ETag", part.record.etag),
+            ]
+            raise S3Error(codes.ENTITY_TOO_SMALL, extra=extra)
+    if size > UPLOADED_OBJECT_BYTES_MAX:
+        most = str(UPLOADED_OBJECT_BYTES_MAX)
+        extra = [("ProposedSize", str(size)), ("MaxSizeAllowed", most)]
+        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
+    if expected is not None and expected != size:
+        message = (
+            "The provided 'x-amz-mp-object-size' header value does not match what was computed."
+        )
+        raise S3Error(codes.INVALID_REQUEST, message)
+
+
+def _etag(etags: Sequence[str]) -> str:
+    """MD5 of the parts' MD5s, and their number; "" where one of them is no MD5."""
+    try:
+        joined = b"".join([bytes.fromhex(etag) for etag in etags])
+    except ValueError:
+        return ""
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"
+
+
+async def _carry(store: Store, body: bytes, hint: bytes) -> Carried:
+    """The manifest, small or large as any body."""
+    if len(body) <= store.small_body_bytes_max:
+        return carry_small(body, hint)
+    data_id = new_data_id()
+    writer = await store.volume.writer(len(body), data_id)
+    try:
+        await fill(writer, body)
+        return carry_large(store, LargeBody(writer, data_id, await writer.finish()))
+    except BaseException:
+        await writer.abort()
+        raise
+
+
+# --- the transaction
+
+
+async def _commit(
+    store: Store,
+    bucket: Bucket,
+    row_key: bytes,
+    plan: _Plan,
+    conditions: WriteConditions,
+    retry: Retry,
+) -> ObjectRecord | None:
+    """The object's record; None where the upload has ended, or a part of it was replaced."""
+    while True:
+        present = await store.meta.get(keys.CURRENT, row_key)
+        bucket = await buckets.writable(store, bucket)
+        old = records.decode(ObjectRecord, present[0]) if present is not None else None
+        conditions.check(old)
+        record = _record(store, plan)
+        release = await bodies.release(store, old)
+        expect = present[1] if present else ABSENT
+        txn = _txn(bucket, row_key, plan, record, old, expect, release)
+        plan.carried.send()
+        try:
+            await store.ledger.commit(Entry(txn, plan.carried.bodies, retry.arrival))
+            return record
+        except Conflict as conflict:
+            lost = conflict
+        await retry.after(lost)
+        found = buckets.decode(bucket.name, lost.present[0])
+        if found is None or found.record.id != bucket.record.id:
+            raise buckets.missing(bucket.name)
+        bucket = found
+        upload = lost.present[_UPLOAD_ROW]
+        if upload is None or upload[1] != plan.upload.token:
+            return None
+
+
+def _record(store: Store, plan: _Plan) -> ObjectRecord:
+    return ObjectRecord(
+        format=records.FORMAT,
+        location=plan.carried.location,
+        data_id=plan.carried.data_id,
+        size=plan.size,
+        etag=plan.etag,
+        modified_ns=store.clock.now_ns(),
+        headers=plan.upload.record.headers,
+        metadata=plan.upload.record.metadata,
+        checksums=plan.checksums,
+        upload_id=plan.upload.id,
+        parts=plan.parts,
+    )
+
+
+def _txn(
+    bucket: Bucket,
+    row_key: bytes,
+    plan: _Plan,
+    record: ObjectRecord,
+    old: ObjectRecord | None,
+    expect: Token | None,
+    release: Release,
+) -> Txn:
+    value = records.encode(record)
+    upload = plan.upload
+    rows = [
+        Row(keys.BUCKETS, bucket.name.encode(), bucket.token, KEEP),
+        Row(keys.CURRENT, row_key, expect, value),
+        *upload_rows.closing(upload.row_key, upload.token, upload.record),
+        upload_rows.parts_due(upload.id, plan.kept),
+        *plan.carried.rows,
+        *release.rows,
+    ]
+    counted = (0, record.size - old.size) if old is not None else (1, record.size)
+    counter = keys.bucket_counter(bucket.record.id)
+    adds = [Add(keys.CURRENT, counter, counted), *plan.carried.adds, *release.adds]
+    return Txn(new_txn_id(), rows, adds, plan.carried.refs(_OBJECT_ROW, value))
