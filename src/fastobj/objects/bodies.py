@@ -20,6 +20,7 @@ from fastobj.meta.records import ObjectRecord, SharedRecord
 from fastobj.objects import upload_rows
 from fastobj.objects.segment_rows import usage_add
 from fastobj.objects.store import Store
+from fastobj.objects.turns import Turn
 from fastobj.storage.base import Location
 
 # Shared rows as the transactions before the next one will leave them, in one commit of many.
@@ -46,6 +47,17 @@ class Share(NamedTuple):
 
     source: bytes | Literal[0]
     rows: tuple[Row, ...] = ()
+
+
+async def join(turn: Turn, record: ObjectRecord | None) -> bool:
+    """Where others take turns at the count of the object's body, waits for one.
+
+    True where the object's row may be old by then.
+    """
+    if record is None or record.location:
+        return False
+    turn.races_for(record.data_id)
+    return await turn.join()
 
 
 async def release(store: Store, record: ObjectRecord | None, ahead: Ahead | None = None) -> Release:

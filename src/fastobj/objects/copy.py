@@ -83,6 +83,9 @@ class _Copying:
             if source is None or origin is None:
                 raise get.missing(self._source.key)
             conditions.check(old)
+            if await bodies.join(turn, source):
+                present, origin = await self._read()
+                continue
             described = await self._describe(source)
             copy = msgspec.structs.replace(described, modified_ns=store.clock.now_ns())
             if self._is_onto_itself:

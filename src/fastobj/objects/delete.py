@@ -29,6 +29,13 @@ class Deletion(NamedTuple):
     conditions: WriteConditions = UNCONDITIONAL
 
 
+class _Old(NamedTuple):
+    """The object to delete, and the token of its row."""
+
+    record: ObjectRecord
+    token: Token
+
+
 async def delete_object(store: Store, bucket: Bucket, deletion: Deletion) -> None:
     """Deletes the object if there is one.
 
@@ -40,7 +47,11 @@ async def delete_object(store: Store, bucket: Bucket, deletion: Deletion) -> Non
         await turn.join()
         present = await store.meta.get(keys.CURRENT, row_key)
         retry = Retry(turn=turn)
-        while (txn := await _txn(store, bucket, deletion, present)) is not None:
+        while (old := _wanted(deletion, present)) is not None:
+            if await bodies.join(turn, old.record):
+                present = await store.meta.get(keys.CURRENT, row_key)
+                continue
+            txn = await _txn(store, bucket, deletion.key, old)
             try:
                 await store.ledger.commit(Entry(txn, arrival=retry.arrival))
                 return
@@ -91,11 +102,12 @@ async def _delete_distinct(
         ahead: Ahead = {}
         for index in indexes:
             try:
-                txn = await _txn(store, bucket, deletions[index], present[index], ahead)
+                old = _wanted(deletions[index], present[index])
             except S3Error as error:
                 results[index] = error
                 continue
-            if txn is not None:
+            if old is not None:
+                txn = await _txn(store, bucket, deletions[index].key, old, ahead)
                 bodies.foresee(ahead, txn)
                 txns[index] = txn
         indexes = await _commit(store, txns, present, results, retry)
@@ -142,23 +154,22 @@ async def _read(
     return dict(zip(indexes, rows, strict=True))
 
 
+def _wanted(deletion: Deletion, present: _Present) -> _Old | None:
+    """What is to be deleted, None where nothing is there. Raises S3Error."""
+    record = None if present is None else records.decode(ObjectRecord, present[0])
+    deletion.conditions.check(record)
+    return None if record is None or present is None else _Old(record, present[1])
+
+
 async def _txn(
-    store: Store,
-    bucket: Bucket,
-    deletion: Deletion,
-    present: _Present,
-    ahead: Ahead | None = None,
-) -> Txn | None:
-    """The transaction that deletes, None where nothing is there. Raises S3Error."""
-    old = None if present is None else records.decode(ObjectRecord, present[0])
-    deletion.conditions.check(old)
-    if old is None or present is None:
-        return None
-    row_key = keys.current(bucket.record.id, deletion.key)
+    store: Store, bucket: Bucket, key: bytes, old: _Old, ahead: Ahead | None = None
+) -> Txn:
+    """The transaction that deletes."""
     counter = keys.bucket_counter(bucket.record.id)
-    release = await bodies.release(store, old, ahead)
+    release = await bodies.release(store, old.record, ahead)
+    row = Row(keys.CURRENT, keys.current(bucket.record.id, key), old.token, DELETE)
     return Txn(
         new_txn_id(),
-        [Row(keys.CURRENT, row_key, present[1], DELETE), *release.rows],
-        [Add(keys.CURRENT, counter, (-1, -old.size)), *release.adds],
+        [row, *release.rows],
+        [Add(keys.CURRENT, counter, (-1, -old.record.size)), *release.adds],
     )

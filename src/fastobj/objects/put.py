@@ -201,6 +201,9 @@ async def _put_in_turn(
         bucket = await buckets.writable(store, bucket)
         old = decode(present)
         conditions.check(old)
+        if await bodies.join(turn, old):
+            present = await store.meta.get(keys.CURRENT, row_key)
+            continue
         record = _record(store, content, placed)
         release = await bodies.release(store, old)
         txn = transaction(bucket, row_key, record, placed, present, old, release)

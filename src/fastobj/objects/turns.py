@@ -69,32 +69,44 @@ class Turns:
 
 
 class Turn:
-    """One writer's place at one row. As a context, it gives the turn back at the end."""
+    """One writer's place at one row. As a context, it gives the turn back at the end.
 
-    __slots__ = ("_has", "_row", "_turns")
+    A writer may race for a second row besides. It takes that turn after the first one, so that
+    no two writers wait for each other.
+    """
+
+    __slots__ = ("_held", "_rows", "_turns")
 
     def __init__(self, turns: Turns, row: bytes) -> None:
         self._turns = turns
-        self._row = row
-        self._has = False
+        self._rows = [row]
+        self._held = 0
 
     def __enter__(self) -> Turn:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._has:
-            self._has = False
-            self._turns.give(self._row)
+        while self._held:
+            self._held -= 1
+            self._turns.give(self._rows[self._held])
 
-    async def join(self) -> None:
-        """Before the first try: waits where others take turns already."""
-        if self._turns.is_contended(self._row):
-            await self.take()
+    def races_for(self, row: bytes) -> None:
+        """Names the second row; the first that is named stays."""
+        if len(self._rows) == 1:
+            self._rows.append(row)
+
+    async def join(self) -> bool:
+        """Before a try: waits where others take turns already. True as for `take`."""
+        waited = False
+        if any(map(self._turns.is_contended, self._rows[self._held :])):
+            while self._held < len(self._rows):
+                waited |= await self.take()
+        return waited
 
     async def take(self) -> bool:
-        """After a lost race. True where others had their turn meanwhile: read the row again."""
-        if self._has:
+        """After a lost race. True where others had their turn meanwhile: read the rows again."""
+        if self._held == len(self._rows):
             return False
-        waited = await self._turns.take(self._row)
-        self._has = True
+        waited = await self._turns.take(self._rows[self._held])
+        self._held += 1
         return waited

@@ -421,7 +421,9 @@ async def test_many_copies_are_deleted_against_a_rival(world):
     assert await audit.differences(world.store) == []
 
 
-async def test_racers_for_one_count_all_succeed(world):
+async def test_racers_for_one_count_all_succeed(world, monkeypatch):
+    """Each loses but a few races, however many there are: they take turns at the count."""
+    monkeypatch.setattr("fastobj.objects.retry.CONFLICT_RETRIES_MAX", 4)
     bucket = await world.bucket()
     await world.put(bucket, b"0", b"body")
     targets = [b"t%d" % number for number in range(64)]

@@ -88,3 +88,49 @@ async def test_waiting_is_bounded(monkeypatch):
             await second.take()
         assert failure.value.code is codes.SLOW_DOWN
     assert not at.is_contended(b"row")
+
+
+async def test_a_second_row_is_taken_after_the_first():
+    at = Turns()
+    with at.of(b"a") as holder, at.of(b"b") as rival:
+        holder.races_for(b"hot")
+        holder.races_for(b"never")
+        assert [await holder.take() for _ in range(3)] == [False] * 3
+        assert at.is_contended(b"hot")
+        assert not at.is_contended(b"never")
+        rival.races_for(b"hot")
+        waiting = asyncio.create_task(rival.join())
+        await asyncio.sleep(0)
+        assert at.is_contended(b"b")
+        assert not waiting.done()
+        holder.__exit__()
+        assert await waiting
+        assert not await rival.join()
+    assert at._queues == {}
+
+
+async def test_nobody_waits_where_nobody_takes_turns():
+    at = Turns()
+    with at.of(b"a") as turn:
+        turn.races_for(b"hot")
+        assert not await turn.join()
+        assert not at.is_contended(b"a")
+        assert not at.is_contended(b"hot")
+
+
+async def test_writers_of_two_rows_never_wait_for_each_other():
+    at = Turns()
+    done = []
+
+    async def write(row, number):
+        with at.of(row) as turn:
+            turn.races_for(b"hot")
+            await turn.join()
+            for _ in range(3):
+                await asyncio.sleep(0)
+                await turn.take()
+            done.append(number)
+
+    await asyncio.gather(*(write(b"%d" % (number % 3), number) for number in range(30)))
+    assert sorted(done) == list(range(30))
+    assert at._queues == {}
