@@ -1,5 +1,6 @@
 """The AWS command line, as its users type it."""
 
+import json
 import os
 import subprocess
 import urllib.request
@@ -76,6 +77,18 @@ def test_listing_by_folders(aws: Aws, tmp_path: Path) -> None:
         aws("s3", "cp", str(file), f"s3://folders/{key}")
     lines = [line.split() for line in aws("s3", "ls", "s3://folders").splitlines()]
     assert [line[-1] for line in lines] == ["a/", "c/", "a"]
+
+
+def test_a_file_in_parts(aws: Aws, tmp_path: Path) -> None:
+    file, back = tmp_path / "file", tmp_path / "back"
+    file.write_bytes(os.urandom(20 << 20))
+    aws("s3", "mb", "s3://in-parts")
+    aws("s3", "cp", "--no-progress", str(file), "s3://in-parts/file")
+    found = json.loads(aws("s3api", "head-object", "--bucket", "in-parts", "--key", "file"))
+    assert found["ETag"].endswith('-3"')
+    aws("s3", "cp", "--no-progress", "s3://in-parts/file", str(back))
+    assert back.read_bytes() == file.read_bytes()
+    assert "Uploads" not in aws("s3api", "list-multipart-uploads", "--bucket", "in-parts")
 
 
 def test_presigned_url(aws: Aws, tmp_path: Path) -> None:

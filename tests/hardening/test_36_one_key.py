@@ -67,8 +67,10 @@ async def test_a_handler_gets_the_key_that_was_signed(op, sign):
     handler = Recorder()
     for raw, key in SPELLINGS.items():
         asked = minimal(op)
-        canonical = sign(op.method, f"/bucket/{quote(key)}?{asked.query}", asked.headers)
-        request = sign(op.method, f"/bucket/{raw}?{asked.query}", asked.headers)
+        canonical = sign(
+            op.method, f"/bucket/{quote(key)}?{asked.query}", asked.headers, asked.body
+        )
+        request = sign(op.method, f"/bucket/{raw}?{asked.query}", asked.headers, asked.body)
         assert request.headers == canonical.headers  # one signature for all spellings
         assert (await ask(request, handler)).status == 200
         assert handler.seen.pop().key == key

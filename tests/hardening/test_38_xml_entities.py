@@ -10,7 +10,7 @@ import pytest
 from fastobj.core.errors import S3Error
 from fastobj.s3 import xml
 from fastobj.s3.shapes import SHAPES
-from tests.hardening.rows import WITH_XML, document, minimal
+from tests.hardening.rows import WITH_XML, document, minimal, place
 
 SECRET = "what-the-file-holds"
 # {root} is the document's element, {file} and {port} what must not be touched, {document} the
@@ -89,7 +89,7 @@ def declared(op, name, named):
 
 
 def ask(caller, op, bucket, body):
-    return caller(op.method, bucket, query=minimal(op).query, body=body)
+    return caller(op.method, *place(op, bucket, "key"), query=minimal(op).query, body=body)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

@@ -6,7 +6,7 @@ from fastobj.core import limits
 from fastobj.s3.shapes import SHAPES
 from tests.hardening.processes import MIB, workers_stay_below
 from tests.hardening.raw import UNSIGNED, Connection
-from tests.hardening.rows import WITH_XML, minimal
+from tests.hardening.rows import WITH_XML, minimal, place
 
 GROWTH_BYTES_MAX = 96 * MIB
 HUGE_BYTES = 100 * MIB
@@ -55,7 +55,7 @@ LITTER = {
 
 
 def ask(caller, op, bucket, body):
-    return caller(op.method, bucket, query=minimal(op).query, body=body)
+    return caller(op.method, *place(op, bucket, "key"), query=minimal(op).query, body=body)
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
@@ -85,7 +85,9 @@ def test_a_huge_body_is_not_read(caller, server, bucket, op, framing):
     lines = b"Transfer-Encoding: chunked\r\n"
     if framing != "chunked":
         lines = b"Content-Length: %d\r\n" % HUGE_BYTES
-    head = caller.head(op.method, bucket, query=minimal(op).query, payload=UNSIGNED, lines=lines)
+    head = caller.head(
+        op.method, *place(op, bucket, "key"), query=minimal(op).query, payload=UNSIGNED, lines=lines
+    )
     block = b"<a>" * (MIB // 3)
     with workers_stay_below(server, GROWTH_BYTES_MAX), Connection(server.port) as connection:
         connection.send(head)
