@@ -10,9 +10,10 @@ import pytest
 from fastobj.core import codes
 from fastobj.core.errors import S3Error, Unavailable
 from fastobj.meta import keys
-from fastobj.objects import buckets, complete, delete, get, parts, put, uploads
+from fastobj.objects import buckets, complete, copy, delete, get, parts, put, uploads
 from fastobj.objects.complete import Listed
 from fastobj.objects.conditions import WriteConditions
+from fastobj.objects.copy import Source
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from tests.unit.objects.conftest import describe
@@ -586,3 +587,36 @@ def test_ids_of_uploads():
     assert uploads.parse_id("0" * 31) == uploads.parse_id("G" * 32) == uploads.NO_ID
     assert uploads.parse_id(uploads.id_text(bytes(range(16)))) == bytes(range(16))
     assert complete._etag(["zz"]) == ""
+
+
+# --- copies of objects made of parts
+
+
+@everywhere
+async def test_a_copy_shares_the_parts_until_the_last_name_goes(site):
+    bodies = [os.urandom(3000), os.urandom(10)]
+    await site.upload(bodies)
+    whole = b"".join(bodies)
+    source = Source(site.bucket, b"key")
+    await copy.copy_object(site.store, source, site.bucket, b"copy", as_it_is)
+    await site.check(bodies=3, parts=2)
+    await delete.delete_object(site.store, site.bucket, Deletion(b"key"))
+    await site.clear()
+    await site.check(bodies=3, parts=2)
+    assert await site.read(b"copy") == whole
+    assert await site.read(b"copy", offset=2990, length=20) == whole[2990:]
+
+    def choose(record, found):
+        return Span(*found.place(2))
+
+    _, read = await get.read_part(site.store, site.bucket, b"copy", choose)
+    assert (read if isinstance(read, bytes) else b"".join([bytes(p) async for p in read])) == (
+        bodies[1]
+    )
+    await delete.delete_object(site.store, site.bucket, Deletion(b"copy"))
+    await site.clear()
+    await site.check(bodies=0, parts=0)
+
+
+async def as_it_is(record):
+    return record
