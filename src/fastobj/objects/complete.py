@@ -249,6 +249,8 @@ async def _commit(
         present = await store.meta.get(keys.CURRENT, row_key)
         bucket = await buckets.writable(store, bucket)
         old = records.decode(ObjectRecord, present[0]) if present is not None else None
+        if old is not None and old.upload_id == plan.upload.id:
+            return None
         conditions.check(old)
         record = _record(store, plan)
         release = await bodies.release(store, old)

@@ -230,6 +230,27 @@ async def test_completes_that_race_are_one(site):
     await site.check(bodies=2, parts=1)
 
 
+@everywhere
+async def test_another_complete_is_done_between_plan_and_transaction(site):
+    upload = await site.create()
+    listed = [await site.part(upload, 1, b"x" * 2000)]
+    plan = complete._plan
+
+    async def plan_and_lose(*arguments):
+        planned = await plan(*arguments)
+        complete._plan = plan
+        await site.complete(upload, listed)
+        return planned
+
+    complete._plan = plan_and_lose
+    try:
+        record = await site.complete(upload, listed, WriteConditions(if_none_match=("*",)))
+    finally:
+        complete._plan = plan
+    assert record.upload_id == upload.id
+    await site.check(bodies=2, parts=1)
+
+
 async def test_order_and_presence(quick):
     upload = await quick.create()
     one, two = [await quick.part(upload, number, b"x") for number in (1, 2)]
