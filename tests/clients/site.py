@@ -43,8 +43,11 @@ class Site:
         """A word for buckets of this site."""
         return f"{self.scheme}-{self.style}"
 
-    def boto3(self, **more: Any) -> Any:
-        """A boto3 client. Over HTTPS its default would be a trailing checksum."""
+    def boto3(self, signature_version: str | None = "s3v4") -> Any:
+        """A boto3 client; with None it presigns as it does by default.
+
+        Over HTTPS its default would be a trailing checksum.
+        """
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -53,10 +56,9 @@ class Site:
             region_name=REGION,
             verify=str(self.certificate) if self.certificate else None,
             config=Config(
-                signature_version="s3v4",
+                signature_version=signature_version,
                 s3={"addressing_style": self.style},
                 request_checksum_calculation="when_required",
-                **more,
             ),
         )
 
@@ -88,7 +90,6 @@ class Aws:
         self._site = site
         self._environment = site.environment(home)
         self("configure", "set", "default.s3.addressing_style", site.style)
-        self("configure", "set", "default.s3.signature_version", "s3v4")
 
     def __call__(self, *arguments: str) -> str:
         """Standard output; asserts success."""

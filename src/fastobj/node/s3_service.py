@@ -49,6 +49,8 @@ def _authenticator(settings: Settings, store: Store) -> Authenticator | OpenAuth
         settings.clock_skew_max,
         settings.presign_expires_max,
         host_of(settings.external_url),
+        settings.signature_v2,
+        settings.domain,
     )
     return Authenticator(Identities(settings.signers), rules, store.clock)
 

@@ -51,7 +51,7 @@ _SUBRESOURCE: Final = "Says which operation is meant; it needs no value."
 _SIGNED_HEADER: Final = "Signature Version 4 (AWS4-HMAC-SHA256) in the Authorization header."
 _SIGNED_QUERY: Final = (
     "A presigned URL: X-Amz-Algorithm, X-Amz-Credential, X-Amz-Date, X-Amz-Expires,"
-    " X-Amz-SignedHeaders and X-Amz-Signature."
+    " X-Amz-SignedHeaders and X-Amz-Signature; or AWSAccessKeyId, Expires and Signature."
 )
 
 
