@@ -177,6 +177,22 @@ X_AMZ_CONTENT_SHA256_MISMATCH: Final = ErrorCode(
     "The provided 'x-amz-content-sha256' header does not match what was computed.",
 )
 
+# --- access control lists
+MALFORMED_ACL: Final = ErrorCode(
+    "MalformedACLError",
+    400,
+    "The ACL that you provided was not well-formed or did not validate against our published"
+    " schema.",
+)
+UNEXPECTED_CONTENT: Final = ErrorCode(
+    "UnexpectedContent", 400, "This request does not support content."
+)
+UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS: Final = ErrorCode(
+    "UnresolvableGrantByEmailAddress",
+    400,
+    "The email address you provided does not match any account on record.",
+)
+
 # --- what fastobj does not do
 METHOD_NOT_ALLOWED: Final = ErrorCode(
     "MethodNotAllowed", 405, "The specified method is not allowed against this resource."

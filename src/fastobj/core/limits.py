@@ -58,6 +58,7 @@ PRESIGN_EXPIRES_S_MAX: Final = 7 * 24 * 3600
 UNSIGNED_BODY_BYTES_MAX: Final = 16 * MIB  # read to know its hash where no header says it
 SIGNING_KEYS_CACHED_MAX: Final = 1024
 PART_NUMBER_MAX: Final = 10_000
+ACL_GRANTS_MAX: Final = 100
 
 # --- HTTP
 HEAD_BYTES_MAX: Final = 32 * KIB

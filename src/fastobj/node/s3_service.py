@@ -16,10 +16,10 @@ from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticator, OpenAuthenticator, Rules
 from fastobj.s3.context import Observer
 from fastobj.s3.dispatch import S3Application, find_handlers
-from fastobj.s3.handlers import bucket, listing, object, service
+from fastobj.s3.handlers import acl, bucket, listing, object, service
 from fastobj.s3.names import bucket_of_host
 
-HANDLERS: Final[tuple[ModuleType, ...]] = (service, bucket, object, listing)
+HANDLERS: Final[tuple[ModuleType, ...]] = (service, bucket, object, listing, acl)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -43,7 +43,7 @@ def s3_application(
 
 def _authenticator(settings: Settings, store: Store) -> Authenticator | OpenAuthenticator:
     if settings.no_auth:
-        return OpenAuthenticator(settings.signers[0])
+        return OpenAuthenticator(settings.signers[0], settings.signers[1:])
     rules = Rules(
         settings.region,
         settings.clock_skew_max,

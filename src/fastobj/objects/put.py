@@ -39,6 +39,7 @@ class Content(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
     checksums: dict[str, str] = {}
+    acl: records.Acl = None
 
 
 class LargeBody:
@@ -236,6 +237,7 @@ def _record(store: Store, content: Content, placed: _Placed) -> ObjectRecord:
         headers=content.headers,
         metadata=content.metadata,
         checksums=content.checksums,
+        acl=content.acl,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -122,7 +122,7 @@ class Authenticator:
     """Verifies requests for one region. Signing keys are cached, a bounded number of them."""
 
     def __init__(self, identities: Identities, rules: Rules, clock: Clock) -> None:
-        self._identities = identities
+        self.identities = identities
         self._rules = rules
         self._clock = clock
         # The secret is part of the place, so a changed one never meets the key of the old one.
@@ -162,7 +162,7 @@ class Authenticator:
         return Authenticated(identity, _payload_sha256(claim.payload))
 
     def _signer(self, claim: Claim) -> Identity:
-        identity = self._identities.find(claim.credential.access_key)
+        identity = self.identities.find(claim.credential.access_key)
         if identity is None:
             extra = [("AWSAccessKeyId", claim.credential.access_key)]
             raise S3Error(codes.INVALID_ACCESS_KEY_ID, extra=extra)
@@ -247,8 +247,9 @@ class Authenticator:
 class OpenAuthenticator:
     """Takes every request for one identity's, whatever it is signed with: for tests only."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, others: Iterable[Identity] = ()) -> None:
         self._identity = identity
+        self.identities = Identities((*others, identity))
 
     def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
         """A claim of nothing but what the body hashes to. Raises InvalidArgument."""

@@ -107,7 +107,7 @@ def check_expiry(expires_s: int, now_s: int, most_s: int) -> None:
 def is_signed(texts: Iterable[bytes], signature: bytes, secret: str) -> bool:
     """Whether that is the signature of one of the texts; a wrong one takes as long as the right."""
     made = [hmac.new(secret.encode(), text, hashlib.sha1).digest() for text in texts]
-    return any([hmac.compare_digest(b64encode(digest), signature) for digest in made])
+    return any(hmac.compare_digest(b64encode(digest), signature) for digest in made)
 
 
 def _texts(request: Request, date: bytes, bucket: str) -> tuple[bytes, ...]:

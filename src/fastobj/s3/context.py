@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from fastobj.core.codes import ErrorCode
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
-from fastobj.iam.identity import Identity
+from fastobj.iam.identity import Identities, Identity
 from fastobj.objects.store import Store
 
 Document = Mapping[str, Any]
+
+_NOBODY: Final = Identities(())
 
 
 @dataclass(slots=True)
 class Context:
     """One authenticated and authorised request on its way to its handler.
 
+    `identities` are all that the server knows: they give owners and grantees their names.
     `key` is the percent-decoded object key (valid UTF-8, 1 to 1024 bytes), b"" outside object
     scope. `query` holds decoded query values, the first of each key. `document` is the decoded
     request XML where the row has `xml_in`. `payload_sha256` is the 32-byte hash that the signed
@@ -35,6 +38,7 @@ class Context:
     query: Mapping[str, str] = field(default_factory=dict)
     payload_sha256: bytes | None = None
     document: Document | None = None
+    identities: Identities = _NOBODY
 
 
 @dataclass(slots=True)

@@ -162,6 +162,7 @@ class S3Application:
             key=names.key,
             query=query,
             payload_sha256=sender.payload_sha256,
+            identities=self._authenticator.identities,
         )
         await authorise(context)
         _check_support(context)

@@ -64,6 +64,17 @@ _BODY_CHECKS: Final = frozenset(
     }
 )
 
+_ACL: Final = frozenset(
+    {
+        b"x-amz-acl",
+        b"x-amz-grant-full-control",
+        b"x-amz-grant-read",
+        b"x-amz-grant-read-acp",
+        b"x-amz-grant-write",
+        b"x-amz-grant-write-acp",
+    }
+)
+
 # The system headers that are kept with an object and given back with it, in this order.
 STORED: Final = (
     b"cache-control",
@@ -75,13 +86,15 @@ STORED: Final = (
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _BODY_CHECKS.union(STORED, {b"x-amz-meta-"})
+    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-"})
     | {b"content-length", b"if-match", b"if-none-match"},
     "GetObject": _READ,
     "HeadObject": _READ,
     "DeleteObject": frozenset({b"if-match"}),
     "DeleteObjects": _BODY_CHECKS,
-    "CreateBucket": _BODY_CHECKS,
+    "CreateBucket": _BODY_CHECKS | _ACL,
+    "PutBucketAcl": _BODY_CHECKS | _ACL,
+    "PutObjectAcl": _BODY_CHECKS | _ACL,
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -96,17 +109,6 @@ HARMLESS: Final = frozenset(
 )
 
 # --- refused
-
-_ACL: Final = {
-    **_only(b"x-amz-acl", b"private"),
-    **_refuse(
-        b"x-amz-grant-full-control",
-        b"x-amz-grant-read",
-        b"x-amz-grant-read-acp",
-        b"x-amz-grant-write",
-        b"x-amz-grant-write-acp",
-    ),
-}
 
 _CUSTOMER_KEY: Final = (
     b"x-amz-server-side-encryption-customer-algorithm",
@@ -147,13 +149,11 @@ _READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
 
 REFUSED: Final[Mapping[str, Refusals]] = {
     "CreateBucket": {
-        **_ACL,
         **_only(b"x-amz-bucket-object-lock-enabled", b"false"),
         **_only(b"x-amz-object-ownership", b"bucketownerenforced"),
         **_only(b"x-amz-bucket-namespace", b"global"),
     },
     "PutObject": {
-        **_ACL,
         **_ENCRYPTION,
         **_LOCK,
         **_OTHER_CHECKSUMS,
@@ -168,6 +168,8 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "HeadObject": _READ_REFUSALS,
     "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
     "DeleteObjects": _OTHER_CHECKSUMS,
+    "PutBucketAcl": _OTHER_CHECKSUMS,
+    "PutObjectAcl": _OTHER_CHECKSUMS,
 }
 
 # --- query parameters
@@ -208,6 +210,8 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "GetObject": _READ_CHECKS,
     "HeadObject": _READ_CHECKS,
     "DeleteObject": {"versionId": _check_version_id},
+    "GetObjectAcl": {"versionId": _check_version_id},
+    "PutObjectAcl": {"versionId": _check_version_id},
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
 }
 

@@ -23,7 +23,7 @@ from fastobj.s3.openapi_words import OPERATIONS as SENTENCES
 from fastobj.s3.openapi_words import PARAMETERS as WORDS
 from fastobj.s3.operations import ALIASES, OPERATIONS
 from fastobj.s3.shapes import SHAPES, Field, Kind, Shape
-from fastobj.s3.xml import NAMESPACE
+from fastobj.s3.xml import NAMESPACE, XSI_NAMESPACE
 
 Json = dict[str, Any]
 
@@ -270,6 +270,10 @@ _SCALARS: Final[Mapping[Kind, Json]] = {
     Kind.BOOL: {"type": "boolean"},
     Kind.TIME: {"type": "string", "format": "date-time"},
     Kind.ETAG: {"type": "string"},
+    Kind.XSI_TYPE: {
+        "type": "string",
+        "xml": {"name": "type", "prefix": "xsi", "namespace": XSI_NAMESPACE, "attribute": True},
+    },
 }
 _NOT_SHOWN: Final = frozenset({Kind.PAIRS, Kind.REFUSED})
 

@@ -51,9 +51,16 @@ _BY_QUERY: Final[Mapping[str, Codes]] = {
 _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"range": (codes.INVALID_RANGE,),
     b"x-amz-meta-": (codes.METADATA_TOO_LARGE,),
+    b"x-amz-acl": (codes.UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
 }
+
+_ACL: Final[Codes] = (
+    codes.MALFORMED_ACL,
+    codes.MISSING_SECURITY_HEADER,
+    codes.UNEXPECTED_CONTENT,
+)
 
 # What only some operations say.
 _BY_NAME: Final[Mapping[str, Codes]] = {
@@ -66,6 +73,9 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     ),
     "DeleteBucket": (codes.BUCKET_NOT_EMPTY,),
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
+    "PutBucketAcl": _ACL,
+    "GetObjectAcl": (codes.NO_SUCH_KEY,),
+    "PutObjectAcl": (*_ACL, codes.NO_SUCH_KEY),
     "GetObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "HeadObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "CopyObject": (codes.NO_SUCH_KEY, codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED),

@@ -14,6 +14,10 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "CopyObject": "Makes an object from another one; the bytes are not sent again.",
     "CreateBucket": "Makes a bucket.",
     "CreateMultipartUpload": "Begins an upload in parts and answers its id.",
+    "PutBucketAcl": "Stores who is granted what on a bucket. Only its owner has access yet.",
+    "PutObjectAcl": "Stores who is granted what on an object. Only its owner has access yet.",
+    "GetBucketAcl": "Answers who is granted what on a bucket.",
+    "GetObjectAcl": "Answers who is granted what on an object.",
     "DeleteBucket": "Deletes an empty bucket.",
     "DeleteObject": "Deletes an object; one that is not there is no error.",
     "DeleteObjects": "Deletes up to 1,000 objects, each for itself.",
@@ -38,6 +42,7 @@ OPERATIONS: Final[Mapping[str, str]] = {
 _STORED: Final = "Stored with the object and given back with it."
 _OVERRIDE: Final = "Takes the place of the stored header in this answer."
 _CHECKSUM: Final = "Checksum of the body in base64: checked, stored, given back on request."
+_GRANT: Final = 'Who is granted that: id="...", uri="..." or emailAddress="...", with commas.'
 _SOURCE_CONDITION: Final = "Condition on the object that is copied from."
 
 PARAMETERS: Final[Mapping[str, str]] = {
@@ -87,6 +92,12 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "if-none-match": "Only if the object has none of these ETags, or with * if it does not exist.",
     "if-unmodified-since": "Only if the object is not newer.",
     "range": "One range of bytes, such as bytes=0-99; several are answered with all of it.",
+    "x-amz-acl": "A canned access control list, such as private. Stored, not enforced yet.",
+    "x-amz-grant-full-control": _GRANT,
+    "x-amz-grant-read": _GRANT,
+    "x-amz-grant-read-acp": _GRANT,
+    "x-amz-grant-write": _GRANT,
+    "x-amz-grant-write-acp": _GRANT,
     "x-amz-checksum-algorithm": "The checksum to compute and to store.",
     "x-amz-checksum-crc32": _CHECKSUM,
     "x-amz-checksum-crc32c": _CHECKSUM,

@@ -69,6 +69,19 @@ _SERVED: Final = (
     ),
 )  # fmt: skip
 
+_SERVED_ACCESS: Final = (
+    Op("GetBucketAcl", GET, BUCKET, "s3:GetBucketAcl", ("acl",), xml_out="AccessControlPolicy"),
+    Op(
+        "PutBucketAcl", PUT, BUCKET, "s3:PutBucketAcl", ("acl",),
+        body=Body.XML, xml_in="AccessControlPolicy",
+    ),
+    Op("GetObjectAcl", GET, OBJECT, "s3:GetObjectAcl", ("acl",), xml_out="AccessControlPolicy"),
+    Op(
+        "PutObjectAcl", PUT, OBJECT, "s3:PutObjectAcl", ("acl",),
+        body=Body.XML, xml_in="AccessControlPolicy", event="s3:ObjectAcl:Put",
+    ),
+)  # fmt: skip
+
 # `max-directory-buckets` is all that tells ListDirectoryBuckets from ListBuckets on one endpoint.
 _REFUSED_SERVICE: Final = (
     _refused(
@@ -84,7 +97,6 @@ _REFUSED_BUCKET_GET: Final = (
         "GetBucketAccelerateConfiguration", GET, BUCKET, "s3:GetAccelerateConfiguration",
         "accelerate",
     ),
-    _refused("GetBucketAcl", GET, BUCKET, "s3:GetBucketAcl", "acl"),
     _refused(
         "GetBucketAnalyticsConfiguration", GET, BUCKET, "s3:GetAnalyticsConfiguration",
         "analytics", "id",
@@ -167,7 +179,6 @@ _REFUSED_BUCKET_PUT: Final = (
         "PutBucketAccelerateConfiguration", PUT, BUCKET, "s3:PutAccelerateConfiguration",
         "accelerate",
     ),
-    _refused("PutBucketAcl", PUT, BUCKET, "s3:PutBucketAcl", "acl"),
     _refused(
         "PutBucketAnalyticsConfiguration", PUT, BUCKET, "s3:PutAnalyticsConfiguration",
         "analytics", "id",
@@ -299,7 +310,6 @@ _REFUSED_BUCKET_OTHER: Final = (
 )  # fmt: skip
 
 _REFUSED_OBJECT: Final = (
-    _refused("GetObjectAcl", GET, OBJECT, "s3:GetObjectAcl", "acl"),
     _refused(
         "GetObjectAnnotation", GET, OBJECT, "s3:GetObjectAnnotation",
         "annotation", "annotationName",
@@ -315,7 +325,6 @@ _REFUSED_OBJECT: Final = (
         "CopyObject", PUT, OBJECT, "s3:PutObject", header="x-amz-copy-source",
         also=("s3:GetObject@source",), support=Support.REFUSED,
     ),
-    _refused("PutObjectAcl", PUT, OBJECT, "s3:PutObjectAcl", "acl"),
     _refused(
         "PutObjectAnnotation", PUT, OBJECT, "s3:PutObjectAnnotation",
         "annotation", "annotationName",
@@ -348,6 +357,7 @@ _REFUSED_OBJECT: Final = (
 
 OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED,
+    *_SERVED_ACCESS,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,
     *_REFUSED_BUCKET_PUT,

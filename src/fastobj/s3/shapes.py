@@ -22,6 +22,7 @@ class Kind(Enum):
     TIME = auto()  # int: nanoseconds since the Unix epoch; S3 shows whole seconds
     ETAG = auto()  # str without quotes, and without markup as a token
     PAIRS = auto()  # sequence of (element, text): further elements, in place; never read
+    XSI_TYPE = auto()  # str: no element, but the attribute xsi:type of the one around it
     REFUSED = auto()  # a request that holds it asks for something that fastobj does not do
 
 
@@ -91,7 +92,28 @@ _DELETED: Final = (
 
 _NOT_DELETED: Final = (Field("Key"), Field("VersionId"), Field("Code"), Field("Message"))
 
+_GRANTEE: Final = (
+    Field("Type", Kind.XSI_TYPE),
+    Field("ID"),
+    Field("DisplayName"),
+    Field("EmailAddress"),
+    Field("URI"),
+)
+
 _ROWS: Final = (
+    Shape(
+        "AccessControlPolicy",
+        "AccessControlPolicy",
+        (
+            Field("Owner", _OWNER),
+            Field(
+                "AccessControlList",
+                (Field("Grantee", _GRANTEE), Field("Permission", Kind.TOKEN)),
+                item="Grant",
+            ),
+        ),
+        may_be_absent=True,
+    ),
     Shape(
         "CreateBucketConfiguration",
         "CreateBucketConfiguration",

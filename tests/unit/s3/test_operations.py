@@ -37,6 +37,10 @@ SERVED = {
     "DeleteObjects",
     "ListObjects",
     "ListObjectsV2",
+    "GetBucketAcl",
+    "PutBucketAcl",
+    "GetObjectAcl",
+    "PutObjectAcl",
 }
 
 
