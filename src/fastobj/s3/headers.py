@@ -204,6 +204,14 @@ def _check_no_part_number(_: str) -> None:
     raise S3Error(codes.INVALID_ARGUMENT, message)
 
 
+def _check_no_token(token: str) -> None:
+    """Such listings have one page at most, so no token was ever answered."""
+    extra = [("ArgumentName", "continuation-token"), ("ArgumentValue", token)]
+    message = "The continuation token provided is incorrect"
+    raise S3Error(codes.INVALID_ARGUMENT, message, extra=extra)
+
+
+_NO_TOKEN: Final = {"continuation-token": _check_no_token}
 _READ_CHECKS: Final = {"versionId": _check_version_id, "partNumber": _check_part_number}
 
 QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
@@ -212,6 +220,13 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "DeleteObject": {"versionId": _check_version_id},
     "GetObjectAcl": {"versionId": _check_version_id},
     "PutObjectAcl": {"versionId": _check_version_id},
+    "GetObjectLegalHold": {"versionId": _check_version_id},
+    "GetObjectRetention": {"versionId": _check_version_id},
+    "GetObjectTagging": {"versionId": _check_version_id},
+    "ListBucketAnalyticsConfigurations": _NO_TOKEN,
+    "ListBucketIntelligentTieringConfigurations": _NO_TOKEN,
+    "ListBucketInventoryConfigurations": _NO_TOKEN,
+    "ListBucketMetricsConfigurations": _NO_TOKEN,
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
 }
 
@@ -232,7 +247,12 @@ QUERY_USED: Final[Mapping[str, frozenset[str]]] = {
     "ListBuckets": frozenset({"max-buckets", "continuation-token", "prefix", "bucket-region"}),
     "GetObject": _RESPONSE_HEADERS,
     "HeadObject": _RESPONSE_HEADERS,
+    "GetBucketAnalyticsConfiguration": frozenset({"id"}),
+    "GetBucketIntelligentTieringConfiguration": frozenset({"id"}),
+    "GetBucketInventoryConfiguration": frozenset({"id"}),
+    "GetBucketMetricsConfiguration": frozenset({"id"}),
     "ListObjects": _LISTING | {"marker"},
+    "ListObjectVersions": _LISTING | {"key-marker", "version-id-marker"},
     "ListObjectsV2": _LISTING | {"continuation-token", "fetch-owner", "start-after"},
 }
 

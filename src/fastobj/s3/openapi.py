@@ -18,6 +18,7 @@ from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.s3 import headers
+from fastobj.s3.absent import ANSWERS
 from fastobj.s3.openapi_codes import possible_codes
 from fastobj.s3.openapi_words import OPERATIONS as SENTENCES
 from fastobj.s3.openapi_words import PARAMETERS as WORDS
@@ -115,6 +116,8 @@ def summary_of(op: Op) -> str:
 
 def sentence_of(op: Op) -> str:
     """What the operation does, in a sentence; its name where no more is known."""
+    if op.name in ANSWERS:
+        return "Answers that there is none: no bucket can have one yet."
     return SENTENCES.get(op.name) or f"{summary_of(op)}."
 
 

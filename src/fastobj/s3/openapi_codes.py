@@ -9,6 +9,7 @@ from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
 from fastobj.core.op import Body, Cost, Op, Scope, Support
 from fastobj.s3 import headers
+from fastobj.s3.absent import ANSWERS, Absent
 
 Codes = tuple[ErrorCode, ...]
 
@@ -75,6 +76,7 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
     "PutBucketAcl": _ACL,
     "GetObjectAcl": (codes.NO_SUCH_KEY,),
+    "GetObjectTagging": (codes.NO_SUCH_KEY,),
     "PutObjectAcl": (*_ACL, codes.NO_SUCH_KEY),
     "GetObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "HeadObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
@@ -105,6 +107,8 @@ def _codes(op: Op) -> Iterator[ErrorCode]:
     yield from _of_scope(op)
     yield from _of_body(op)
     yield from _BY_NAME.get(op.name, ())
+    if isinstance(absent := ANSWERS.get(op.name), Absent):
+        yield absent.code
     if op.cost is Cost.WRITE or op.method not in _READS:
         yield from _COMMIT
     used = headers.USED.get(op.name, frozenset())

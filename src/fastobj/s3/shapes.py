@@ -70,6 +70,8 @@ _CONTENTS: Final = (
     Field("StorageClass", Kind.TOKEN),
 )
 
+_VERSION: Final = (*_CONTENTS, Field("VersionId"), Field("IsLatest", Kind.BOOL))
+
 _LISTED: Final = (
     Field("Contents", _CONTENTS, many=True),
     Field("CommonPrefixes", (Field("Prefix"),), many=True),
@@ -98,6 +100,25 @@ _GRANTEE: Final = (
     Field("DisplayName"),
     Field("EmailAddress"),
     Field("URI"),
+)
+
+# Of configurations that no bucket has yet, the shape holds no more than an answer says.
+_EMPTY_CONFIGURATIONS: Final = (
+    *(
+        Shape(name, name, (Field("IsTruncated", Kind.BOOL),))
+        for name in (
+            "ListBucketAnalyticsConfigurationResult",
+            "ListBucketIntelligentTieringConfigurationsOutput",
+            "ListInventoryConfigurationsResult",
+            "ListMetricsConfigurationsResult",
+        )
+    ),
+    Shape("AccelerateConfiguration", "AccelerateConfiguration"),
+    Shape("BucketLoggingStatus", "BucketLoggingStatus"),
+    Shape("NotificationConfiguration", "NotificationConfiguration"),
+    Shape("RequestPaymentConfiguration", "RequestPaymentConfiguration", (Field("Payer"),)),
+    Shape("Tagging", "Tagging", (Field("TagSet", (Field("Key"), Field("Value")), item="Tag"),)),
+    Shape("VersioningConfiguration", "VersioningConfiguration"),
 )
 
 _ROWS: Final = (
@@ -178,6 +199,25 @@ _ROWS: Final = (
             *_LISTED,
         ),
     ),
+    Shape(
+        "ListVersionsResult",
+        "ListVersionsResult",
+        (
+            Field("Name"),
+            Field("Prefix"),
+            Field("KeyMarker"),
+            Field("VersionIdMarker"),
+            Field("NextKeyMarker"),
+            Field("NextVersionIdMarker"),
+            Field("MaxKeys", Kind.INT),
+            Field("Delimiter"),
+            Field("EncodingType"),
+            Field("IsTruncated", Kind.BOOL),
+            Field("Version", _VERSION, many=True),
+            Field("CommonPrefixes", (Field("Prefix"),), many=True),
+        ),
+    ),
+    *_EMPTY_CONFIGURATIONS,
     Shape(
         "Error",
         "Error",
