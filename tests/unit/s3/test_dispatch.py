@@ -434,3 +434,13 @@ def test_a_borrowed_function_is_no_handler() -> None:
     borrower = ModuleType("borrower")
     vars(borrower)["put_object"] = vars(owner)["put_object"]
     assert len(find_handlers([owner, borrower])) == len(names)
+
+
+def test_handlers_from_a_table() -> None:
+    names = [handler_name(op.name) for op in OPERATIONS if op.support is Support.YES]
+    names.remove("put_object")
+    answer = Recorder()
+    table = module_with(*names, HANDLERS={"PutObject": answer})
+    assert find_handlers([table])["PutObject"] is answer
+    with pytest.raises(LookupError, match="PutObject has 2"):
+        find_handlers([table, module_with("put_object")])
