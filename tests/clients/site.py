@@ -43,11 +43,8 @@ class Site:
         """A word for buckets of this site."""
         return f"{self.scheme}-{self.style}"
 
-    def boto3(self, signature_version: str | None = "s3v4") -> Any:
-        """A boto3 client; with None it presigns as it does by default.
-
-        Over HTTPS its default would be a trailing checksum.
-        """
+    def boto3(self, signature_version: str | None = "s3v4", **more: Any) -> Any:
+        """A boto3 client; with None it presigns as it does by default."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -58,7 +55,7 @@ class Site:
             config=Config(
                 signature_version=signature_version,
                 s3={"addressing_style": self.style},
-                request_checksum_calculation="when_required",
+                **more,
             ),
         )
 
@@ -72,7 +69,6 @@ class Site:
             "AWS_ACCESS_KEY_ID": self.server.access_key,
             "AWS_SECRET_ACCESS_KEY": self.server.secret_key,
             "AWS_DEFAULT_REGION": REGION,
-            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         }
         if self.certificate:
             found |= {

@@ -146,6 +146,19 @@ class Client:
         path = f"/{place.bucket}/{place.key.decode()}"
         self.call("PUT", path, headers={**headers, "content-type": kind}, body=body)
 
+    def copy(
+        self, source: Place, etag: str, place: Place, metadata: Mapping[str, str], kind: str
+    ) -> None:
+        """Copies an object that has that etag; its metadata is replaced."""
+        headers = {_META + name: value for name, value in metadata.items()}
+        headers |= {
+            "content-type": kind,
+            "x-amz-copy-source": quote(f"{source.bucket}/{source.key.decode()}"),
+            "x-amz-copy-source-if-match": etag,
+            "x-amz-metadata-directive": "REPLACE",
+        }
+        self.call("PUT", f"/{place.bucket}/{place.key.decode()}", headers=headers)
+
     def delete(self, place: Place) -> None:
         """Deletes an object."""
         self.call("DELETE", f"/{place.bucket}/{place.key.decode()}")

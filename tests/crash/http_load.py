@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fastobj.core.limits import KIB, MIB
 from tests.crash.client import Away, Broken, Client, Refused
-from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, value_of
+from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, copy_of, value_of
 from tests.crash.world import MAIN, OWN_FILE_BYTES_MIN, SMALL_BYTES_MAX, number
 
 KEYS = tuple(f"k/{index:02}".encode() for index in range(30))
@@ -67,6 +67,8 @@ class HttpLoad:
             self._change(client, Place(MAIN, rng.choice(KEYS)), None)
         elif choice < 0.22:
             self._look(client)
+        elif choice < 0.4:
+            self._copy(client, rng, Place(MAIN, rng.choice(KEYS)), Place(MAIN, rng.choice(KEYS)))
         else:
             self._put(client, rng, Place(MAIN, rng.choice(KEYS)))
 
@@ -87,10 +89,25 @@ class HttpLoad:
             self._change(client, place, None)
             self._change(client, Place(name), None)
 
-    def _put(self, client: Client, rng: random.Random, place: Place) -> None:
+    def _copy(self, client: Client, rng: random.Random, source: Place, place: Place) -> None:
+        """Copies one of the objects that may be there; refused where it is another by then."""
+        with self._lock:
+            values = self._history.copyable(source)
+        if not values:
+            return
+        value, metadata = rng.choice(values), self._metadata()
+        operation = self._invoke(place, copy_of(value, metadata, {"content-type": "text/plain"}))
+        self._send(
+            operation, lambda: client.copy(source, value.etag, place, metadata, "text/plain")
+        )
+
+    def _metadata(self) -> dict[str, str]:
         with self._lock:
             self._count += 1
-            metadata = {"operation": str(self._count)}
+            return {"operation": str(self._count)}
+
+    def _put(self, client: Client, rng: random.Random, place: Place) -> None:
+        metadata = self._metadata()
         body = make_body(rng)
         value = value_of(body, metadata, {"content-type": "text/plain"})
         operation = self._invoke(place, value)

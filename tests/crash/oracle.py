@@ -62,6 +62,12 @@ def value_of(
     )
 
 
+def copy_of(value: Value, metadata: Mapping[str, str], headers: Mapping[str, str] = {}) -> Value:
+    """The value that a copy of an object leaves, with headers and metadata of its own."""
+    told = {"metadata": tuple(sorted(metadata.items())), "headers": tuple(sorted(headers.items()))}
+    return value._replace(**told)
+
+
 class Operation:
     """One change of one place. `acked` stays infinite where no answer says that it took place."""
 
@@ -101,6 +107,10 @@ class History:
         last = max((o.invoked for o in started if o.acked < cut), default=0)
         found: list[Effect] = [] if last else list(self._initial.get(place, [None]))
         return found + [o.effect for o in started if o.acked > last or o.acked >= cut]
+
+    def copyable(self, place: Place) -> list[Value]:
+        """The objects that a copy from the place may meet there now."""
+        return [effect for effect in self.allowed(place) if effect is not None]
 
     def at(self, cut: float = math.inf) -> "History":
         """The history of a store that crashed there: what was allowed is its beginning."""

@@ -13,14 +13,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
+
 from fastobj._ext import segio
 from fastobj.background import orphans
 from fastobj.background.reclaim import Known, Reclaim
-from fastobj.core import limits
+from fastobj.core import codes, limits
+from fastobj.core.errors import S3Error
 from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
 from fastobj.meta import keys, records
-from fastobj.objects import buckets, delete, put
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects import buckets, copy, delete, put
 from fastobj.objects.segment_rows import SegmentRows, rows_committer
 from fastobj.storage import extents, io
 from fastobj.storage.base import new_data_id
@@ -29,7 +33,7 @@ from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import segment_path
 from fastobj.testing.local_store import LocalStore
 from fastobj.testing.store import LocalEpochs, assemble
-from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, value_of
+from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, Value, copy_of, value_of
 
 SEGMENT_BYTES = (64 * KIB, 96 * KIB)
 SMALL_BYTES_MAX = 4 * KIB
@@ -167,6 +171,20 @@ async def put_object(
     await put.put_large(store, found, key, content, put.LargeBody(writer, data_id, location))
 
 
+async def copy_object(
+    node: Node, bucket: str, source: bytes, key: bytes, value: Value, metadata: dict[str, str]
+) -> None:
+    """Copies an object while it has that value's body. Raises PreconditionFailed, NoSuchKey."""
+    found = await buckets.get(node.store, bucket)
+
+    async def describe(record: ObjectRecord) -> ObjectRecord:
+        if record.etag != value.etag:
+            raise S3Error(codes.PRECONDITION_FAILED)
+        return msgspec.structs.replace(record, headers={}, metadata=metadata)
+
+    await copy.copy_object(node.store, copy.Source(found, source), found, key, describe)
+
+
 class Load:
     """Clients that change a store at the same time, and tell a history what they do."""
 
@@ -200,6 +218,8 @@ class Load:
                 await self._node.reclaim()
             elif choice < 0.22:
                 await self._delete(MAIN, self._rng.sample(self._keys, self._rng.choice((1, 1, 5))))
+            elif choice < 0.4:
+                await self._copy(self._rng.choice(self._keys), self._rng.choice(self._keys))
             else:
                 await self._put(MAIN, self._rng.choice(self._keys))
 
@@ -234,6 +254,23 @@ class Load:
         operation = self._history.invoke(Place(bucket, key), value, number())
         await put_object(self._node, bucket, key, body, content)
         _acknowledge([operation])
+
+    async def _copy(self, source: bytes, key: bytes) -> None:
+        """Copies one of the objects that may be there; refused where it is another by then."""
+        values = self._history.copyable(Place(MAIN, source))
+        if not values:
+            return
+        self._count += 1
+        value, metadata = self._rng.choice(values), {"operation": f"{self._name}{self._count}"}
+        operation = self._history.invoke(Place(MAIN, key), copy_of(value, metadata), number())
+        try:
+            await copy_object(self._node, MAIN, source, key, value, metadata)
+        except S3Error as error:
+            if error.code not in (codes.NO_SUCH_KEY, codes.PRECONDITION_FAILED):
+                raise
+            self._history.refuse(operation)
+        else:
+            _acknowledge([operation])
 
     def _body(self) -> bytes:
         choice = self._rng.random()

@@ -1,10 +1,12 @@
 """One server with all its processes for this folder, and callers for each way in."""
 
+import json
+
 import pytest
 
 from fastobj.testing.process_server import ProcessServer
 from tests.hardening.raw import DOMAIN, ENTRIES, Caller
-from tests.s3.conftest import bucket, new_name, s3
+from tests.s3.conftest import GIVEN, bucket, new_name, s3
 
 __all__ = ["bucket", "new_name", "s3"]
 
@@ -13,7 +15,12 @@ __all__ = ["bucket", "new_name", "s3"]
 def server(tmp_path_factory):
     """The running server; nothing else is in the folder around its directory but its log."""
     directory = tmp_path_factory.mktemp("hardening") / "store"
-    with ProcessServer(directory, workers=2, arguments=("--domain", DOMAIN)) as running:
+    with ProcessServer(
+        directory,
+        workers=2,
+        arguments=("--domain", DOMAIN),
+        environment={"FASTOBJ_IDENTITIES": json.dumps([GIVEN])},
+    ) as running:
         yield running
 
 

@@ -263,6 +263,7 @@ async def answered(world, operation, **query):
     query = {name.replace("_", "-"): value for name, value in query.items()}
     identity = Identity("owner", "owner", "access", "secret")
     ctx = Context(OPS[operation], None, "id", world.store, identity, "bucket", query=query)
+    ctx.found = await buckets.find(world.store, "bucket")
     result = await HANDLERS[operation](ctx)
     root = ElementTree.fromstring(xml.encode(ctx.op.xml_out, result.document))
     names = [found.text for found in root.iterfind(f"{NAMESPACE}Contents/{NAMESPACE}Key")]

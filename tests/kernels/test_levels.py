@@ -31,7 +31,7 @@ HERE = {
 def _expected_isa(kernel: str, level: str) -> str:
     if level == "generic":
         return "generic"
-    if kernel == "sigv4":
+    if kernel in ("sigv4", "chunked"):
         return "sha_ni" if "sha_ni" in FLAGS else "generic"
     if level == "avx512" and "vpclmulqdq" in FLAGS:
         return "avx512"
@@ -39,7 +39,7 @@ def _expected_isa(kernel: str, level: str) -> str:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
 def test_level_gives_what_the_machine_has(load_kernel, kernel, level):
     if HERE[level]:
         assert _expected_isa(kernel, level) == load_kernel(kernel, level).ISA
@@ -48,13 +48,13 @@ def test_level_gives_what_the_machine_has(load_kernel, kernel, level):
             load_kernel(kernel, level)
 
 
-@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
 def test_best_level_is_the_default(load_kernel, kernel):
     best = [level for level in LEVELS if HERE[level]][-1]
     assert load_kernel(kernel, "").ISA == load_kernel(kernel, best).ISA
 
 
-@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
 @pytest.mark.parametrize("wrong", ["fastest", "SSE42", "sse", "generic "])
 def test_unknown_level_is_an_import_error(kernel, wrong):
     done = subprocess.run(
@@ -68,6 +68,6 @@ def test_unknown_level_is_an_import_error(kernel, wrong):
     assert "ImportError: FASTOBJ_ISA names no level" in done.stderr
 
 
-@pytest.mark.parametrize("kernel", ["crc", "sigv4"])
+@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
 def test_version_is_a_number(load_kernel, kernel):
     assert isinstance(load_kernel(kernel, "generic").VERSION, int)

@@ -213,19 +213,29 @@ def test_unsigned_payload(send, bucket):
     assert send("GET", f"/{bucket}/key").body == b"body"
 
 
-@pytest.mark.parametrize(
-    "mode",
-    [
-        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-        "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
-    ],
-)
-def test_chunked_payload_modes_are_refused(send, bucket, mode):
-    answer = send("PUT", f"/{bucket}/key", headers={"X-Amz-Content-SHA256": mode}, body=b"0\r\n")
+def chunked(mode, length="3"):
+    return {"X-Amz-Content-SHA256": mode, "X-Amz-Decoded-Content-Length": length}
+
+
+def test_chunks_signed_with_version_4a_are_refused(send, bucket):
+    headers = chunked("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")
+    answer = send("PUT", f"/{bucket}/key", headers=headers, body=b"0\r\n\r\n")
     assert (answer.status, answer.code) == (501, "NotImplemented")
     assert send("HEAD", f"/{bucket}/key").status == 404
+
+
+def test_a_body_in_unsigned_chunks(send, bucket):
+    headers = {**chunked("STREAMING-UNSIGNED-PAYLOAD-TRAILER"), "Content-Encoding": "aws-chunked,x"}
+    body = b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"
+    assert send("PUT", f"/{bucket}/key", headers=headers, body=body).status == 200
+    found = send("GET", f"/{bucket}/key")
+    assert (found.body, found.headers["content-encoding"]) == (b"abc", "x")
+
+
+def test_only_bodies_that_are_stored_come_in_chunks(send, bucket):
+    headers = chunked("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+    answer = send("POST", f"/{bucket}", query="delete", headers=headers, body=b"0\r\n\r\n")
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
 
 
 def head_only(s3v4, bucket, headers):

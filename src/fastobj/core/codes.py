@@ -149,6 +149,9 @@ INCOMPLETE_BODY: Final = ErrorCode(
     "You did not provide the number of bytes specified by the Content-Length HTTP header.",
 )
 INVALID_ARGUMENT: Final = ErrorCode("InvalidArgument", 400, "Invalid Argument")
+INVALID_CHUNK_SIZE: Final = ErrorCode(
+    "InvalidChunkSizeError", 400, "The size of a chunk is not valid."
+)
 INVALID_DIGEST: Final = ErrorCode(
     "InvalidDigest", 400, "The Content-MD5 you specified was invalid."
 )
@@ -158,6 +161,12 @@ MALFORMED_XML: Final = ErrorCode(
     "MalformedXML",
     400,
     "The XML you provided was not well-formed or did not validate against our published schema.",
+)
+MALFORMED_TRAILER: Final = ErrorCode(
+    "MalformedTrailerError",
+    400,
+    "The request contained trailing data that was not well-formed or did not conform to our"
+    " published schema.",
 )
 METADATA_TOO_LARGE: Final = ErrorCode(
     "MetadataTooLarge", 400, "Your metadata headers exceed the maximum allowed metadata size."

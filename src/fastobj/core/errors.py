@@ -12,7 +12,8 @@ FastobjError
 │   └── UnknownFormat     written by a newer version
 ├── Conflict              a transaction's expectation did not hold; nothing was applied
 ├── Unknown               a transaction may or may not have been applied
-└── Unavailable           the committer is away or its queue is full; nothing was sent
+├── Unavailable           the committer is away or its queue is full; nothing was sent
+└── Busy                  a limit of this process is met for too long: try again later
 """
 
 from __future__ import annotations
@@ -105,3 +106,7 @@ class Unknown(FastobjError):
 
 class Unavailable(FastobjError):
     """The committer is away longer than writes may wait, or its queue is full."""
+
+
+class Busy(FastobjError):
+    """A limit of this process is met, and stays so: what was begun has to be tried again."""

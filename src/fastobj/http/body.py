@@ -13,7 +13,7 @@ from httptools import HttpParserError, HttpRequestParser
 
 from fastobj.core import limits
 from fastobj.http.head import cut_at_blank_line, tail_of
-from fastobj.http.message import BodyIncomplete, BodyTooLarge
+from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody
 
 # What makes a fresh parser expect a chunked body. It reports no headers, so that trailers can
 # never become any.
@@ -37,38 +37,14 @@ class Source(Protocol):
         ...
 
 
-class HeldBody:
+class HeldBody(BytesBody):
     """A body that had arrived with its head, or an empty one."""
 
-    __slots__ = ("_content", "_position")
+    __slots__ = ()
 
     complete = True
     failed = False
     unread = 0
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._position = 0
-
-    @property
-    def length(self) -> int:
-        """The body's length in bytes."""
-        return len(self._content)
-
-    async def read(self, limit: int) -> bytes:
-        """The rest of the body. Raises BodyTooLarge above `limit` bytes."""
-        rest = self._content[self._position :]
-        if len(rest) > limit:
-            raise BodyTooLarge
-        self._position = len(self._content)
-        return rest
-
-    async def readinto(self, buffer: memoryview) -> int:
-        """Fills the buffer, and stops short only at the body's end."""
-        piece = self._content[self._position : self._position + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
 
     def is_waiting(self) -> bool:
         """Never: there is nothing to wait for."""
@@ -148,6 +124,11 @@ class FixedBody(_ArrivingBody):
         super().__init__(source, length)
         self.unread = length
 
+    @property
+    def received(self) -> int:
+        """How many bytes of the body have been taken from the connection so far."""
+        return self.length - self.unread
+
     async def read(self, limit: int) -> bytes:
         """The rest of the body. Raises BodyTooLarge above `limit` bytes, BodyIncomplete."""
         if self.unread > limit:
@@ -209,7 +190,7 @@ class FixedBody(_ArrivingBody):
 class ChunkedBody(_ArrivingBody):
     """A body in chunked transfer coding, decoded as it arrives."""
 
-    __slots__ = ("_framing_bytes", "_parser", "_skipping", "_spill", "_tail")
+    __slots__ = ("_framing_bytes", "_parser", "_skipping", "_spill", "_tail", "received")
 
     length: None
     unread = None  # nobody knows how much there is to come
@@ -219,6 +200,7 @@ class ChunkedBody(_ArrivingBody):
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._parser.feed_data(_CHUNKED_HEAD)
         self._tail = b""
+        self.received = 0
         self._framing_bytes = 0
         self._skipping = False
         self._spill = bytearray()  # decoded, and more than the reader's buffer took
@@ -274,6 +256,7 @@ class ChunkedBody(_ArrivingBody):
 
     def on_body(self, piece: bytes) -> None:
         """Called by the parser with decoded bytes."""
+        self.received += len(piece)
         self._framing_bytes = 0
         if self._skipping:
             return
@@ -305,9 +288,9 @@ class ChunkedBody(_ArrivingBody):
             with memoryview(data) as view:
                 self._parser.feed_data(view[start:end])
         except HttpParserError:
-            self.fail(BodyIncomplete("malformed chunked body", stalled=True))
+            self.fail(BodyIncomplete("malformed chunked body"))
         if self._framing_bytes > limits.HEAD_BYTES_MAX:
-            self.fail(BodyIncomplete("chunk framing without content", stalled=True))
+            self.fail(BodyIncomplete("chunk framing without content"))
         if self.complete or self._error is not None:
             self._parser = None  # its callbacks point back here
 

@@ -17,55 +17,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 from fastobj.core import limits
-from fastobj.core.clock import Clock
 from fastobj.http.body import NO_BODY, Body, ChunkedBody, FixedBody, HeldBody
-from fastobj.http.deadline import Deadline, Timeouts
+from fastobj.http.cut import Cut
+from fastobj.http.deadline import Deadline
 from fastobj.http.head import HeadParser, HeadRefused
-from fastobj.http.message import Application, BodyIncomplete, BodyTooLarge, Request, Response
-from fastobj.http.render import CONTINUE, Renderer, plain_response
+from fastobj.http.message import BodyIncomplete, BodyTooLarge, Header, Request, Response
+from fastobj.http.render import CONTINUE, plain_response
+from fastobj.http.shared import Shared
 from fastobj.http.writer import Writer
 
-
-class Shared:
-    """What the connections of one server share.
-
-    `buffer` receives for all of them: it is filled and emptied within one callback of the loop.
-    `changed` is called with the number of open connections when it changes.
-    """
-
-    __slots__ = (
-        "application",
-        "buffer",
-        "changed",
-        "departed",
-        "draining",
-        "open",
-        "renderer",
-        "timeouts",
-        "view",
-    )
-
-    def __init__(
-        self,
-        application: Application,
-        timeouts: Timeouts,
-        clock: Clock,
-        changed: Callable[[int], None],
-    ) -> None:
-        self.application = application
-        self.timeouts = timeouts
-        self.renderer = Renderer(clock)
-        self.changed = changed
-        self.buffer = bytearray(limits.HTTP_RECEIVE_BYTES)
-        self.view = memoryview(self.buffer)
-        self.open: set[Connection] = set()
-        self.departed: set[asyncio.Task[None]] = set()  # their clients have left, they have not
-        self.draining = False
-
-
+_TOO_LARGE: Final = frozenset((414, 431))
+_RETRY_AFTER: Final = (b"Retry-After", b"1")
 _HEAD, _REQUEST, _DRAIN, _LINGER, _CLOSED = range(5)  # see the module's docstring
 
 
@@ -77,6 +42,7 @@ class Connection(asyncio.BufferedProtocol):
         "_deadline",
         "_eof",
         "_expects_continue",
+        "_has_room",
         "_lingered_bytes",
         "_loop",
         "_parser",
@@ -88,7 +54,7 @@ class Connection(asyncio.BufferedProtocol):
         "_target",
         "_task",
         "_transport",
-        "_unwritten_bytes",
+        "_unread_bytes",
         "_writer",
         "backlog",
     )
@@ -100,15 +66,16 @@ class Connection(asyncio.BufferedProtocol):
         self._shared = shared
         self._loop = loop
         self._deadline = Deadline(loop, self._expired)
-        self._parser = HeadParser()
+        self._parser = HeadParser(shared.head_bytes_max)
         self._state = _HEAD
         self._body: Body = NO_BODY
         self._task: asyncio.Task[None] | None = None
         self._target: memoryview | None = None  # where a reader of the body wants the next bytes
         self._expects_continue = False
+        self._has_room: bool | None = None  # None: it has not entered yet
         self._reading = True
         self._eof = False
-        self._unwritten_bytes = 0
+        self._unread_bytes = 0
         self._lingered_bytes = 0
         self._peer = ""
         self._secure = False
@@ -122,14 +89,20 @@ class Connection(asyncio.BufferedProtocol):
         self._secure = transport.get_extra_info("sslcontext") is not None
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else ""
-        # Blocked shall mean: something is unwritten. TLS layers of the loops pause at the limit
-        # itself, not above it, and would never resume from 0.
-        self._transport.set_write_buffer_limits(high=1 if self._secure else 0, low=0)
         shared = self._shared
         self._writer = Writer(self._transport, shared.renderer, self._loop)
+        # Blocked shall mean: something is unwritten. TLS layers of the loops pause at the limit
+        # itself, not above it, and would never resume from 0. They may do so in this call: what
+        # ends a handshake can be unwritten.
+        self._transport.set_write_buffer_limits(high=1 if self._secure else 0, low=0)
         shared.open.add(self)
         shared.changed(len(shared.open))
-        self._deadline.set(shared.timeouts.idle_s)
+        if not self.enter():
+            self._refuse(503, _RETRY_AFTER)
+        elif shared.draining:
+            self._transport.close()
+        else:
+            self._wait_for_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone. A running task goes on: what it sent must end."""
@@ -137,10 +110,11 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline.close()
         self._parser.close()
         self._body.fail(BodyIncomplete("the client went away"))
-        self._writer.closed = True
-        self._writer.release()
+        self._writer.close()
+        del self._transport  # a TLS layer keeps hold of this object: else they would be a cycle
         shared = self._shared
         shared.open.discard(self)
+        shared.crowd.leave(self)
         if self._task is None:
             self._body = NO_BODY
         else:
@@ -166,7 +140,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._state == _LINGER:
             self._lingered_bytes += nbytes
             if self._lingered_bytes > limits.HTTP_LINGER_BYTES_MAX:
-                self._transport.abort()
+                self._cut_off(Cut.LINGER)
 
     def eof_received(self) -> bool:
         """The client sends no more. True keeps the way open for the answers it still waits for."""
@@ -180,7 +154,7 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """The socket is full."""
         self._writer.blocked = True
-        self._unwritten_bytes = self._transport.get_write_buffer_size()
+        self._unread_bytes = self._writer.unread_bytes()
         self._deadline.set(self._shared.timeouts.write_s)
 
     def resume_writing(self) -> None:
@@ -213,6 +187,12 @@ class Connection(asyncio.BufferedProtocol):
 
     # The server's calls ------------------------------------------------------------------------
 
+    def enter(self) -> bool:
+        """Takes a place among the connections of this process; False where there is no room."""
+        if self._has_room is None:
+            self._has_room = self._shared.crowd.enter(self)
+        return self._has_room
+
     def retire(self) -> None:
         """Closes the connection now if it is idle; else it ends with its present request."""
         if self._state == _HEAD and not self._parser.begun:
@@ -229,9 +209,13 @@ class Connection(asyncio.BufferedProtocol):
         """Takes a head, and a whole small body, from `data[:stop]`; returns how much it took."""
         parser = self._parser
         had_begun = parser.begun
+        if not had_begun:
+            self._shared.crowd.wake(self)
         try:
             end = parser.feed(data, stop)
         except HeadRefused as refusal:
+            if refusal.status in _TOO_LARGE:
+                self._shared.cut(Cut.HEADER_BYTES)
             self._refuse(refusal.status)
             return stop
         if parser.complete:
@@ -316,7 +300,7 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _serve(self, request: Request, keep_alive: bool) -> None:
         """Answers one request, then goes on to the next or ends the connection."""
-        writer, finished = self._writer, False
+        writer, response, done = self._writer, None, False
         try:
             response = await self._response_to(request)
             keep_alive = keep_alive and not response.close and self._can_go_on()
@@ -324,13 +308,21 @@ class Connection(asyncio.BufferedProtocol):
                 keep_alive = writer.send(request.method, response, keep_alive)
             else:
                 keep_alive = await writer.stream(request.method, response, keep_alive)
-            if writer.blocked:
-                await writer.flushed()
-            finished = True
+            done = not writer.blocked or await writer.flushed()
+        except BaseException:
+            self.abort()
+            raise
         finally:
-            if not finished:
-                self.abort()
+            if response is not None and response.finished is not None:
+                self._tell(response.finished, done and writer.whole)
         self._answered(keep_alive)
+
+    def _tell(self, finished: Callable[[int, bool], None], whole: bool) -> None:
+        """The response has left, or its client has."""
+        try:
+            finished(self._writer.sent_bytes, whole)
+        except Exception as error:
+            self._writer.report(error, "the end of a response could not be told")
 
     async def _response_to(self, request: Request) -> Response:
         """What the application answers, and something in its place where it fails."""
@@ -385,15 +377,26 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
             return
         if not self._parser.begun:
-            self._deadline.set(self._shared.timeouts.idle_s)
+            self._wait_for_request()
         self._resume()
+
+    def _wait_for_request(self) -> None:
+        """Nothing of the next request is there: the connection is at rest."""
+        self._shared.crowd.rest(self)
+        self._deadline.set(self._shared.timeouts.idle_s)
 
     # Ending ------------------------------------------------------------------------------------
 
-    def _refuse(self, status: int) -> None:
+    def _refuse(self, status: int, *headers: Header) -> None:
         """Answers a head that cannot be served, and ends the connection."""
-        self._writer.send(b"GET", plain_response(status), False)
+        response = plain_response(status)
+        response.headers += headers
+        self._writer.send(b"GET", response, False)
         self._linger()
+
+    def _cut_off(self, cut: Cut) -> None:
+        self._shared.cut(cut)
+        self._transport.abort()
 
     def _end(self) -> None:
         """Ends the connection behind the last answer."""
@@ -421,17 +424,26 @@ class Connection(asyncio.BufferedProtocol):
     def _expired(self) -> None:
         """The deadline has passed: what that means depends on what the connection waits for."""
         if self._writer.blocked and self._state != _LINGER:
-            unwritten = self._transport.get_write_buffer_size()
-            if unwritten < self._unwritten_bytes:
-                self._unwritten_bytes = unwritten
-                self._deadline.set(self._shared.timeouts.write_s)
-            else:
-                self._transport.abort()
+            self._expired_writing()
         elif self._state == _REQUEST:
+            self._shared.cut(Cut.RATE if self._deadline.is_short else Cut.BODY)
             self._body.fail(BodyIncomplete("the client sends too slowly", stalled=True))
         elif self._state == _HEAD and self._parser.begun:
+            self._shared.cut(Cut.HEAD)
             self._refuse(408)
         elif self._state == _HEAD:
+            self._shared.cut(Cut.IDLE)
             self._transport.close()
         else:
-            self._transport.abort()
+            self._cut_off(Cut.BODY if self._state == _DRAIN else Cut.LINGER)
+
+    def _expired_writing(self) -> None:
+        """Goes on with a client that reads, though slowly, and cuts one that hardly does."""
+        timeouts = self._shared.timeouts
+        unread = self._writer.unread_bytes()
+        read = self._unread_bytes - unread
+        if read < timeouts.body_bytes_s * timeouts.write_s:
+            self._cut_off(Cut.RATE if read else Cut.WRITE)
+        else:
+            self._unread_bytes = unread
+            self._deadline.set(timeouts.write_s)

@@ -12,8 +12,9 @@ from fastobj.core import limits
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a connection waits, in seconds, and the slowest body it takes, in bytes a second."""
+    """How long a connection waits, in seconds, and how slow a body may be, in bytes a second."""
 
+    handshake_s: float = limits.HTTP_HEAD_S_MAX
     head_s: float = limits.HTTP_HEAD_S_MAX
     idle_s: float = limits.HTTP_IDLE_S_MAX
     body_s: float = limits.HTTP_BODY_STALL_S_MAX
@@ -23,9 +24,13 @@ class Timeouts:
 
 
 class Deadline:
-    """The one timer of a connection. Moving it later, the usual case, does not touch the loop."""
+    """The one timer of a connection. Moving it later, the usual case, does not touch the loop.
 
-    __slots__ = ("_at", "_expired", "_handle", "_loop", "_rings_at")
+    `is_short` tells that the last extension did not reach the most that it could have been: what
+    then expires has been slow, and not silent.
+    """
+
+    __slots__ = ("_at", "_expired", "_handle", "_loop", "_rings_at", "is_short")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, expired: Callable[[], None]) -> None:
         self._loop = loop
@@ -33,10 +38,12 @@ class Deadline:
         self._handle: asyncio.TimerHandle | None = None
         self._at = math.inf
         self._rings_at = math.inf
+        self.is_short = False
 
     def set(self, seconds: float) -> None:
         """Expires that many seconds from now, whatever was set before."""
         self._at = self._loop.time() + seconds
+        self.is_short = False
         if self._handle is not None:
             if self._rings_at <= self._at:
                 return
@@ -45,7 +52,11 @@ class Deadline:
 
     def extend(self, seconds: float, most: float) -> None:
         """Adds time, up to `most` seconds from now."""
-        self._at = min(self._at + seconds, self._loop.time() + most)
+        latest = self._loop.time() + most
+        self._at += seconds
+        self.is_short = self._at < latest
+        if not self.is_short:
+            self._at = latest
 
     def clear(self) -> None:
         """Does not expire until it is set again."""

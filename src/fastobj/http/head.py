@@ -50,11 +50,12 @@ def tail_of(tail: bytes, data: bytearray, start: int, stop: int) -> bytes:
 class HeadParser:
     """Parses the heads of one connection, one after the other; its attributes are the latest head.
 
-    `length` is the body's length in bytes, None for a chunked transfer. `keep_alive` is False where
-    the client wants the connection to end.
+    `bytes_max` bounds the size of each. `length` is the body's length in bytes, None for a chunked
+    transfer. `keep_alive` is False where the client wants the connection to end.
     """
 
     __slots__ = (
+        "_bytes_max",
         "_fed",
         "_framing",
         "_parser",
@@ -71,7 +72,8 @@ class HeadParser:
         "target",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_max: int = limits.HEAD_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
         self._parser: HttpRequestParser | None = None
         self._spent = True
         self._version = ""
@@ -125,7 +127,7 @@ class HeadParser:
         """Feeds one slice, counted first: the parser calls nothing while one header grows."""
         parser = self._parser
         assert parser is not None
-        allowed = start + limits.HEAD_BYTES_MAX - self._fed
+        allowed = start + self._bytes_max - self._fed
         self._fed += end - start
         try:
             with memoryview(data) as view:

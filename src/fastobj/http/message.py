@@ -5,10 +5,11 @@ Header names are lower-case bytes; values are bytes as received, stripped of out
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+Headers = list[Header]
 
 
 class BodyReader(Protocol):
@@ -17,6 +18,11 @@ class BodyReader(Protocol):
     @property
     def length(self) -> int | None:
         """The declared length in bytes; None for a chunked transfer."""
+        ...
+
+    @property
+    def received(self) -> int:
+        """How many bytes of the decoded body have been taken from the connection so far."""
         ...
 
     async def read(self, limit: int) -> bytes:
@@ -36,15 +42,49 @@ class BodyTooLarge(Exception):
 
 
 class BodyIncomplete(Exception):
-    """The client went away or stalled before its body was complete.
+    """The client went away, stalled or sent nonsense before its body was complete.
 
-    `stalled` tells a client that is still there, to whom an answer can be sent, from one that
-    has left.
+    `stalled` tells a client that was too slow.
     """
 
     def __init__(self, message: str, *, stalled: bool = False) -> None:
         super().__init__(message)
         self.stalled = stalled
+
+
+class BytesBody:
+    """A body that is in memory as a whole."""
+
+    __slots__ = ("_content", "_position")
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._position = 0
+
+    @property
+    def length(self) -> int:
+        """The body's length in bytes."""
+        return len(self._content)
+
+    @property
+    def received(self) -> int:
+        """All of it has arrived."""
+        return len(self._content)
+
+    async def read(self, limit: int) -> bytes:
+        """The rest of the body. Raises BodyTooLarge above `limit` bytes."""
+        rest = self._content[self._position :]
+        if len(rest) > limit:
+            raise BodyTooLarge
+        self._position = len(self._content)
+        return rest
+
+    async def readinto(self, buffer: memoryview) -> int:
+        """Fills the buffer, and stops short only at the body's end."""
+        piece = self._content[self._position : self._position + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
 
 
 class Request:
@@ -93,10 +133,12 @@ class Request:
 class Response:
     """One response. `body` is bytes, or an iterator with `length` bytes in all.
 
-    A HEAD response carries the `length` that GET would send, and no body.
+    A HEAD response carries the `length` that GET would send, and no body. `finished` is called
+    once, when the last byte has been handed over or the connection is gone: with the bytes of the
+    body that were sent, and whether that was all of the response.
     """
 
-    __slots__ = ("body", "close", "headers", "length", "status")
+    __slots__ = ("body", "close", "finished", "headers", "length", "status")
 
     def __init__(
         self,
@@ -110,6 +152,7 @@ class Response:
         self.body = body
         self.length = len(body) if length is None and isinstance(body, bytes) else length
         self.close = False  # end the connection after this response
+        self.finished: Callable[[int, bool], None] | None = None
 
 
 class Application(Protocol):

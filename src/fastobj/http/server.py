@@ -6,11 +6,17 @@ import asyncio
 import socket
 from collections.abc import Callable
 from ssl import SSLContext
+from typing import Any
 
+from fastobj.core import limits
 from fastobj.core.clock import Clock, SystemClock
-from fastobj.http.connection import Connection, Shared
+from fastobj.http import cut as cuts
+from fastobj.http.connection import Connection
+from fastobj.http.crowd import Crowd
+from fastobj.http.cut import Cut, OnCut
 from fastobj.http.deadline import Timeouts
 from fastobj.http.message import Application
+from fastobj.http.shared import Shared
 
 _LISTEN_BACKLOG = 1024
 
@@ -22,8 +28,9 @@ def _ignore_count(count: int) -> None:
 class HttpServer:
     """Serves an application over HTTP/1.1 on the running loop.
 
-    `changed` is called with the number of open connections whenever it changes. With `ssl` all
-    connections speak TLS.
+    `changed` is called with the number of open connections whenever it changes, `cut` with the
+    limit whenever a connection is cut off or refused by one. Servers of one process share a
+    `crowd`. With `ssl` all connections speak TLS.
     """
 
     def __init__(
@@ -34,6 +41,9 @@ class HttpServer:
         clock: Clock | None = None,
         ssl: SSLContext | None = None,
         changed: Callable[[int], None] = _ignore_count,
+        crowd: Crowd | None = None,
+        cut: OnCut = cuts.ignore,
+        head_bytes_max: int = limits.HEAD_BYTES_MAX,
     ) -> None:
         self._changed = changed
         self._emptied = asyncio.Event()
@@ -41,7 +51,13 @@ class HttpServer:
         self._listeners: list[asyncio.AbstractServer] = []
         self._ssl = ssl
         self._shared = Shared(
-            application, timeouts or Timeouts(), clock or SystemClock(), self._count
+            application,
+            timeouts or Timeouts(),
+            clock or SystemClock(),
+            self._count,
+            crowd or Crowd(on_cut=cut),
+            cut,
+            head_bytes_max,
         )
 
     @property
@@ -52,20 +68,28 @@ class HttpServer:
     async def listen(self, host: str, port: int) -> int:
         """Accepts connections; port 0 takes a free one. Returns the port. Raises OSError."""
         listener = await asyncio.get_running_loop().create_server(
-            self._connection, host, port, ssl=self._ssl, backlog=_LISTEN_BACKLOG
+            self._connection, host, port, backlog=_LISTEN_BACKLOG, **self._tls_options()
         )
         self._listeners.append(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
 
     async def adopt(self, sock: socket.socket) -> None:
-        """Serves a connection that was accepted elsewhere. Raises OSError or SSLError."""
-        if self._shared.draining:
+        """Serves a connection that was accepted elsewhere. Raises OSError (SSLError is one)."""
+        connection, crowd = self._connection(), self._shared.crowd
+        if self._shared.draining or not (connection.enter() or self._may_refuse()):
+            crowd.leave(connection)
             sock.close()
             return
-        await asyncio.get_running_loop().connect_accepted_socket(
-            self._connection, sock, ssl=self._ssl
-        )
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection, sock, **self._tls_options()
+            )
+        except BaseException as error:
+            crowd.leave(connection)
+            if self._ssl is not None and isinstance(error, OSError):
+                self._shared.cut(Cut.HANDSHAKE)
+            raise
 
     async def drain(self, timeout_s: float) -> None:
         """Ends: no new connections, idle ones close at once, the others with their request.
@@ -84,6 +108,20 @@ class HttpServer:
             for connection in list(self._shared.open):
                 connection.abort()
             await self._emptied.wait()
+
+    def _may_refuse(self) -> bool:
+        """Whether a connection that is one too many is told so; TLS would cost a handshake."""
+        return self._ssl is None and not self._shared.crowd.is_overrun
+
+    def _tls_options(self) -> dict[str, Any]:
+        if self._ssl is None:
+            return {}
+        timeouts = self._shared.timeouts
+        return {
+            "ssl": self._ssl,
+            "ssl_handshake_timeout": timeouts.handshake_s,
+            "ssl_shutdown_timeout": timeouts.linger_s,
+        }
 
     def _connection(self) -> Connection:
         return Connection(self._shared, asyncio.get_running_loop())

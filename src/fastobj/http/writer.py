@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -15,23 +18,50 @@ class Writer:
     """The outgoing half of a connection.
 
     `blocked` is True while something is unwritten, `closed` once the transport is gone: then all
-    that is written is dropped.
+    that is written is dropped. Of the latest response, `sent_bytes` counts the body's bytes, and
+    `whole` tells whether all of it was handed to the transport.
     """
 
-    __slots__ = ("_loop", "_renderer", "_transport", "_waiter", "blocked", "closed")
+    __slots__ = (
+        "_loop",
+        "_renderer",
+        "_transport",
+        "_waiter",
+        "blocked",
+        "closed",
+        "sent_bytes",
+        "whole",
+    )
 
     def __init__(
         self, transport: asyncio.Transport, renderer: Renderer, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.blocked = False
         self.closed = False
+        self.sent_bytes = 0
+        self.whole = False
         self._transport = transport
         self._renderer = renderer
         self._loop = loop
         self._waiter: asyncio.Future[None] | None = None
 
+    def unread_bytes(self) -> int:
+        """What was written and has not reached the client: here, and in the kernel's buffer.
+
+        That buffer takes more in large steps, and so alone would hide a client that reads slowly.
+        """
+        sock = self._transport.get_extra_info("socket")
+        queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        return self._transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+
+    def close(self) -> None:
+        """There is nobody left to write to."""
+        self.closed = True
+        self.release()
+        del self._transport
+
     def release(self) -> None:
-        """All is written, or there is nobody left to write to."""
+        """All is written, or never will be."""
         self.blocked = False
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -45,6 +75,7 @@ class Writer:
 
     def send(self, method: bytes, response: Response, keep_alive: bool) -> bool:
         """Writes a response whose body is bytes; returns whether the connection can be kept."""
+        self.sent_bytes, self.whole = 0, False
         if self.closed:
             return False
         body = cast(bytes, response.body)
@@ -55,14 +86,16 @@ class Writer:
                 raise ValueError("a body is not as long as its response says")
             head = self._head(response, length, keep_alive)
         except ValueError as error:
-            self.report(error, "a response cannot be sent")
-            return self.send(method, plain_response(500), False)
+            return self._send_failure(method, error)
         if not with_body or not body:
             self._transport.write(head)
         elif len(body) <= limits.HTTP_JOIN_BYTES_MAX:
             self._transport.write(head + body)
+            self.sent_bytes = len(body)
         else:
             self._transport.writelines((head, body))
+            self.sent_bytes = len(body)
+        self.whole = True
         return keep_alive
 
     async def stream(self, method: bytes, response: Response, keep_alive: bool) -> bool:
@@ -72,6 +105,7 @@ class Writer:
         a short body must never look whole.
         """
         pieces = cast(AsyncIterator[memoryview], response.body)
+        self.sent_bytes, self.whole = 0, False
         unsent = b""
         try:
             if response.length is None:
@@ -81,14 +115,14 @@ class Writer:
                 unsent = await self._pump(unsent, pieces, response.length)
             if unsent and not self.closed:
                 self._transport.write(unsent)
+            self.whole = not self.closed
         except _CutShort as cut:
             self.report(cut.cause, "a body failed behind its head")
             if not self.closed:
                 self._transport.abort()
             return False
         except Exception as error:
-            self.report(error, "a response cannot be sent")
-            return self.send(method, plain_response(500), False)
+            return self._send_failure(method, error)
         finally:
             await self._close(pieces)
         return keep_alive
@@ -112,6 +146,7 @@ class Writer:
                 # use its memory again.
                 if self.blocked and not await self.flushed():
                     return b""
+                self.sent_bytes += len(piece)
             if left:
                 raise ValueError("a body is shorter than its response says")
         except Exception as error:
@@ -123,6 +158,16 @@ class Writer:
     def report(self, error: BaseException, message: str) -> None:
         """Tells the loop's exception handler."""
         self._loop.call_exception_handler({"message": message, "exception": error})
+
+    def _send_failure(self, method: bytes, error: Exception) -> bool:
+        """Answers 500 in place of a response that cannot be sent; the connection ends with it."""
+        self.report(error, "a response cannot be sent")
+        if not self.closed:
+            failure = plain_response(500)
+            body = cast(bytes, failure.body)
+            head = self._head(failure, len(body), False)
+            self._transport.write(head + body if has_body(method, 500) else head)
+        return False
 
     def _head(self, response: Response, length: int, keep_alive: bool) -> bytes:
         return self._renderer.head(response.status, response.headers, length, close=not keep_alive)

@@ -12,6 +12,7 @@ from typing import Final
 BUCKETS: Final = 1  # bucket name -> BucketRecord
 CURRENT: Final = 2  # bucket id + object key -> ObjectRecord, exactly what an unversioned GET finds
 SEGMENTS: Final = 3  # segment id, big-endian -> SegmentRecord; its counter: live bytes, bodies
+SHARED: Final = 4  # data id -> SharedRecord: bodies that more than one row names, or once did
 
 BUCKET_ID_BYTES: Final = 8
 FIRST: Final = b""

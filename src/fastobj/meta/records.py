@@ -50,6 +50,7 @@ class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An object without versions. An empty body has neither data id nor location.
 
+    The location of a shared body is b"": its SharedRecord has it, under the data id.
     `etag` has no quotes. `headers` are the system headers stored with it (lower-case name to
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
     crc32, crc32c, crc64nvme, sha1, sha256) to base64 text.
@@ -65,6 +66,14 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     metadata: dict[str, str] = {}
     checksums: dict[str, str] = {}
     acl: Acl = None
+
+
+class SharedRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A body that `count` rows name: where it is stands here, so that it moves in one row."""
+
+    format: int
+    location: bytes
+    count: int
 
 
 class SegmentRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -83,15 +92,16 @@ class SegmentRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     last_sequence: int = 0
 
 
-Record = TypeVar("Record", BucketRecord, ObjectRecord, SegmentRecord)
+Record = TypeVar("Record", BucketRecord, ObjectRecord, SegmentRecord, SharedRecord)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoders: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
-    kind: msgspec.msgpack.Decoder(kind) for kind in (BucketRecord, ObjectRecord, SegmentRecord)
+    kind: msgspec.msgpack.Decoder(kind)
+    for kind in (BucketRecord, ObjectRecord, SegmentRecord, SharedRecord)
 }
 
 
-def encode(record: BucketRecord | ObjectRecord | SegmentRecord) -> bytes:
+def encode(record: BucketRecord | ObjectRecord | SegmentRecord | SharedRecord) -> bytes:
     """The bytes of a value."""
     return _encoder.encode(record)
 

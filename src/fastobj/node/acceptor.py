@@ -13,7 +13,7 @@ from typing import Final
 
 from fastobj.core.clock import Clock
 from fastobj.core.errors import StoreError
-from fastobj.core.settings import Address
+from fastobj.core.setting_kinds import Address
 
 _BACKLOG: Final = 1024
 _ACCEPTS_PER_TURN: Final = 64

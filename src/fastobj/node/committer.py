@@ -183,7 +183,7 @@ class Committer:
         try:
             for frame in peer.reader.feed(data):
                 self._on_frame(peer, frame)
-        except (ValueError, msgspec.MsgspecError) as error:
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
             self._store.log.error("a link is closed: %s", error)
             self._close(peer)
 

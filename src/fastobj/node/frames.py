@@ -132,6 +132,8 @@ def decode_commit(frame: Frame) -> list[Entry]:
     for head in decode_entries(frame.head):
         bodies: list[SmallBody] = []
         for ref, (crc, hint, length) in zip(head.txn.bodies, head.bodies, strict=True):
+            if length < 0:
+                raise ValueError("a body has a negative length")
             payload = bytes(frame.bodies[at : at + length])
             bodies.append(SmallBody(ref.data_id, payload, crc, hint))
             at += length

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 CONNECTION: Final = ord("c")  # to a worker: an accepted connection; argument: the listener's index
 LINK: Final = ord("l")  # an end of a link; argument: the owner (incarnation) at its other end
+RELOAD: Final = ord("r")  # read certificates and other files again
 STOP: Final = ord("s")  # drain and end; argument: milliseconds to do it in
 
 LINK_SEND_BUFFER_BYTES: Final = 4 << 20  # the default holds three bodies

@@ -94,7 +94,7 @@ class Maintenance:
             self._log.warning("a reclaim pass ended early: %s", error)
             return Report()
         if any(report):
-            self._log.info("reclaim: %s", report)
+            self._log.debug("reclaim: %s", report)
         return report
 
     def _settle_orphans(self) -> None:

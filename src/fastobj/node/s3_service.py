@@ -16,10 +16,18 @@ from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticator, OpenAuthenticator, Rules
 from fastobj.s3.context import Observer
 from fastobj.s3.dispatch import S3Application, find_handlers
-from fastobj.s3.handlers import acl, bucket, config, listing, object, service
+from fastobj.s3.handlers import acl, bucket, config, copy, listing, object, service
 from fastobj.s3.names import bucket_of_host
 
-HANDLERS: Final[tuple[ModuleType, ...]] = (service, bucket, object, listing, acl, config)
+HANDLERS: Final[tuple[ModuleType, ...]] = (
+    service,
+    bucket,
+    object,
+    copy,
+    listing,
+    acl,
+    config,
+)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 

@@ -16,15 +16,16 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fastobj.core import log
+from fastobj.core import limits, log
 from fastobj.core.clock import SystemClock
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
-from fastobj.node import banner, committer_main, links, maintenance, worker
+from fastobj.node import banner, checks, committer_main, links, maintenance, worker
 from fastobj.node.acceptor import Acceptor
 from fastobj.node.child import ChildContext, configure_hooks, fork_child
 from fastobj.node.committer import EXIT_FENCED
@@ -41,9 +42,13 @@ from fastobj.node.shared_page import (
     SharedPage,
 )
 
+if TYPE_CHECKING:
+    from fastobj.http.tls import Certificates
+
 _BACKOFF_NS_MIN: Final = 50_000_000
 _BACKOFF_NS_MAX: Final = 5_000_000_000
 _STEADY_NS: Final = 10_000_000_000  # a child that lived this long starts over without back-off
+_LOOK_NS: Final = 1_000_000_000  # how often replaced certificates are looked for, at most
 _KILL_AFTER_MS: Final = 2000  # beyond the time that a child was given to end
 
 
@@ -75,11 +80,12 @@ class Child:
 def run(settings: Settings, directory: Path) -> int:
     """Serves the store in `directory` until SIGTERM or SIGINT; returns the exit status."""
     os.umask(0o077)  # what is stored is nobody else's to read, wherever the directory is moved
+    checks.check(settings)
     layout = prepare(directory)
     lock = take_server_lock(layout)
     log.set_role("supervisor")
     credentials = load_credentials(layout, settings)
-    settings = settings.with_identities([credentials.identity])
+    settings = settings.with_signers(credentials.identities)
     supervisor = Supervisor(settings, layout, lock)
     supervisor.listen()
     banner.show(settings, credentials)
@@ -95,18 +101,23 @@ class Supervisor:
         self._lock = lock
         self._log = logging.getLogger("fastobj.supervisor")
         self._clock = SystemClock()
-        self._page = SharedPage()
         self._selector = selectors.DefaultSelector()
         self._acceptor = Acceptor(self._selector, self._hand_over, self._clock)
+        self._certificates = _certificates(settings)
+        self._certificates_due_ns = 0
         workers = min(settings.workers, WORKERS_MAX)
+        self._page = SharedPage(workers)
+        self._page.set_pid(SUPERVISOR, os.getpid())
         self._committer = Child("committer", COMMITTER, committer_main.run)
         self._maintenance = Child("maintenance", MAINTENANCE, maintenance.run)
+        run_worker = partial(worker.run, certificates=self._certificates)
         self._workers = [
-            Child("worker", FIRST_WORKER + index, worker.run) for index in range(workers)
+            Child("worker", FIRST_WORKER + index, run_worker) for index in range(workers)
         ]
         self._children = [self._committer, self._maintenance, *self._workers]
         self._all_must_end = False
         self._stopping = False
+        self._must_reload = False
         self._status = 0
         self._wakeup: tuple[int, int] = (-1, -1)
 
@@ -116,7 +127,7 @@ class Supervisor:
 
     def serve(self) -> int:
         """Starts the children and watches them until the end."""
-        _raise_open_files()
+        self._settings = _within(self._settings, _raise_open_files())
         self._catch_signals()
         for child in [self._maintenance, *self._workers, self._committer]:
             self._start(child)
@@ -126,6 +137,8 @@ class Supervisor:
             self._turn(self._pause_s())
             self._restart_due()
             self._acceptor.resume()
+            if self._must_reload:
+                self._reload()
         self._end()
         return self._status
 
@@ -142,10 +155,14 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_hangup)
         self._selector.register(self._wakeup[0], selectors.EVENT_READ, self._drain_wakeup)
 
     def _on_stop(self, *_: object) -> None:
         self._stopping = True
+
+    def _on_hangup(self, *_: object) -> None:
+        self._must_reload = True
 
     def _drain_wakeup(self, _: object) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -185,6 +202,7 @@ class Supervisor:
         )
         try:
             child.pid = fork_child(context, child.run)
+            self._page.set_pid(child.slot, child.pid)
         except OSError:
             self._page.set_owner(child.slot, 0)
             ours.close()
@@ -193,7 +211,7 @@ class Supervisor:
             theirs.close()
         child.control = links.Control(ours, self._selector)
         if not is_first:
-            self._page.metrics.add(SUPERVISOR, Metric.PROCESS_RESTARTS, 1)
+            self._page.metrics.of(SUPERVISOR).add(Metric.PROCESS_RESTARTS, 1)
 
     def _link(self, started: Child) -> None:
         """Connects a new committer with every peer, or a new peer with the committer."""
@@ -221,7 +239,8 @@ class Supervisor:
         """A child is dead, and waited for: only now may another take its place."""
         self._page.set_owner(child.slot, 0)
         self._page.set_closed(child.slot, 0)
-        self._page.metrics.forget(child.slot)
+        self._page.set_pid(child.slot, 0)
+        self._page.metrics.of(child.slot).forget_gauges()
         child.handed = 0
         child.pid = 0
         if child.control is not None:
@@ -279,6 +298,7 @@ class Supervisor:
     # --- connections
 
     def _hand_over(self, connection: socket.socket, listener: int) -> bool:
+        self._look_at_certificates()
         for child in sorted(self._workers, key=self._load):
             if child.control is not None and child.control.offer(
                 links.CONNECTION, listener, connection.fileno()
@@ -289,6 +309,27 @@ class Supervisor:
 
     def _load(self, child: Child) -> int:
         return child.handed - self._page.closed(child.slot)
+
+    def _look_at_certificates(self) -> None:
+        """Replaced files are taken with the next connection: idle servers look at nothing."""
+        now = self._clock.monotonic_ns()
+        if self._certificates is None or now < self._certificates_due_ns:
+            return
+        self._certificates_due_ns = now + _LOOK_NS
+        if self._certificates.have_changed():
+            self._reload()
+
+    def _reload(self) -> None:
+        """Reads again what may have been replaced, here for workers to come, and in all workers."""
+        self._must_reload = False
+        if self._certificates is not None:
+            remarks = self._certificates.reload()
+            self._log.info("certificates were read again: %s", self._settings.tls_certs)
+            for remark in remarks:
+                self._log.error("%s", remark)
+        for child in self._workers:
+            if child.control is not None:
+                child.control.post(links.RELOAD, 0)
 
     # --- the end
 
@@ -324,11 +365,44 @@ class Supervisor:
                 child.pid = 0
 
 
-def _raise_open_files() -> None:
+def _certificates(settings: Settings) -> Certificates | None:
+    """The certificates, where TLS is wanted. Raises SettingsError."""
+    if not settings.tls_certs:
+        return None
+    from fastobj.http.tls import Certificates  # who speaks no TLS need not have it in memory
+
+    certificates = Certificates(Path(settings.tls_certs), settings.tls_min_version, SystemClock())
+    for remark in certificates.remarks:
+        logging.getLogger("fastobj.supervisor").warning("%s", remark)
+    return certificates
+
+
+def _raise_open_files() -> int:
     """As many open files as the system lets this user have: each connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def _within(settings: Settings, open_files: int) -> Settings:
+    """The settings with no more connections than leave a worker descriptors for its files.
+
+    A request for a large body takes one beside that of its connection.
+    """
+    if open_files == resource.RLIM_INFINITY:
+        return settings
+    left = open_files - limits.DESCRIPTORS_RESERVED
+    most = max(left - settings.requests_max, left // 2, 1)
+    if most >= settings.connections_max:
+        return settings
+    logging.getLogger("fastobj.supervisor").warning(
+        "each worker serves %d connections at most, not %d: it may open %d files (ulimit -n)",
+        most,
+        settings.connections_max,
+        open_files,
+    )
+    return replace(settings, connections_max=most)
 
 
 if sys.platform != "linux":  # SCM_RIGHTS, OFD locks, eventfd, fdatasync of preallocated files

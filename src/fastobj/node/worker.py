@@ -5,45 +5,62 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from fastobj.core.clock import SystemClock
 from fastobj.core.limits import IDLE_S
 from fastobj.core.metrics import Metric
+from fastobj.http.crowd import Crowd
+from fastobj.http.deadline import Timeouts
+from fastobj.http.message import Application
 from fastobj.http.server import HttpServer
-from fastobj.iam.identity import Identities
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import links
+from fastobj.node.access_log import AccessLog
 from fastobj.node.child import ChildContext, database_vfs, release_memory
-from fastobj.node.counting import CountingApplication, CountingVolume
-from fastobj.node.health import ConsoleApplication, HealthApplication
+from fastobj.node.counting import CountingVolume, LoopStalls, RequestCounter
+from fastobj.node.pages import ConsoleApplication, PagesApplication
 from fastobj.node.peer import Peer
+from fastobj.node.s3_service import bucket_in_host, s3_application
+from fastobj.node.scrape import Scrape
 from fastobj.objects.buckets import BucketCache
 from fastobj.objects.segment_rows import SegmentRows
 from fastobj.objects.store import Store
-from fastobj.s3.auth import Authenticator
-from fastobj.s3.dispatch import S3Application, find_handlers
-from fastobj.s3.handlers import bucket, listing, object, service
+from fastobj.s3.dispatch import S3Application
 from fastobj.storage.pool import IoPool
 
-HANDLERS: Final[tuple[ModuleType, ...]] = (service, bucket, object, listing)
+if TYPE_CHECKING:
+    from fastobj.core.settings import Settings
+    from fastobj.http.tls import Certificates
+
 _POOL_THREADS: Final = 2
 
 
-def run(context: ChildContext) -> int:
+def run(context: ChildContext, certificates: Certificates | None = None) -> int:
     """Serves until the supervisor says stop or goes away; returns the exit status."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Worker(context).serve())
+        return runner.run(Worker(context, certificates).serve())
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        handshake_s=settings.header_timeout,
+        head_s=settings.header_timeout,
+        idle_s=settings.idle_timeout,
+        body_s=settings.body_timeout,
+        body_bytes_s=settings.body_rate_min,
+        write_s=settings.write_timeout,
+    )
 
 
 class Worker:
     """One worker process. Connections and links arrive over the control socket."""
 
-    def __init__(self, context: ChildContext) -> None:
+    def __init__(self, context: ChildContext, certificates: Certificates | None = None) -> None:
         self._context = context
+        self._certificates = certificates
         self._log = logging.getLogger("fastobj.worker")
         self._stop: asyncio.Future[float] | None = None
         self._servers: list[HttpServer] = []
@@ -51,6 +68,9 @@ class Worker:
         self._handed = 0
         self._status = 0
         self._resting: asyncio.TimerHandle | None = None
+        self._clock = SystemClock()
+        self._cells = context.page.metrics.of(context.slot)
+        self._access_log: AccessLog | None = None
 
     async def serve(self) -> int:
         """Runs the worker's life."""
@@ -72,6 +92,8 @@ class Worker:
         await asyncio.gather(*(server.drain(timeout_s) for server in self._servers))
         if self._servers:
             await self._volume.close()
+        if self._access_log is not None:
+            self._access_log.close()
         self._ledger.close()
         return self._status
 
@@ -85,36 +107,63 @@ class Worker:
             SegmentRows(self._ledger, context.owner),
             context.settings.body_memory_bytes_max,
         )
-        metrics = context.page.metrics
-        self._volume.mismatch = lambda: metrics.add(context.slot, Metric.CHECKSUM_MISMATCHES, 1)
-        clock = SystemClock()
+        self._counter = self._request_counter()
+        self._volume.mismatch = self._counter.mismatch
         store = Store(
             meta=BucketCache(self._engine, context.page.epochs),
             ledger=self._ledger,
             volume=self._volume,
-            clock=clock,
+            clock=self._clock,
             epochs=context.page.epochs,
             region=context.settings.region,
             small_body_bytes_max=context.settings.small_body_bytes_max,
         )
-        identities = Identities(context.settings.identities)
-        s3 = S3Application(
-            store,
-            Authenticator(identities, context.settings.region, clock),
-            find_handlers(HANDLERS),
-            log=self._log,
-        )
-        counted = CountingApplication(s3, metrics, context.slot)
-        self._serve_with(HealthApplication(counted, self._is_ready, metrics.render))
+        self._serve_with(s3_application(context.settings, store, self._counter, self._log))
 
-    def _serve_with(self, application: HealthApplication) -> None:
-        console = ConsoleApplication(self._is_ready, self._context.page.metrics.render)
-        self._servers = [
-            HttpServer(served, changed=self._count_connections) for served in (application, console)
-        ]
+    def _request_counter(self) -> RequestCounter:
+        loop, clock, cells = asyncio.get_running_loop(), self._clock, self._cells
+        path = self._context.settings.access_log
+        if path:
+            self._access_log = AccessLog(
+                path, loop, clock, lambda lines: cells.add(Metric.ACCESS_LOG_LOST, lines)
+            )
+        return RequestCounter(cells, LoopStalls(cells, loop, clock), clock, self._access_log)
+
+    def _serve_with(self, s3: S3Application) -> None:
+        settings = self._context.settings
+        scrape = Scrape(self._context.page, self._context.layout, self._engine)
+        pages = PagesApplication(
+            s3,
+            self._is_ready,
+            scrape.text,
+            metrics_token=settings.metrics_token,
+            where=settings.pages,
+            names_bucket=bucket_in_host(settings.domain),
+        )
+        console = ConsoleApplication(
+            self._is_ready, scrape.text, metrics_token=settings.metrics_token
+        )
+        self._servers = self._http_servers(pages, console)
         waiting, self._waiting = self._waiting, []
         for message in waiting:
             self._adopt(message)
+
+    def _http_servers(self, *applications: Application) -> list[HttpServer]:
+        """A server for each, in the order of the listeners; together they are bounded as one."""
+        settings = self._context.settings
+        crowd = Crowd(settings.connections_max, self._counter.cut)
+        return [
+            HttpServer(
+                application,
+                timeouts=_timeouts(settings),
+                ssl=self._certificates.context if self._certificates else None,
+                changed=self._count_connections,
+                crowd=crowd,
+                cut=self._counter.cut,
+                head_bytes_max=settings.header_bytes_max,
+            )
+            for application in applications
+        ]
 
     def _is_ready(self) -> bool:
         return self._ledger.available
@@ -135,7 +184,7 @@ class Worker:
         is_open = sum(server.connections for server in self._servers)
         waits = len(self._waiting) + len(self._adopting)  # one may be open already
         context.page.set_closed(context.slot, max(0, self._handed - is_open - waits))
-        context.page.metrics.set(context.slot, Metric.HTTP_CONNECTIONS, is_open)
+        self._cells.set(Metric.HTTP_CONNECTIONS, is_open)
         if not is_open and self._resting is None:
             self._resting = asyncio.get_running_loop().call_later(IDLE_S, self._rest)
 
@@ -156,10 +205,20 @@ class Worker:
                 self._adopt(message)
             elif message.kind == links.LINK:
                 self._peer.take(message)
+            elif message.kind == links.RELOAD:
+                self._reload()
             elif message.kind == links.STOP:
                 self._stop_in(message.argument / 1000)
         if not alive:
             self._stop_in(0.0)
+
+    def _reload(self) -> None:
+        """Reads again what may have been replaced, and lets go of a log that was moved away."""
+        if self._access_log is not None:
+            self._access_log.reopen()
+        if self._certificates is not None:
+            for remark in self._certificates.reload():
+                self._log.debug("%s", remark)  # the supervisor says it aloud
 
     def _stop_in(self, timeout_s: float) -> None:
         asyncio.get_running_loop().remove_reader(self._context.control.fileno())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from fastobj.core import codes
-from fastobj.core.errors import Conflict, S3Error
+from fastobj.core.errors import Conflict
 from fastobj.meta import keys, records
 from fastobj.meta.base import Row, Txn, new_txn_id
 from fastobj.meta.records import Acl, ObjectRecord
+from fastobj.objects import get
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
@@ -36,4 +36,4 @@ async def set_object_acl(store: Store, bucket: Bucket, key: bytes, acl: Acl) -> 
             present = lost.present[0]
             if await retry.after(lost):
                 present = await store.meta.get(keys.CURRENT, row_key)
-    raise S3Error(codes.NO_SUCH_KEY, extra=(("Key", key.decode(errors="replace")),))
+    raise get.missing(key)

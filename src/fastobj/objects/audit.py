@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
-from fastobj.meta.base import Add
-from fastobj.meta.records import ObjectRecord
-from fastobj.objects.put import kept
+from fastobj.meta.base import Add, ScanRow
+from fastobj.meta.records import ObjectRecord, SharedRecord
+from fastobj.objects.bodies import kept
 from fastobj.objects.store import Store
 
 _Counts = dict[tuple[int, bytes], tuple[int, ...]]
 
 
 class Difference(NamedTuple):
-    """A counter that is not what the rows add up to."""
+    """A counter, or the count of a shared body, that is not what the rows add up to."""
 
     space: int
     key: bytes
@@ -25,9 +26,9 @@ class Difference(NamedTuple):
 
 
 async def differences(store: Store) -> list[Difference]:
-    """Every counter of buckets and segments that differs from the rows; empty where all is well.
+    """What differs from the rows: counters of buckets and segments, and counts of shared bodies.
 
-    A counter that is absent equals one of zeros.
+    Empty where all is well. A counter that is absent equals one of zeros.
     """
     counted, stored = await _count(store), await _stored(store)
     found: list[Difference] = []
@@ -50,22 +51,35 @@ async def _stored(store: Store) -> _Counts:
     for space in (keys.CURRENT, keys.SEGMENTS):
         for key, amounts in await store.meta.counters(space, keys.FIRST, keys.LAST):
             found[space, key] = amounts
+    async for row in _rows(store, keys.SHARED):
+        found[keys.SHARED, row.key] = (records.decode(SharedRecord, row.value).count,)
     return found
 
 
 async def _count(store: Store) -> _Counts:
     found: defaultdict[tuple[int, bytes], list[int]] = defaultdict(lambda: [0, 0])
+    async for row in _rows(store, keys.CURRENT):
+        record = records.decode(ObjectRecord, row.value)
+        counter = keys.bucket_counter(row.key[: keys.BUCKET_ID_BYTES])
+        _fold(found, Add(keys.CURRENT, counter, (1, record.size)))
+        if not record.location:
+            _fold(found, Add(keys.SHARED, record.data_id, (1,)))
+        for add in kept(store, record):
+            _fold(found, add)
+    async for row in _rows(store, keys.SHARED):
+        for add in kept(store, records.decode(SharedRecord, row.value)):
+            _fold(found, add)
+    return {place: tuple(amounts) for place, amounts in found.items()}
+
+
+async def _rows(store: Store, space: int) -> AsyncIterator[ScanRow]:
     cursor = keys.FIRST
     while True:
-        rows = await store.meta.scan(keys.CURRENT, cursor, keys.LAST, LOOP_SCAN_ROWS_MAX)
+        rows = await store.meta.scan(space, cursor, keys.LAST, LOOP_SCAN_ROWS_MAX)
         for row in rows:
-            record = records.decode(ObjectRecord, row.value)
-            counter = keys.bucket_counter(row.key[: keys.BUCKET_ID_BYTES])
-            _fold(found, Add(keys.CURRENT, counter, (1, record.size)))
-            for add in kept(store, record):
-                _fold(found, add)
+            yield row
         if len(rows) < LOOP_SCAN_ROWS_MAX:
-            return {place: tuple(amounts) for place, amounts in found.items()}
+            return
         cursor = keys.next_key(rows[-1].key)
 
 

@@ -11,10 +11,11 @@ from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, Add, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
+from fastobj.objects import bodies
+from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
-from fastobj.objects.put import released
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
 
@@ -39,7 +40,7 @@ async def delete_object(store: Store, bucket: Bucket, deletion: Deletion) -> Non
         await turn.join()
         present = await store.meta.get(keys.CURRENT, row_key)
         retry = Retry(turn=turn)
-        while (txn := _txn(store, bucket, deletion, present)) is not None:
+        while (txn := await _txn(store, bucket, deletion, present)) is not None:
             try:
                 await store.ledger.commit(Entry(txn, arrival=retry.arrival))
                 return
@@ -87,13 +88,15 @@ async def _delete_distinct(
     retry = Retry()
     while indexes:
         txns: dict[int, Txn] = {}
+        ahead: Ahead = {}
         for index in indexes:
             try:
-                txn = _txn(store, bucket, deletions[index], present[index])
+                txn = await _txn(store, bucket, deletions[index], present[index], ahead)
             except S3Error as error:
                 results[index] = error
                 continue
             if txn is not None:
+                bodies.foresee(ahead, txn)
                 txns[index] = txn
         indexes = await _commit(store, txns, present, results, retry)
 
@@ -139,7 +142,13 @@ async def _read(
     return dict(zip(indexes, rows, strict=True))
 
 
-def _txn(store: Store, bucket: Bucket, deletion: Deletion, present: _Present) -> Txn | None:
+async def _txn(
+    store: Store,
+    bucket: Bucket,
+    deletion: Deletion,
+    present: _Present,
+    ahead: Ahead | None = None,
+) -> Txn | None:
     """The transaction that deletes, None where nothing is there. Raises S3Error."""
     old = None if present is None else records.decode(ObjectRecord, present[0])
     deletion.conditions.check(old)
@@ -147,8 +156,9 @@ def _txn(store: Store, bucket: Bucket, deletion: Deletion, present: _Present) ->
         return None
     row_key = keys.current(bucket.record.id, deletion.key)
     counter = keys.bucket_counter(bucket.record.id)
+    release = await bodies.release(store, old, ahead)
     return Txn(
         new_txn_id(),
-        [Row(keys.CURRENT, row_key, present[1], DELETE)],
-        [Add(keys.CURRENT, counter, (-1, -old.size)), *released(store, old)],
+        [Row(keys.CURRENT, row_key, present[1], DELETE), *release.rows],
+        [Add(keys.CURRENT, counter, (-1, -old.size)), *release.adds],
     )

@@ -14,6 +14,7 @@ from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
 from fastobj.core.limits import PIECE_FRAME_BYTES
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord
+from fastobj.objects import bodies
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
 from fastobj.storage.base import BodyStream, Location
@@ -34,8 +35,13 @@ async def find_object(store: Store, bucket: Bucket, key: bytes) -> ObjectRecord:
     """The object under that key. Raises NoSuchKey."""
     row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
     if row is None:
-        raise S3Error(codes.NO_SUCH_KEY, extra=(("Key", key.decode(errors="replace")),))
+        raise missing(key)
     return records.decode(ObjectRecord, row[0])
+
+
+def missing(key: bytes) -> S3Error:
+    """NoSuchKey, naming the key."""
+    return S3Error(codes.NO_SUCH_KEY, extra=(("Key", key.decode(errors="replace")),))
 
 
 async def read_object(
@@ -50,26 +56,29 @@ async def read_object(
     changed meanwhile; what it raises is passed on. Raises NoSuchKey, ChecksumMismatch.
     """
     stale: StaleLocation | None = None
-    location = b""
+    tried = (b"", b"")
     for _ in range(_READ_AGAIN_MAX):
         record = await find_object(store, bucket, key)
-        if stale is not None and record.location == location:
-            raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
         span = choose(record)
         if span is None or span.length == 0:
             return record, b""
+        location = record.location or await bodies.shared_location(store, record.data_id)
+        if stale is not None and (record.data_id, location) == tried:
+            raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
         try:
-            return record, await _open(store, record, span)
+            return record, await _open(store, record.data_id, location, span)
         except StaleLocation as error:
-            stale, location = error, record.location
+            stale, tried = error, (record.data_id, location)
     raise S3Error(codes.SLOW_DOWN)
 
 
-async def _open(store: Store, record: ObjectRecord, span: Span) -> Body:
-    location = Location.decode(record.location)
+async def _open(store: Store, data_id: bytes, location: bytes, span: Span) -> Body:
+    if not location:
+        raise StaleLocation("nothing shares the body any more")
+    place = Location.decode(location)
     if span.length <= max(PIECE_FRAME_BYTES, store.small_body_bytes_max):
-        return await store.volume.read(location, record.data_id, span.offset, span.length)
-    slices = store.volume.stream(location, record.data_id, span.offset, span.length)
+        return await store.volume.read(place, data_id, span.offset, span.length)
+    slices = store.volume.stream(place, data_id, span.offset, span.length)
     return _Begun(await anext(slices), slices)
 
 

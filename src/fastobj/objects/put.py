@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,8 @@ from fastobj.core.errors import Conflict, S3Error
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, KEEP, Add, BodyRef, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import buckets
+from fastobj.objects import bodies, buckets
+from fastobj.objects.bodies import Release
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
@@ -28,7 +29,9 @@ from fastobj.objects.store import Store
 from fastobj.objects.turns import Turn
 from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
 
-_OBJECT_ROW = 1  # behind the bucket's
+# Where the rows of these stand in a transaction that puts an object.
+_BUCKET_ROW: Final = 0
+OBJECT_ROW: Final = 1
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -95,7 +98,7 @@ async def receive(
         raise
 
 
-class _Placed(NamedTuple):
+class Placed(NamedTuple):
     """What a body puts into the record and into each try of the transaction."""
 
     data_id: bytes
@@ -105,7 +108,7 @@ class _Placed(NamedTuple):
     adds: tuple[Add, ...] = ()
 
 
-_EMPTY = _Placed(b"", NO_LOCATION)
+_EMPTY = Placed(b"", NO_LOCATION)
 
 
 async def check_conditions(
@@ -114,7 +117,7 @@ async def check_conditions(
     """Checks conditions before a body is asked for; the transaction checks them again."""
     if conditions != UNCONDITIONAL:
         row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
-        conditions.check(_object(row))
+        conditions.check(decode(row))
 
 
 async def put_small(
@@ -135,7 +138,7 @@ async def put_small(
         data_id = new_data_id()
         hint = bucket.name.encode() + b"/" + key
         small = SmallBody(data_id, body, crc32c(body), hint)
-        placed = _Placed(data_id, NO_LOCATION, bodies=(small,))
+        placed = Placed(data_id, NO_LOCATION, bodies=(small,))
     return await _put(store, bucket, key, content, placed, conditions, None)
 
 
@@ -153,7 +156,7 @@ async def put_large(
     """
     error: BaseException | None = None
     try:
-        placed = _Placed(
+        placed = Placed(
             body.data_id,
             body.location.encode(),
             rows=tuple(sealing_rows(body.writer)),
@@ -172,7 +175,7 @@ async def _put(
     bucket: Bucket,
     key: bytes,
     content: Content,
-    placed: _Placed,
+    placed: Placed,
     conditions: WriteConditions,
     large: LargeBody | None,
 ) -> ObjectRecord:
@@ -187,7 +190,7 @@ async def _put_in_turn(
     bucket: Bucket,
     row_key: bytes,
     content: Content,
-    placed: _Placed,
+    placed: Placed,
     conditions: WriteConditions,
     large: LargeBody | None,
     turn: Turn,
@@ -197,10 +200,11 @@ async def _put_in_turn(
     present = await store.meta.get(keys.CURRENT, row_key)
     while True:
         bucket = await buckets.writable(store, bucket)
-        old = _object(present)
+        old = decode(present)
         conditions.check(old)
         record = _record(store, content, placed)
-        txn = _txn(store, bucket, row_key, record, placed, old, present[1] if present else ABSENT)
+        release = await bodies.release(store, old)
+        txn = transaction(bucket, row_key, record, placed, present, old, release)
         if large is not None:
             large.send()
         try:
@@ -208,25 +212,26 @@ async def _put_in_turn(
             return record
         except Conflict as conflict:
             lost = conflict
-        bucket = _same_bucket(bucket, lost)
-        present = lost.present[_OBJECT_ROW]
+        bucket = same_bucket(bucket, lost)
+        present = lost.present[OBJECT_ROW]
         if await retry.after(lost):
             present = await store.meta.get(keys.CURRENT, row_key)
 
 
-def _object(row: tuple[bytes, Token] | None) -> ObjectRecord | None:
+def decode(row: tuple[bytes, Token] | None) -> ObjectRecord | None:
+    """An object from its row, as read or as a Conflict shows it."""
     return None if row is None else records.decode(ObjectRecord, row[0])
 
 
-def _same_bucket(bucket: Bucket, conflict: Conflict) -> Bucket:
+def same_bucket(bucket: Bucket, conflict: Conflict) -> Bucket:
     """The bucket's present row; one made again under the same name is another bucket."""
-    present = buckets.decode(bucket.name, conflict.present[0])
+    present = buckets.decode(bucket.name, conflict.present[_BUCKET_ROW])
     if present is None or present.record.id != bucket.record.id:
         raise buckets.missing(bucket.name)
     return present
 
 
-def _record(store: Store, content: Content, placed: _Placed) -> ObjectRecord:
+def _record(store: Store, content: Content, placed: Placed) -> ObjectRecord:
     return ObjectRecord(
         format=records.FORMAT,
         location=placed.location,
@@ -241,42 +246,27 @@ def _record(store: Store, content: Content, placed: _Placed) -> ObjectRecord:
     )
 
 
-def _txn(
-    store: Store,
+def transaction(
     bucket: Bucket,
     row_key: bytes,
     record: ObjectRecord,
-    placed: _Placed,
+    placed: Placed,
+    present: tuple[bytes, Token] | None,
     old: ObjectRecord | None,
-    expect: Token | None,
+    release: Release,
 ) -> Txn:
+    """Puts the object in place of `old`, which is what the row `present` holds."""
     value = records.encode(record)
     rows = [
         Row(keys.BUCKETS, bucket.name.encode(), bucket.token, KEEP),
-        Row(keys.CURRENT, row_key, expect, value),
+        Row(keys.CURRENT, row_key, present[1] if present else ABSENT, value),
         *placed.rows,
+        *release.rows,
     ]
     counted = (0, record.size - old.size) if old is not None else (1, record.size)
-    adds = [Add(keys.CURRENT, keys.bucket_counter(bucket.record.id), counted), *placed.adds]
-    if old is not None:
-        adds += released(store, old)
+    counter = keys.bucket_counter(bucket.record.id)
+    adds = [Add(keys.CURRENT, counter, counted), *placed.adds, *release.adds]
     refs = [
-        BodyRef(body.data_id, _OBJECT_ROW, records.location_offset(value)) for body in placed.bodies
+        BodyRef(body.data_id, OBJECT_ROW, records.location_offset(value)) for body in placed.bodies
     ]
     return Txn(new_txn_id(), rows, adds, refs)
-
-
-def released(store: Store, record: ObjectRecord) -> list[Add]:
-    """What a transaction adds that takes the last name from the object's body."""
-    return _accounts(store, record, -1)
-
-
-def kept(store: Store, record: ObjectRecord) -> list[Add]:
-    """What the transaction added that gave the object's body its name."""
-    return _accounts(store, record, +1)
-
-
-def _accounts(store: Store, record: ObjectRecord, sign: int) -> list[Add]:
-    if not record.data_id:
-        return []
-    return [usage_add(store.volume.accounts(Location.decode(record.location), sign))]

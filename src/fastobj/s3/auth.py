@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fastobj._ext import sigv4
+from fastobj._ext.chunked import Mode
 from fastobj.core import codes, limits
 from fastobj.core.clock import Clock
 from fastobj.core.codes import ErrorCode
@@ -22,6 +24,7 @@ from fastobj.core.errors import S3Error
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identities, Identity
 from fastobj.s3 import auth_v2
+from fastobj.s3.chunked_body import MODES, Chunking
 from fastobj.s3.dates import instant
 
 _ALGORITHM: Final = b"AWS4-HMAC-SHA256"
@@ -30,15 +33,14 @@ _SERVICE: Final = "s3"
 _TERMINATOR: Final = "aws4_request"
 _UNSIGNED: Final = b"UNSIGNED-PAYLOAD"
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest().encode()
-_STREAMING: Final = frozenset(
+# Chunks signed with Signature Version 4A, which is not served.
+_CHUNKED_V4A: Final = frozenset(
     {
-        b"STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-        b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-        b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
         b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
         b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
     }
 )
+_STREAMING: Final = _CHUNKED_V4A.union(MODES)
 
 _SHA256_HEX: Final = re.compile(rb"[0-9a-fA-F]{64}")
 _SIGNATURE: Final = re.compile(rb"[0-9a-f]{64}")
@@ -58,10 +60,15 @@ _QUERY_REQUIRED: Final = (
 
 
 class Authenticated(NamedTuple):
-    """Who sent a request, and the SHA-256 that they signed for its body (None: unsigned)."""
+    """Who sent a request, and how they signed its body.
+
+    `payload_sha256` is the hash of the body, None where it is unsigned or in aws-chunked coding;
+    then `chunking` says how that is to be read.
+    """
 
     identity: Identity
     payload_sha256: bytes | None
+    chunking: Chunking | None = None
 
 
 class _Credential(NamedTuple):
@@ -148,8 +155,8 @@ class Authenticator:
     def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
         """The sender of a request. The claim's `payload` must be known.
 
-        Raises S3Error: SignatureDoesNotMatch; NotImplemented, once the signature holds, for a
-        body in signed chunks.
+        Raises S3Error: SignatureDoesNotMatch; NotImplemented, once the signature holds, for
+        chunks that are signed with Signature Version 4A.
         """
         assert claim.payload is not None
         identity = self._signer(claim)
@@ -159,7 +166,11 @@ class Authenticator:
             extra = [("AWSAccessKeyId", claim.credential.access_key)]
             raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH, extra=extra)
         _check_no_session(request, query)
-        return Authenticated(identity, _payload_sha256(claim.payload))
+        if claim.payload not in _STREAMING:
+            return Authenticated(identity, _payload_sha256(claim.payload))
+        key = self._signing_key(identity, claim.credential.date)
+        signed = (key, claim.amz_date, claim.credential.scope, claim.signature)
+        return Authenticated(identity, None, Chunking(_mode(claim.payload), *signed))
 
     def _signer(self, claim: Claim) -> Identity:
         identity = self.identities.find(claim.credential.access_key)
@@ -258,8 +269,13 @@ class OpenAuthenticator:
         return Claim(nobody, b"", b"", b"", payload, codes.ACCESS_DENIED)
 
     def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
-        """The identity. Raises NotImplemented for a body in signed chunks."""
-        return Authenticated(self._identity, _payload_sha256(claim.payload or _UNSIGNED))
+        """The identity. Raises NotImplemented for a body in signed chunks: nobody has the key."""
+        payload = claim.payload or _UNSIGNED
+        if payload not in _STREAMING:
+            return Authenticated(self._identity, _payload_sha256(payload))
+        if (mode := _mode(payload)) is not Mode.UNSIGNED_TRAILER:
+            raise _chunks_not_served(payload)
+        return Authenticated(self._identity, None, Chunking(mode))
 
 
 # --- reading the claim
@@ -422,19 +438,17 @@ def _expires_out_of_range(malformed: ErrorCode, most_s: int) -> S3Error:
 
 def _seconds(amz_date: bytes, malformed: ErrorCode) -> int:
     """Seconds since the Unix epoch; the form of `amz_date` has been checked."""
-    text = amz_date.decode()
     try:
-        instant = datetime(
-            int(text[:4]),
-            int(text[4:6]),
-            int(text[6:8]),
-            int(text[9:11]),
-            int(text[11:13]),
-            int(text[13:15]),
-            tzinfo=UTC,
-        )
+        return _instant_of(amz_date)
     except ValueError:
         raise _malformed(malformed, "the date does not exist") from None
+
+
+@lru_cache(maxsize=16)  # requests of one second have one date
+def _instant_of(amz_date: bytes) -> int:
+    text = amz_date.decode()
+    day = (int(text[:4]), int(text[4:6]), int(text[6:8]))
+    instant = datetime(*day, int(text[9:11]), int(text[11:13]), int(text[13:15]), tzinfo=UTC)
     return int(instant.timestamp())
 
 
@@ -481,12 +495,18 @@ def _check_no_session(request: Request, query: Mapping[str, str]) -> None:
 
 
 def _payload_sha256(payload: bytes) -> bytes | None:
-    if payload == _UNSIGNED:
-        return None
-    if payload in _STREAMING:
-        message = f"The payload mode {payload.decode()} is not implemented"
-        raise S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", "x-amz-content-sha256")])
-    return bytes.fromhex(payload.decode())
+    return None if payload == _UNSIGNED else bytes.fromhex(payload.decode())
+
+
+def _mode(payload: bytes) -> Mode:
+    if payload in _CHUNKED_V4A:
+        raise _chunks_not_served(payload)
+    return MODES[payload]
+
+
+def _chunks_not_served(payload: bytes) -> S3Error:
+    message = f"The payload mode {payload.decode()} is not implemented"
+    return S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", "x-amz-content-sha256")])
 
 
 def _malformed(code: ErrorCode, reason: str) -> S3Error:

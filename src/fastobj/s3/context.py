@@ -10,7 +10,10 @@ from fastobj.core.codes import ErrorCode
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identities, Identity
+from fastobj.objects.buckets import Bucket, missing
 from fastobj.objects.store import Store
+from fastobj.s3.chunked_body import ChunkedBody
+from fastobj.s3.names import CopySource
 
 Document = Mapping[str, Any]
 
@@ -23,9 +26,12 @@ class Context:
 
     `identities` are all that the server knows: they give owners and grantees their names.
     `key` is the percent-decoded object key (valid UTF-8, 1 to 1024 bytes), b"" outside object
-    scope. `query` holds decoded query values, the first of each key. `document` is the decoded
-    request XML where the row has `xml_in`. `payload_sha256` is the 32-byte hash that the signed
-    request promises for its body, None for UNSIGNED-PAYLOAD.
+    scope. `source` is what an operation that copies reads from. `query` holds decoded query values,
+    the first of each key. `document` is the decoded request XML where the row has `xml_in`.
+    `payload_sha256` is the 32-byte hash that the signed request promises for its body, None for
+    UNSIGNED-PAYLOAD. `chunked` is the request's body where it came in aws-chunked coding. `found`
+    and `found_source` are the buckets as they were when the request was authorised, None where
+    there is none of that name.
     """
 
     op: Op
@@ -35,10 +41,27 @@ class Context:
     identity: Identity
     bucket: str = ""
     key: bytes = b""
+    source: CopySource | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     payload_sha256: bytes | None = None
+    found: Bucket | None = None
+    found_source: Bucket | None = None
+    chunked: ChunkedBody | None = None
     document: Document | None = None
     identities: Identities = _NOBODY
+
+    def existing(self) -> Bucket:
+        """The bucket that the request names. Raises NoSuchBucket."""
+        if self.found is None:
+            raise missing(self.bucket)
+        return self.found
+
+    def existing_source(self) -> tuple[Bucket, bytes]:
+        """Bucket and key that the request copies from. Raises NoSuchBucket."""
+        assert self.source is not None, "the operation copies nothing"
+        if self.found_source is None:
+            raise missing(self.source.bucket)
+        return self.found_source, self.source.key
 
 
 @dataclass(slots=True)

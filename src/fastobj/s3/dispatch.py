@@ -24,12 +24,14 @@ from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody, Request, Response
 from fastobj.iam import access
 from fastobj.objects import buckets
+from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
 from fastobj.s3 import errors, headers, xml
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticated, Authenticator, OpenAuthenticator
+from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.s3.context import Context, Document, Exchange, Observer, Result
-from fastobj.s3.names import is_bucket_name, locate, parse_query
+from fastobj.s3.names import copy_source, is_bucket_name, locate, parse_query
 from fastobj.s3.operations import OPERATIONS
 from fastobj.s3.payload import PayloadCheck
 from fastobj.s3.router import resolve
@@ -76,22 +78,35 @@ def _handlers(module: ModuleType, op: Op, name: str) -> Iterator[Handler]:
 
 
 async def authorise(context: Context) -> None:
-    """Decides whether the sender may do what the row's action names. Raises AccessDenied.
+    """Decides whether the sender may do what the row's actions name. Raises AccessDenied.
 
-    A bucket that does not exist is for the handler to tell; whoever makes one will own it.
+    A bucket that does not exist is for the handler to tell; whoever makes one will own it. What
+    a copy reads from is decoded here, so that what is decided on is what is read.
     """
     if context.op.scope is Scope.SERVICE:
         return
-    bucket = await buckets.find(context.store, context.bucket)
+    context.found = await _authorise(context, context.bucket, b"x-amz-expected-bucket-owner")
+    if context.op.also:
+        header = context.request.header(b"x-amz-copy-source")
+        assert header is not None, "the row's header is what it was found by"
+        source = context.source = copy_source(header)
+        owner = b"x-amz-source-expected-bucket-owner"
+        context.found_source = await _authorise(context, source.bucket, owner)
+
+
+async def _authorise(context: Context, name: str, expected_owner: bytes) -> Bucket | None:
+    """The bucket of that name, if there is one and the sender may."""
+    bucket = await buckets.find(context.store, name)
     if bucket is None:
-        return
-    expected = context.request.header(b"x-amz-expected-bucket-owner")
+        return None
+    expected = context.request.header(expected_owner)
     if expected is not None and bucket.record.owner.encode() != expected:
         raise S3Error(codes.ACCESS_DENIED)
     # Another's bucket of that name is told by the code that clients know: BucketAlreadyExists.
     if context.op.name != _CREATION and not access.may(context.identity, bucket.record.owner):
         region = (b"x-amz-bucket-region", bucket.record.region.encode())  # S3 tells it all the same
         raise S3Error(codes.ACCESS_DENIED, headers=[region])
+    return bucket
 
 
 class S3Application:
@@ -172,6 +187,8 @@ class S3Application:
         await authorise(context)
         _check_support(context)
         headers.check(op, request, query)
+        if sender.chunking is not None:
+            _decode_chunks(context, sender.chunking)
         if op.body is Body.STREAM:
             _check_length(request.body.length, self._object_bytes_max)
         elif op.body is Body.XML:
@@ -221,10 +238,18 @@ def _check_support(context: Context) -> None:
     op = context.op
     if op.support is Support.REFUSED:
         raise S3Error(codes.NOT_IMPLEMENTED, f"{op.name} is not implemented")
-    if op.scope is Scope.SERVICE or is_bucket_name(context.bucket):
+    if op.scope is Scope.SERVICE or context.found is not None or is_bucket_name(context.bucket):
         return
     code = codes.INVALID_BUCKET_NAME if op.name == "CreateBucket" else codes.NO_SUCH_BUCKET
     raise S3Error(code, extra=[("BucketName", context.bucket)])
+
+
+def _decode_chunks(context: Context, chunking: Chunking) -> None:
+    """From here on the request's body is its payload."""
+    if context.op.body is not Body.STREAM:
+        message = f"{context.op.name} does not take a body in chunks"
+        raise S3Error(codes.INVALID_REQUEST, message)
+    context.chunked = context.request.body = ChunkedBody(context.request, chunking)
 
 
 def _check_length(length: int | None, most: int) -> None:

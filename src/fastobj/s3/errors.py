@@ -6,7 +6,7 @@ from typing import Final
 
 from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
-from fastobj.core.errors import Conflict, NoSpace, S3Error, Unavailable, Unknown
+from fastobj.core.errors import Busy, Conflict, NoSpace, S3Error, Unavailable, Unknown
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
 from fastobj.s3 import xml
 
@@ -19,6 +19,7 @@ _TRY_AGAIN_STATUS: Final = 503
 _MAPPING: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (NoSpace, codes.INSUFFICIENT_STORAGE),
     (Unavailable, codes.SERVICE_UNAVAILABLE),
+    (Busy, codes.SLOW_DOWN),
     (Unknown, codes.INTERNAL_ERROR),
     (Conflict, codes.OPERATION_ABORTED),
     (BodyTooLarge, codes.ENTITY_TOO_LARGE),

@@ -85,9 +85,26 @@ STORED: Final = (
     b"expires",
 )
 
+_COPY: Final = frozenset(
+    {
+        b"x-amz-copy-source",
+        b"x-amz-copy-source-if-match",
+        b"x-amz-copy-source-if-none-match",
+        b"x-amz-copy-source-if-modified-since",
+        b"x-amz-copy-source-if-unmodified-since",
+        b"x-amz-source-expected-bucket-owner",
+        b"x-amz-metadata-directive",
+        b"x-amz-meta-",
+        b"x-amz-checksum-algorithm",
+        b"if-match",
+        b"if-none-match",
+    }
+)
+
 USED: Final[Mapping[str, frozenset[bytes]]] = {
     "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-"})
     | {b"content-length", b"if-match", b"if-none-match"},
+    "CopyObject": _COPY.union(STORED, _ACL),
     "GetObject": _READ,
     "HeadObject": _READ,
     "DeleteObject": frozenset({b"if-match"}),
@@ -114,6 +131,12 @@ _CUSTOMER_KEY: Final = (
     b"x-amz-server-side-encryption-customer-algorithm",
     b"x-amz-server-side-encryption-customer-key",
     b"x-amz-server-side-encryption-customer-key-md5",
+)
+
+_SOURCE_KEY: Final = (
+    b"x-amz-copy-source-server-side-encryption-customer-algorithm",
+    b"x-amz-copy-source-server-side-encryption-customer-key",
+    b"x-amz-copy-source-server-side-encryption-customer-key-md5",
 )
 
 _ENCRYPTION: Final = {
@@ -147,6 +170,14 @@ _OTHER_CHECKSUMS: Final = _refuse(
 
 _READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
 
+_STORAGE_CLASS: Final = _only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS)
+
+# There are no tags and no annotations, so they may as well be copied as replaced by none.
+_DIRECTIVES: Final = {
+    **_only(b"x-amz-tagging-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT),
+    **_only(b"x-amz-object-annotation-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT),
+}
+
 REFUSED: Final[Mapping[str, Refusals]] = {
     "CreateBucket": {
         **_only(b"x-amz-bucket-object-lock-enabled", b"false"),
@@ -157,12 +188,20 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_ENCRYPTION,
         **_LOCK,
         **_OTHER_CHECKSUMS,
-        **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
+        **_STORAGE_CLASS,
         **_refuse(
             b"x-amz-tagging",
             b"x-amz-website-redirect-location",
             b"x-amz-write-offset-bytes",
         ),
+    },
+    "CopyObject": {
+        **_ENCRYPTION,
+        **_LOCK,
+        **_STORAGE_CLASS,
+        **_DIRECTIVES,
+        **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
+        **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
     "GetObject": _READ_REFUSALS,
     "HeadObject": _READ_REFUSALS,
@@ -228,6 +267,7 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "ListBucketInventoryConfigurations": _NO_TOKEN,
     "ListBucketMetricsConfigurations": _NO_TOKEN,
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
+    "CopyObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
 }
 
 _RESPONSE_HEADERS: Final = frozenset(

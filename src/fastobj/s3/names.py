@@ -27,7 +27,16 @@ class Names(NamedTuple):
     key: bytes = b""
 
 
+class CopySource(NamedTuple):
+    """The object that a request copies from. `key` is the exact bytes of the key."""
+
+    bucket: str
+    key: bytes
+
+
 _SERVICE: Final = Names(Scope.SERVICE)
+_COPY_SOURCE: Final = "x-amz-copy-source"
+_VERSION_ID: Final = b"versionId="
 
 
 def bucket_of_host(host: bytes | None, domains: Sequence[str]) -> str:
@@ -108,6 +117,48 @@ def parse_pairs(query: bytes) -> list[tuple[bytes, bytes | None]]:
         name, equals, value = pair.partition(b"=")
         found.append((_unescape_form(name), _unescape_form(value) if equals else None))
     return found
+
+
+def copy_source(value: bytes) -> CopySource:
+    """What the header x-amz-copy-source names: `bucket/key`, percent-encoded or not.
+
+    Decoded once, as S3 does: a plus sign is a blank. Clients also encode the slash, begin with
+    one, and name the version that all objects here have. Raises InvalidArgument, NoSuchVersion,
+    KeyTooLongError.
+    """
+    path, question, query = value.partition(b"?")
+    try:
+        decoded = _unescape(path.replace(b"+", b" ")).removeprefix(b"/")
+        raw_bucket, _, key = decoded.partition(b"/")
+        bucket = raw_bucket.decode()
+        _checked_key(key)
+    except (S3Error, UnicodeDecodeError) as error:
+        if isinstance(error, S3Error) and error.code is codes.KEY_TOO_LONG:
+            raise
+        raise _bad_source(value, "Copy source must be percent-encoded UTF-8") from None
+    if not key:
+        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+        raise _bad_source(value, message)
+    if not is_bucket_name(bucket):
+        raise _bad_source(value, "Invalid copy source bucket name")
+    if question:
+        _check_version(value, query)
+    return CopySource(bucket, key)
+
+
+def _check_version(source: bytes, query: bytes) -> None:
+    version = query.removeprefix(_VERSION_ID)
+    if not version or not query.startswith(_VERSION_ID):
+        raise _bad_source(source, "Copy source has something other than a version id behind its ?")
+    if version != b"null":
+        text = version.decode("utf-8", "replace")
+        raise S3Error(codes.NO_SUCH_VERSION, extra=[("VersionId", text)])
+
+
+def _bad_source(value: bytes, message: str) -> S3Error:
+    text = value.decode("utf-8", "replace")
+    extra = [("ArgumentName", _COPY_SOURCE), ("ArgumentValue", text)]
+    return S3Error(codes.INVALID_ARGUMENT, message, extra=extra)
 
 
 def is_bucket_name(name: str) -> bool:

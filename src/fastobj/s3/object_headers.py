@@ -75,6 +75,16 @@ def read_conditions(request: Request) -> ReadConditions:
     )
 
 
+def source_conditions(request: Request) -> ReadConditions:
+    """The conditions on the source of a copy. Raises InvalidArgument."""
+    return ReadConditions(
+        _etags(request, b"x-amz-copy-source-if-match"),
+        _etags(request, b"x-amz-copy-source-if-none-match"),
+        _seconds(request, b"x-amz-copy-source-if-modified-since"),
+        _seconds(request, b"x-amz-copy-source-if-unmodified-since"),
+    )
+
+
 def _etags(request: Request, name: bytes) -> Etags | None:
     """The etags of a condition, with or without quotes, as clients send them."""
     value = request.header(name)
@@ -118,6 +128,14 @@ def checksum_headers(record: ObjectRecord) -> Headers:
     sums = record.checksums.items()
     found: Headers = [(f"x-amz-checksum-{name}".encode(), value.encode()) for name, value in sums]
     return [*found, (b"x-amz-checksum-type", b"FULL_OBJECT")]
+
+
+def checksum_elements(record: ObjectRecord) -> dict[str, str]:
+    """The same as elements of an answer's document."""
+    if not record.checksums:
+        return {}
+    found = {f"Checksum{name.upper()}": value for name, value in record.checksums.items()}
+    return {**found, "ChecksumType": "FULL_OBJECT"}
 
 
 def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:

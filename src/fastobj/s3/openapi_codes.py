@@ -38,7 +38,12 @@ _BODY: Final[Codes] = (
     codes.REQUEST_TIMEOUT,
 )
 _XML: Final[Codes] = (codes.MALFORMED_XML,)
-_STREAM: Final[Codes] = (codes.ENTITY_TOO_LARGE, codes.MISSING_CONTENT_LENGTH)
+_STREAM: Final[Codes] = (
+    codes.ENTITY_TOO_LARGE,
+    codes.INVALID_CHUNK_SIZE,
+    codes.MALFORMED_TRAILER,
+    codes.MISSING_CONTENT_LENGTH,
+)
 _COMMIT: Final[Codes] = (codes.INSUFFICIENT_STORAGE, codes.OPERATION_ABORTED)
 _READS: Final = ("GET", "HEAD")
 _CONDITIONS: Final = frozenset({b"if-match", b"if-none-match"})
@@ -80,7 +85,12 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     "PutObjectAcl": (*_ACL, codes.NO_SUCH_KEY),
     "GetObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "HeadObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
-    "CopyObject": (codes.NO_SUCH_KEY, codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED),
+    "CopyObject": (
+        codes.INVALID_REQUEST,
+        codes.NO_SUCH_KEY,
+        codes.NO_SUCH_VERSION,
+        codes.PRECONDITION_FAILED,
+    ),
     "UploadPartCopy": (
         codes.INVALID_RANGE,
         codes.NO_SUCH_KEY,

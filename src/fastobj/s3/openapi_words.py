@@ -119,5 +119,6 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "x-amz-metadata-directive": "COPY (the default) or REPLACE the headers of the source.",
     "x-amz-mp-object-size": "Size that the complete object must have.",
     "x-amz-sdk-checksum-algorithm": "Announces which x-amz-checksum header is there.",
+    "x-amz-source-expected-bucket-owner": "The same for the bucket that is copied from.",
     "x-amz-trailer": "Names the checksum that follows an aws-chunked body.",
 }

@@ -61,6 +61,11 @@ _SERVED: Final = (
         "PutObject", PUT, OBJECT, "s3:PutObject",
         cost=Cost.WRITE, body=Body.STREAM, event="s3:ObjectCreated:Put",
     ),
+    Op(
+        "CopyObject", PUT, OBJECT, "s3:PutObject", header="x-amz-copy-source",
+        also=("s3:GetObject@source",), cost=Cost.WRITE, xml_out="CopyObjectResult",
+        event="s3:ObjectCreated:Copy",
+    ),
     Op("GetObject", GET, OBJECT, "s3:GetObject", cost=Cost.READ),
     Op("HeadObject", HEAD, OBJECT, "s3:GetObject", cost=Cost.READ),
     Op(
@@ -337,10 +342,6 @@ _REFUSED_OBJECT: Final = (
     _refused("GetObjectTorrent", GET, OBJECT, "s3:GetObjectTorrent", "torrent"),
     _refused("ListObjectAnnotations", GET, OBJECT, "s3:ListObjectAnnotations", "annotation"),
     _refused("ListParts", GET, OBJECT, "s3:ListMultipartUploadParts", "uploadId"),
-    Op(
-        "CopyObject", PUT, OBJECT, "s3:PutObject", header="x-amz-copy-source",
-        also=("s3:GetObject@source",), support=Support.REFUSED,
-    ),
     _refused(
         "PutObjectAnnotation", PUT, OBJECT, "s3:PutObjectAnnotation",
         "annotation", "annotationName",

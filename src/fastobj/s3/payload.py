@@ -1,6 +1,7 @@
 """What a request promises about its body, and whether the body keeps it.
 
-Promises: the signed SHA-256, Content-MD5, and at most one `x-amz-checksum-*`.
+Promises: the signed SHA-256, Content-MD5, and at most one `x-amz-checksum-*`, as a header or
+announced by `x-amz-trailer` and sent behind the body.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fastobj.http.message import Headers
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from fastobj.s3.chunked_body import ChunkedBody
     from fastobj.s3.context import Context
 
 
@@ -79,6 +81,7 @@ ALGORITHMS: Final = {
 _PREFIX: Final = b"x-amz-checksum-"
 # Headers of that family that carry no sum.
 _NOT_SUMS: Final = frozenset({b"algorithm", b"mode", b"type"})
+_TRAILER_SIGNATURE: Final = b"x-amz-trailer-signature"
 _MD5_BYTES: Final = 16
 
 
@@ -96,14 +99,20 @@ class PayloadCheck:
     The constructor raises InvalidDigest and InvalidRequest for promises that cannot be kept.
     """
 
-    __slots__ = ("_checksum", "_md5", "_sha256", "_sums")
+    __slots__ = ("_algorithm", "_chunked", "_md5", "_promised", "_sha256", "_sums")
 
     def __init__(self, context: Context) -> None:
-        headers = context.request.headers
+        request = context.request
         self._sha256 = context.payload_sha256
-        self._md5 = _content_md5(context.request.header(b"content-md5"))
-        self._checksum = _checksum(headers)
-        _check_announced(context.request.header(b"x-amz-sdk-checksum-algorithm"), self._checksum)
+        self._md5 = _content_md5(request.header(b"content-md5"))
+        self._algorithm, self._promised = _checksum(request.headers)
+        self._chunked = context.chunked
+        trailer = _trailer(request.header(b"x-amz-trailer"), self._chunked)
+        if trailer is not None:
+            if self._algorithm:
+                raise _too_many()
+            self._algorithm = trailer
+        _check_announced(request.header(b"x-amz-sdk-checksum-algorithm"), self._algorithm)
         self._sums: dict[str, Digest] = {}
 
     @property
@@ -111,9 +120,8 @@ class PayloadCheck:
         """The sums to feed; the same ones each time."""
         if not self._sums:
             self._sums["md5"] = _md5()
-            if self._checksum is not None:
-                name = self._checksum[0]
-                self._sums[name] = ALGORITHMS[name].begin()
+            if self._algorithm:
+                self._sums[self._algorithm] = ALGORITHMS[self._algorithm].begin()
             if self._sha256 is not None and "sha256" not in self._sums:
                 self._sums["sha256"] = hashlib.sha256()
         return list(self._sums.values())
@@ -121,8 +129,10 @@ class PayloadCheck:
     def finish(self) -> Sums:
         """Settles the promises once `digests` have seen the whole body.
 
-        Raises XAmzContentSHA256Mismatch and BadDigest.
+        Raises XAmzContentSHA256Mismatch, BadDigest and MalformedTrailerError.
         """
+        if self._chunked is not None:
+            self._take_trailer(self._chunked.trailers)
         return self._settle({name: digest.digest() for name, digest in self._sums.items()})
 
     def check_small(self, body: Buffer) -> Sums:
@@ -139,13 +149,24 @@ class PayloadCheck:
             message = "The Content-MD5 you specified did not match what we received."
             extra = [("ExpectedDigest", self._md5.hex()), ("CalculatedDigest", md5.hex())]
             raise S3Error(codes.BAD_DIGEST, message, extra=extra)
-        if self._checksum is None:
+        name = self._algorithm
+        if not name:
             return Sums(md5.hex(), {})
-        name, promised = self._checksum
-        if sums[name] != promised:
+        if sums[name] != self._promised:
             message = f"The {name.upper()} you specified did not match the calculated checksum."
             raise S3Error(codes.BAD_DIGEST, message)
-        return Sums(md5.hex(), {name: b64encode(promised).decode()})
+        return Sums(md5.hex(), {name: b64encode(sums[name]).decode()})
+
+    def _take_trailer(self, trailers: dict[bytes, bytes]) -> None:
+        """What stands behind the body is what was announced, and nothing else."""
+        trailers.pop(_TRAILER_SIGNATURE, None)
+        if self._promised is None and self._algorithm:
+            value = trailers.pop(_PREFIX + self._algorithm.encode(), None)
+            if value is None:
+                raise S3Error(codes.MALFORMED_TRAILER)
+            self._promised = _sum(self._algorithm, value)
+        if trailers:
+            raise S3Error(codes.MALFORMED_TRAILER)
 
 
 def _sha256_mismatch(promised: bytes, computed: bytes) -> S3Error:
@@ -174,30 +195,48 @@ def _content_md5(value: bytes | None) -> bytes | None:
     return decoded
 
 
-def _checksum(headers: Headers) -> tuple[str, bytes] | None:
-    """The algorithm and the promised sum of the only checksum header, or None."""
+def _checksum(headers: Headers) -> tuple[str, bytes | None]:
+    """The algorithm and the promised sum of the only checksum header; "" where there is none."""
     found = [
         (name[len(_PREFIX) :], value)
         for name, value in headers
         if name.startswith(_PREFIX) and name[len(_PREFIX) :] not in _NOT_SUMS
     ]
     if not found:
-        return None
+        return "", None
     if len(found) > 1:
-        message = (
-            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
-        )
-        raise S3Error(codes.INVALID_REQUEST, message)
+        raise _too_many()
     name = found[0][0].decode("latin-1")
+    return name, _sum(name, found[0][1])
+
+
+def _sum(name: str, value: bytes) -> bytes:
+    """The sum of that algorithm in base64 text. Raises InvalidRequest."""
     algorithm = ALGORITHMS.get(name)
-    promised = _base64(found[0][1], algorithm.size) if algorithm else None
+    promised = _base64(value, algorithm.size) if algorithm else None
     if promised is None:
         message = f"Value for x-amz-checksum-{name} header is invalid."
         raise S3Error(codes.INVALID_REQUEST, message)
-    return name, promised
+    return promised
 
 
-def _check_announced(announced: bytes | None, checksum: tuple[str, bytes] | None) -> None:
+def _too_many() -> S3Error:
+    message = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+    return S3Error(codes.INVALID_REQUEST, message)
+
+
+def _trailer(announced: bytes | None, chunked: ChunkedBody | None) -> str | None:
+    """The algorithm of the checksum that will stand behind the body; None where none will."""
+    if announced is None:
+        return None
+    name = announced.strip().lower().removeprefix(_PREFIX).decode("latin-1")
+    if chunked is None or name not in ALGORITHMS or not announced.lower().startswith(_PREFIX):
+        message = "The value specified in the x-amz-trailer header is not supported"
+        raise S3Error(codes.INVALID_REQUEST, message)
+    return name
+
+
+def _check_announced(announced: bytes | None, algorithm: str) -> None:
     """What `x-amz-sdk-checksum-algorithm` names must be there."""
     if announced is None:
         return
@@ -205,12 +244,12 @@ def _check_announced(announced: bytes | None, checksum: tuple[str, bytes] | None
     if name not in ALGORITHMS:
         message = "Checksum algorithm provided is unsupported."
         raise S3Error(codes.INVALID_REQUEST, message)
-    if checksum is None:
+    if not algorithm:
         message = (
             "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or"
             " x-amz-trailer headers were found."
         )
         raise S3Error(codes.INVALID_REQUEST, message)
-    if checksum[0] != name:
+    if algorithm != name:
         message = "Value for x-amz-sdk-checksum-algorithm header is invalid."
         raise S3Error(codes.INVALID_REQUEST, message)

@@ -121,6 +121,15 @@ _EMPTY_CONFIGURATIONS: Final = (
     Shape("VersioningConfiguration", "VersioningConfiguration"),
 )
 
+_CHECKSUMS: Final = (
+    Field("ChecksumType", Kind.TOKEN),
+    Field("ChecksumCRC32", Kind.TOKEN),
+    Field("ChecksumCRC32C", Kind.TOKEN),
+    Field("ChecksumCRC64NVME", Kind.TOKEN),
+    Field("ChecksumSHA1", Kind.TOKEN),
+    Field("ChecksumSHA256", Kind.TOKEN),
+)
+
 _ROWS: Final = (
     Shape(
         "AccessControlPolicy",
@@ -134,6 +143,11 @@ _ROWS: Final = (
             ),
         ),
         may_be_absent=True,
+    ),
+    Shape(
+        "CopyObjectResult",
+        "CopyObjectResult",
+        (Field("ETag", Kind.ETAG), Field("LastModified", Kind.TIME), *_CHECKSUMS),
     ),
     Shape(
         "CreateBucketConfiguration",

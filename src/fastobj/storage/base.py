@@ -10,6 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from fastobj.core.errors import StoreDamaged
 from fastobj.core.ids import random_id
 
 LOCATION_BYTES: Final = 32
@@ -35,7 +36,9 @@ class Location(NamedTuple):
 
     @classmethod
     def decode(cls, raw: bytes) -> Location:
-        """Reads 32 bytes; raises struct.error on any other length."""
+        """Reads 32 bytes. Raises StoreDamaged for any other length."""
+        if len(raw) != LOCATION_BYTES:
+            raise StoreDamaged(f"a location has {len(raw)} bytes, not {LOCATION_BYTES}")
         return cls(*_LOCATION.unpack(raw))
 
 

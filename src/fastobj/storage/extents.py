@@ -275,11 +275,11 @@ class Extents:
         file, self._open = self._open, None
         if file is None:
             return
-        self._closing.append(file)
         try:
             await self.pool.run(file.give_back_rest)
         except StoreError as error:
             _log.warning("%s keeps its unused rest: %s", file.file.path, error)
+        self._closing.append(file)  # only now: who seals it closes it, and tells its size
         self.spawn(self._seal())
 
     async def _create(self, kind: int, size: int) -> ExtentFile:

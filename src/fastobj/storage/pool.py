@@ -16,8 +16,8 @@ from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from fastobj._ext import segio
-from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreError
-from fastobj.core.limits import MIB, PIECE_BYTES, PIECE_HEAD_BYTES
+from fastobj.core.errors import Busy, ChecksumMismatch, StaleLocation, StoreError
+from fastobj.core.limits import BODY_MEMORY_WAIT_S_MAX, MIB, PIECE_BYTES, PIECE_HEAD_BYTES
 from fastobj.storage import io
 from fastobj.storage.base import Digest
 
@@ -240,17 +240,23 @@ class BufferPool:
         return self._left
 
     async def acquire(self) -> Buffer:
-        """A buffer, as soon as there is one. Its bytes are those of its last user."""
+        """A buffer, as soon as there is one. Its bytes are those of its last user.
+
+        Raises Busy after `BODY_MEMORY_WAIT_S_MAX` seconds without one.
+        """
         buffer = self.acquire_now()
         if buffer is not None:
             return buffer
         waiter: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
-            return await waiter
-        except asyncio.CancelledError:
+            async with asyncio.timeout(BODY_MEMORY_WAIT_S_MAX):
+                return await waiter
+        except (TimeoutError, asyncio.CancelledError) as error:
             if waiter.done() and not waiter.cancelled():
                 self.release(waiter.result())
+            if isinstance(error, TimeoutError):
+                raise Busy("slower bodies hold all memory for bodies") from None
             raise
 
     def acquire_now(self) -> Buffer | None:

@@ -9,6 +9,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from fastobj.core.clock import SystemClock
+from fastobj.http.tls import CERTIFICATE_FILE
 
 ACCESS_KEY: Final = "test-access-key"
 SECRET_KEY: Final = "test-secret-key"
@@ -26,7 +28,11 @@ _POLL_S: Final = 0.01
 
 
 class ProcessServer:
-    """One server. `start` waits until it is ready; `stop` ends it and checks how it ended."""
+    """One server. `start` waits until it is ready; `stop` ends it and checks how it ended.
+
+    With `certs`, a folder of certificates, it speaks TLS; `authorities` is then the file with the
+    default one, for clients to trust. `prefix` is a program that runs the server, as prlimit does.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,8 @@ class ProcessServer:
         arguments: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
         port: int | None = None,
+        certs: Path | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> None:
         self.directory = directory
         self.access_key = ACCESS_KEY
@@ -44,15 +52,25 @@ class ProcessServer:
         self.console_port = free_port()
         self.log_path = directory.with_name(directory.name + ".log")
         self.process: subprocess.Popen[bytes] | None = None
+        self.authorities = certs / CERTIFICATE_FILE if certs is not None else None
         self._workers = workers
-        self._arguments = arguments
+        self._prefix = prefix
+        self._arguments = arguments if certs is None else ("--tls-certs", str(certs), *arguments)
         self._environment = dict(environment or {})
         self._clock = SystemClock()
 
     @property
     def endpoint(self) -> str:
         """The URL that clients are given."""
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "http" if self.authorities is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}"
+
+    def connection(self, timeout_s: float = READY_S_MAX) -> http.client.HTTPConnection:
+        """A connection for http.client, not yet open."""
+        if self.authorities is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        trust = ssl.create_default_context(cafile=self.authorities)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout_s, context=trust)
 
     def __enter__(self) -> ProcessServer:
         self.start()
@@ -64,6 +82,7 @@ class ProcessServer:
     def launch(self) -> None:
         """Starts the processes and returns at once."""
         command = [
+            *self._prefix,
             *(sys.executable, "-m", "fastobj", "server"),
             *("--address", f"127.0.0.1:{self.port}"),
             *("--console-address", f"127.0.0.1:{self.console_port}"),
@@ -97,7 +116,7 @@ class ProcessServer:
 
     def is_ready(self) -> bool:
         """Whether the server says that it is."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = self.connection(timeout_s=5)
         try:
             connection.request("GET", "/health/ready")
             return connection.getresponse().status == 200

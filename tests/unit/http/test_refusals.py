@@ -101,7 +101,7 @@ async def test_malformed_chunks_never_end_a_body(name):
             assert headers["connection"] == "close"
             assert await client.rest() == b""
         assert place.bench.bodies == []
-        assert all(error.stalled for error in place.bench.errors)
+        assert not any(error.stalled for error in place.bench.errors)
         assert not any(b"smuggled" in seen.path for seen in place.bench.requests)
 
 

@@ -5,20 +5,16 @@ import gc
 import os
 import random
 import socket
-import ssl
-import subprocess
 
 import pytest
-import uvloop
 
 from fastobj.core.clock import FixedClock
 from fastobj.http.connection import Connection
 from fastobj.http.deadline import Timeouts
 from fastobj.http.message import Response
 from fastobj.http.render import Renderer
-from fastobj.http.server import HttpServer
 from tests.unit.http.test_requests import on_both_loops
-from tests.unit.http.wire import MIB, Client, chunked, get, request, site, stream_bytes
+from tests.unit.http.wire import MIB, chunked, get, request, site, stream_bytes
 
 
 def test_head_bytes():
@@ -297,41 +293,3 @@ async def test_drain_cuts_what_takes_too_long():
         await place.server.adopt(theirs)
         assert ours.recv(1) == b""
         ours.close()
-
-
-@pytest.mark.parametrize("loop_factory", [uvloop.new_event_loop, asyncio.SelectorEventLoop])
-def test_tls(loop_factory, tmp_path):
-    names = [str(tmp_path / name) for name in ("key.pem", "cert.pem")]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
-    command += ["-keyout", names[0], "-out", names[1]]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("no openssl to make a certificate with")
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(names[1], names[0])
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_talk_tls(serving, ssl.create_default_context(cafile=names[1])))
-
-
-async def _talk_tls(serving: ssl.SSLContext, asking: ssl.SSLContext) -> None:
-    async with site() as place:
-        server = HttpServer(place.bench.application, ssl=serving)
-        port = await server.listen("127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=asking, server_hostname="localhost", limit=16 * MIB
-        )
-        client = Client(reader, writer)
-        for size in (0, 1, 100_000, 5 * MIB):
-            body = random.Random(size).randbytes(size)
-            assert (await client.ask(request("PUT", "/echo", body=body)))[2] == body
-            coded = request("PUT", "/echo", "Transfer-Encoding: chunked") + chunked(body, [7, 9])
-            assert (await client.ask(coded))[2] == body
-        assert place.bench.requests[-1].secure
-        answer = await client.ask(get(f"/stream?{5 * MIB},{5 * MIB},-1"))
-        assert answer[2] == stream_bytes(5 * MIB)
-        answer = await client.ask(request("PUT", "/ignore", body=bytes(MIB)))
-        assert (answer[0], answer[1]["connection"]) == (403, "close")
-        writer.close()
-        await server.drain(5)
-        assert server.connections == 0

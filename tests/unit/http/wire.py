@@ -5,7 +5,10 @@ import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
+from fastobj.http.crowd import Crowd
+from fastobj.http.cut import Cut
 from fastobj.http.deadline import Timeouts
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
 from fastobj.http.server import HttpServer
@@ -25,12 +28,15 @@ class Bench:
         self.counts: list[int] = []
         self.gate = asyncio.Event()
         self.reported: list[str] = []
+        self.cuts: list[Cut] = []
+        self.told: list[tuple[int, bool]] = []
 
     async def application(self, request: Request) -> Response:
         """Does what the path says; /echo answers with the body."""
         self.requests.append(request)
         action = request.path.split(b"/")[1].decode()
         response = await getattr(self, "do_" + action)(request)
+        response.finished = lambda sent, whole: self.told.append((sent, whole))
         self.finished += 1
         return response
 
@@ -160,9 +166,11 @@ class Site:
         self.port = port
         self.clients: list[Client] = []
 
-    async def client(self) -> Client:
+    async def client(self, **options: Any) -> Client:
         """A new connection."""
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=16 * MIB))
+        client = Client(
+            *await asyncio.open_connection("127.0.0.1", self.port, limit=16 * MIB, **options)
+        )
         self.clients.append(client)
         return client
 
@@ -177,6 +185,8 @@ class Site:
 async def site(
     timeouts: Timeouts | None = None,
     application: Callable[[Request], Awaitable[Response]] | None = None,
+    connections_max: int = 10_000,
+    **options: Any,
 ) -> AsyncIterator[Site]:
     """A server for one test; at its end nothing may be left of it."""
     loop = asyncio.get_running_loop()
@@ -184,8 +194,14 @@ async def site(
     loop.set_exception_handler(
         lambda _, context: bench.reported.append(repr(context.get("exception") or context))
     )
+    crowd = Crowd(connections_max, bench.cuts.append)
     server = HttpServer(
-        application or bench.application, timeouts=timeouts, changed=bench.counts.append
+        application or bench.application,
+        timeouts=timeouts,
+        changed=bench.counts.append,
+        crowd=crowd,
+        cut=bench.cuts.append,
+        **options,
     )
     place = Site(bench, server, await server.listen("127.0.0.1", 0))
     try:
@@ -196,6 +212,8 @@ async def site(
         bench.gate.set()
         await server.drain(5)
         assert server.connections == 0
+        assert not crowd._present
+        assert not crowd._resting
         await place.until(lambda: len(asyncio.all_tasks()) == 1)
 
 

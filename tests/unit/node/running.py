@@ -1,12 +1,10 @@
 """A running server as its tests see it: requests on one connection, processes, metrics."""
 
 import contextlib
-import http.client
 import os
 import signal
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 from fastobj.testing.process_server import ProcessServer
@@ -28,7 +26,7 @@ class Client:
 
     def __init__(self, server: ProcessServer) -> None:
         self._server = server
-        self.http = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S_MAX)
+        self.http = server.connection(WAIT_S_MAX)
         self.http.connect()
 
     def __enter__(self) -> "Client":
@@ -132,8 +130,9 @@ def kill(server: ProcessServer, role: str, index: int = 0) -> int:
 
 def metrics(server: ProcessServer) -> dict[str, float]:
     """The page of metrics: series and value."""
-    with urllib.request.urlopen(f"{server.endpoint}/metrics", timeout=WAIT_S_MAX) as page:
-        lines = page.read().decode().splitlines()
+    with contextlib.closing(server.connection(WAIT_S_MAX)) as connection:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
     pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return {series.removeprefix("fastobj_"): float(value) for series, value in pairs}
 

@@ -8,7 +8,7 @@ import pytest
 
 from fastobj.core.clock import FixedClock
 from fastobj.core.errors import StoreError
-from fastobj.core.settings import Address
+from fastobj.core.setting_kinds import Address
 from fastobj.node.acceptor import Acceptor
 
 PAUSE_NS = 100_000_000

@@ -13,6 +13,7 @@ from fastobj.core.errors import S3Error
 from fastobj.http.message import Request
 from fastobj.iam.identity import Identities
 from fastobj.s3.auth import Authenticator, OpenAuthenticator, Rules
+from fastobj.s3.chunked_body import MODES
 from fastobj.s3.names import parse_query
 from tests.unit.s3 import signing
 from tests.unit.s3.signing import FORGER, NOW, NOW_NS, OTHER, OWNER, STRANGER
@@ -383,22 +384,39 @@ def test_an_open_server_takes_every_request_for_one_identity() -> None:
         signing.signed("GET", "/b/k", identity=FORGER, payload="UNSIGNED-PAYLOAD"),
         signing.presigned("GET", "/b/k", identity=STRANGER),
     ):
-        assert server.verify(request, {}, server.claim(request, {})) == (OWNER, None)
+        assert server.verify(request, {}, server.claim(request, {})) == (OWNER, None, None)
+    unsigned = signing.signed("PUT", "/b/k", payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+    assert server.verify(unsigned, {}, server.claim(unsigned, {})).chunking is not None
+    chunked = signing.signed("PUT", "/b/k", payload="STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
+    with pytest.raises(S3Error, match="not implemented"):
+        server.verify(chunked, {}, server.claim(chunked, {}))
     hashed = signing.signed("PUT", "/b/k", body=b"hello")
     found = server.verify(hashed, {}, server.claim(hashed, {}))
     assert found.payload_sha256 == hashlib.sha256(b"hello").digest()
 
 
+@pytest.mark.parametrize("payload", [mode.decode() for mode in MODES])
+def test_what_chunks_are_signed_with(payload: str) -> None:
+    request = signing.signed("PUT", "/b/k", payload=payload)
+    found = signing.authenticate(signing.authenticator(), request)
+    assert found.payload_sha256 is None
+    assert found.chunking is not None
+    assert found.chunking.mode == MODES[payload.encode()]
+    assert found.chunking.scope == b"20261120/us-east-1/s3/aws4_request"
+    header = request.header(b"authorization") or b""
+    assert header.endswith(b"Signature=" + found.chunking.signature)
+    forged = signing.signed("PUT", "/b/k", payload=payload, identity=FORGER)
+    assert code_of(forged) == ("SignatureDoesNotMatch", 403)
+
+
 @pytest.mark.parametrize(
     "payload",
     [
-        "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
-        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
         "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
+        "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
     ],
 )
-def test_streams_are_refused_once_the_signature_holds(payload: str) -> None:
+def test_streams_of_version_4a_are_refused_once_the_signature_holds(payload: str) -> None:
     error = refusal(signing.signed("PUT", "/b/k", payload=payload))
     assert (error.code.name, error.code.status) == ("NotImplemented", 501)
     assert payload in error.message

@@ -25,6 +25,7 @@ from fastobj.s3.admission import Admission
 from fastobj.s3.auth import OpenAuthenticator
 from fastobj.s3.context import Context, Exchange, Result
 from fastobj.s3.dispatch import S3Application, find_handlers, handler_name
+from fastobj.s3.names import copy_source
 from fastobj.s3.operations import OPERATIONS
 from tests.unit.s3 import signing
 from tests.unit.s3.signing import FORGER, OTHER, OWNER
@@ -67,15 +68,17 @@ class Watcher:
 
 
 class Buckets:
-    """Metadata with one bucket, `bucket`, of one owner."""
+    """Metadata with a bucket of one owner, `bucket`, and one of somebody else, `theirs`."""
 
     def __init__(self, owner: str) -> None:
-        record = BucketRecord(records.FORMAT, bytes(8), owner, 0, "us-east-1")
-        self._row = (records.encode(record), b"token")
+        self._owners = {b"bucket": owner, b"theirs": OTHER.id}
 
     async def get(self, space: int, key: bytes) -> tuple[bytes, bytes] | None:
         assert space == keys.BUCKETS
-        return self._row if key == b"bucket" else None
+        if key not in self._owners:
+            return None
+        record = BucketRecord(records.FORMAT, bytes(8), self._owners[key], 0, "us-east-1")
+        return records.encode(record), b"token"
 
 
 def application(
@@ -444,3 +447,36 @@ def test_handlers_from_a_table() -> None:
     assert find_handlers([table])["PutObject"] is answer
     with pytest.raises(LookupError, match="PutObject has 2"):
         find_handlers([table, module_with("put_object")])
+
+
+COPYING = [op for op in OPERATIONS if op.also]
+
+
+@pytest.mark.parametrize("op", COPYING, ids=lambda op: op.name)
+@pytest.mark.parametrize(
+    ("source", "owner", "status"),
+    [
+        ("theirs/key", None, 403),
+        ("%2Ftheirs%2Fkey", None, 403),
+        ("bucket/key", OTHER.id, 403),
+        ("bucket/key", OWNER.id, 200),
+        ("missing/key", None, 200),
+        ("bucket", None, 400),
+    ],
+)
+async def test_the_source_of_a_copy_is_authorised_too(
+    op: Op, source: str, owner: str | None, status: int
+) -> None:
+    target, headers, body = minimal(op)
+    headers = {**headers, "x-amz-copy-source": source}
+    if owner is not None:
+        headers["x-amz-source-expected-bucket-owner"] = owner
+    for sign in (signing.signed, signing.presigned):
+        handler = Recorder()
+        response = await ask(sign(op.method, target, headers, body), handler)
+        is_let_in = status == 200
+        assert bool(handler.seen) == (is_let_in and op.support is Support.YES)
+        if not is_let_in or op.support is Support.YES:
+            assert response.status == status
+        if handler.seen:
+            assert handler.seen[0].source == copy_source(source.encode())

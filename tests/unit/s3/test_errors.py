@@ -6,6 +6,7 @@ import pytest
 
 from fastobj.core import codes
 from fastobj.core.errors import (
+    Busy,
     ChecksumMismatch,
     Conflict,
     NoSpace,
@@ -25,6 +26,7 @@ from tests.unit.s3 import signing
     [
         (NoSpace(), "InsufficientStorage", 507),
         (Unavailable(), "ServiceUnavailable", 503),
+        (Busy("memory"), "SlowDown", 503),
         (Unknown(), "InternalError", 500),
         (ChecksumMismatch(), "InternalError", 500),
         (StoreDamaged(), "InternalError", 500),

@@ -7,6 +7,7 @@ from fastobj.core.op import Scope
 from fastobj.s3.names import (
     Names,
     bucket_of_host,
+    copy_source,
     is_bucket_name,
     locate,
     parse_query,
@@ -176,3 +177,68 @@ def test_virtual_host_style(path: bytes, names: Names) -> None:
 def test_what_is_refused_in_virtual_host_style(path: bytes) -> None:
     with pytest.raises(S3Error):
         locate(path, b"photos.s3.example.com", DOMAINS)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        (b"bucket/key", b"key"),
+        (b"/bucket/key", b"key"),
+        (b"%2Fbucket%2fkey", b"key"),
+        (b"bucket/a/b", b"a/b"),
+        (b"bucket//a", b"/a"),
+        (b"bucket/../other/key", b"../other/key"),
+        (b"bucket/%2e%2e%2Fkey", b"../key"),
+        (b"bucket/%252e", b"%2e"),
+        (b"bucket/a+b%2Bc", b"a b+c"),
+        (b"bucket/a b\xc3\xa9", b"a b\xc3\xa9"),
+        (b"bucket/%C3%A9", b"\xc3\xa9"),
+        (b"bucket/%00", b"\0"),
+        (b"bucket/key?versionId=null", b"key"),
+        (b"bucket/key%3FversionId=abc", b"key?versionId=abc"),
+        (b"bucket/" + b"a" * 1024, b"a" * 1024),
+    ],
+)
+def test_sources_of_copies(value: bytes, key: bytes) -> None:
+    assert copy_source(value) == ("bucket", key)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"", b"/", b"//", b"///", b"bucket", b"bucket/", b"/bucket/", b"?", b"/?versionId=null"),
+        *(
+            b"//bucket/key",
+            b"../key",
+            b"./key",
+            b"Bucket/key",
+            b"b/key",
+            b"arn:aws:s3:::bucket/key",
+        ),
+        *(b"bucket/%", b"bucket/%zz", b"%ff/key", b"bucket/%ff", b"bucket/\xff", b"\xff/key"),
+        *(b"bucket/%c0%af", b"bucket/%ed%a0%80", b"http://h/bucket/key", b"buck%00et/key"),
+        *(b"bucket/key?", b"bucket/key?versionId", b"bucket/key?versionId=", b"bucket/key?a=b"),
+        *(b"bucket/key?versionid=null", b"bucket/key?a&versionId=null"),
+    ],
+)
+def test_bad_sources_of_copies(value: bytes) -> None:
+    assert code_of_source(value) == "InvalidArgument"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        (b"bucket/key?versionId=abc", "NoSuchVersion"),
+        (b"bucket/key?versionId=\xff", "NoSuchVersion"),
+        (b"bucket/key?versionId=null&a", "NoSuchVersion"),
+        (b"bucket/" + b"a" * 1025, "KeyTooLongError"),
+    ],
+)
+def test_sources_that_are_not_there(value: bytes, code: str) -> None:
+    assert code_of_source(value) == code
+
+
+def code_of_source(value: bytes) -> str:
+    with pytest.raises(S3Error) as caught:
+        copy_source(value)
+    return caught.value.code.name

@@ -32,6 +32,7 @@ SERVED = {
     "DeleteBucket",
     "GetBucketLocation",
     "PutObject",
+    "CopyObject",
     "GetObject",
     "HeadObject",
     "DeleteObject",

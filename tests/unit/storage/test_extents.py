@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 
 import pytest
 
@@ -440,3 +441,30 @@ async def test_removal_expects_the_row_of_this_process(tmp_path):
         rows.rows[segment] = (value, b"another's token.")
         await writer.abort()
         assert rows.rows == {segment: (value, b"another's token.")}
+
+
+async def test_a_file_is_not_sealed_while_its_rest_is_cut_off(tmp_path, monkeypatch):
+    rows, reached, may_go_on = Rows(), threading.Event(), threading.Event()
+    give_back = extents.ExtentFile.give_back_rest
+
+    def slow(file):
+        reached.set()
+        assert may_go_on.wait(10)
+        give_back(file)
+
+    monkeypatch.setattr(extents.ExtentFile, "give_back_rest", slow)
+    async with local_volume(tmp_path, rows) as volume:
+        first, place = await _finished(volume, body_of(EXTENT_FILE_BYTES_MIN // 2))
+        second = asyncio.create_task(_finished(volume, body_of(EXTENT_FILE_BYTES_MIN)))
+        await settle_down(reached.is_set)
+        first.settled()  # the last body in the file: it could be sealed now
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert SEALED not in rows.states()
+        may_go_on.set()
+        writer, _ = await second
+        await settle_down(lambda: SEALED in rows.states())
+        writer.settled()
+        [sealed] = [segment for segment in rows.segments() if segment.id == place.segment]
+        path = segment_path(str(tmp_path), place.segment)
+        assert sealed.size_bytes == os.path.getsize(path) < EXTENT_FILE_BYTES_MIN

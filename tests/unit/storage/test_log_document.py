@@ -120,11 +120,13 @@ def test_spaces_and_values_are_as_documented():
         keys.BUCKETS: "buckets",
         keys.CURRENT: "current objects",
         keys.SEGMENTS: "segments",
+        keys.SHARED: "shared bodies",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
         "bucket": list(records.BucketRecord.__struct_fields__),
         "object": list(records.ObjectRecord.__struct_fields__),
         "segment": list(records.SegmentRecord.__struct_fields__),
+        "shared body": list(records.SharedRecord.__struct_fields__),
     }
     assert records.FORMAT == 1

@@ -10,7 +10,14 @@ from functools import partial
 import pytest
 
 from fastobj._ext import segio
-from fastobj.core.errors import ChecksumMismatch, NoSpace, StaleLocation, StoreError, SyncFailed
+from fastobj.core.errors import (
+    Busy,
+    ChecksumMismatch,
+    NoSpace,
+    StaleLocation,
+    StoreError,
+    SyncFailed,
+)
 from fastobj.storage import io, pool
 from fastobj.storage.pool import Buffer, BufferPool, Hashing, IoPool, PieceName
 
@@ -181,3 +188,16 @@ async def test_idle_buffers_are_freed(monkeypatch):
     assert not buffers._idle
     assert buffers._timer is None
     assert await buffers.acquire() not in held
+
+
+async def test_nobody_waits_for_a_buffer_for_ever(monkeypatch):
+    monkeypatch.setattr("fastobj.storage.pool.BODY_MEMORY_WAIT_S_MAX", 0.01)
+    buffers = BufferPool(2 * pool.BUFFER_BYTES)
+    held = [await buffers.acquire() for _ in range(2)]
+    with pytest.raises(Busy):
+        await buffers.acquire()
+    for buffer in held:
+        buffers.release(buffer)
+    assert buffers.free == 2
+    assert await buffers.acquire() in held
+    buffers.close()

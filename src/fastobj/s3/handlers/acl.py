@@ -10,27 +10,27 @@ from fastobj.s3.context import Context, Result
 
 async def get_bucket_acl(ctx: Context) -> Result:
     """Who is granted what on a bucket."""
-    record = (await buckets.get(ctx.store, ctx.bucket)).record
+    record = ctx.existing().record
     return Result(document=acl.document(record.acl, record.owner, ctx.identities))
 
 
 async def put_bucket_acl(ctx: Context) -> Result:
     """Replaces the list of a bucket."""
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     await buckets.set_acl(ctx.store, bucket, acl.from_request(ctx, bucket.record.owner))
     return Result()
 
 
 async def get_object_acl(ctx: Context) -> Result:
     """Who is granted what on an object."""
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     record = await get.find_object(ctx.store, bucket, ctx.key)
     return Result(document=acl.document(record.acl, bucket.record.owner, ctx.identities))
 
 
 async def put_object_acl(ctx: Context) -> Result:
     """Replaces the list of an object."""
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     grants = acl.from_request(ctx, bucket.record.owner)
     await set_object_acl(ctx.store, bucket, ctx.key, grants)
     return Result()

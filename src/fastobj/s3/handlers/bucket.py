@@ -40,17 +40,17 @@ def _check_location(constraint: str, region: str) -> None:
 
 async def head_bucket(ctx: Context) -> Result:
     """Tells that the bucket exists, and where."""
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     return Result(headers=[(b"x-amz-bucket-region", bucket.record.region.encode())])
 
 
 async def delete_bucket(ctx: Context) -> Result:
     """Deletes an empty bucket."""
-    await buckets.delete(ctx.store, await buckets.get(ctx.store, ctx.bucket))
+    await buckets.delete(ctx.store, ctx.existing())
     return Result(204)
 
 
 async def get_bucket_location(ctx: Context) -> Result:
     """The region of the bucket; none for the first region."""
-    region = (await buckets.get(ctx.store, ctx.bucket)).record.region
+    region = ctx.existing().record.region
     return Result(document={"LocationConstraint": "" if region == _FIRST_REGION else region})

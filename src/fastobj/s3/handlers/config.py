@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastobj.core.errors import S3Error
-from fastobj.objects import buckets, get
+from fastobj.objects import get
 from fastobj.s3.absent import ANSWERS, Absent
 from fastobj.s3.context import Context, Document, Result
 
@@ -15,7 +15,7 @@ def _says(answer: Absent | Document) -> Callable[[Context], Awaitable[Result]]:
     """A handler that answers the same about every bucket that there is."""
 
     async def handle(ctx: Context) -> Result:
-        await buckets.get(ctx.store, ctx.bucket)
+        ctx.existing()
         if isinstance(answer, Absent):
             raise S3Error(answer.code, answer.message, extra=[("BucketName", ctx.bucket)])
         return Result(document=answer)
@@ -28,6 +28,6 @@ HANDLERS: Final = {operation: _says(answer) for operation, answer in ANSWERS.ite
 
 async def get_object_tagging(ctx: Context) -> Result:
     """The tags of an object: none."""
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     await get.find_object(ctx.store, bucket, ctx.key)
     return Result(document={"TagSet": []})

@@ -8,7 +8,7 @@ from typing import Any, Final
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_KEYS_MAX
-from fastobj.objects import buckets, listing
+from fastobj.objects import listing
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.listing import Page
 from fastobj.s3 import paging
@@ -74,7 +74,7 @@ async def _page(ctx: Context, after: bytes) -> tuple[Bucket, Text, Page, dict[st
     entries_max = paging.entries_max(query, "max-keys", LIST_KEYS_MAX)
     text = paging.text_encoder(query)
     prefix, delimiter = query.get("prefix", "").encode(), query.get("delimiter", "").encode()
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     page = await listing.list_page(
         ctx.store,
         bucket,

@@ -9,7 +9,7 @@ from fastobj.core.errors import FastobjError, S3Error
 from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
 from fastobj.http.message import Headers
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import buckets, delete, get, put
+from fastobj.objects import delete, get, put
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
 from fastobj.objects.delete import Deletion
@@ -35,7 +35,7 @@ from fastobj.s3.ranges import ByteRange
 
 async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
-    upload = _Upload(ctx, await buckets.get(ctx.store, ctx.bucket))
+    upload = _Upload(ctx, ctx.existing())
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.length <= ctx.store.small_body_bytes_max:
         record = await _put_small(ctx, upload)
@@ -94,7 +94,7 @@ async def _put_large(ctx: Context, upload: _Upload) -> ObjectRecord:
 async def get_object(ctx: Context) -> Result:
     """An object, or the range of it that is asked for."""
     view = _View(ctx)
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose)
     return view.result(record, body)
 
@@ -102,7 +102,7 @@ async def get_object(ctx: Context) -> Result:
 async def head_object(ctx: Context) -> Result:
     """What `get_object` would answer, without the body."""
     view = _View(ctx)
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     record = await get.find_object(ctx.store, bucket, ctx.key)
     view.choose(record)
     return view.result(record, b"")
@@ -158,7 +158,7 @@ class _View:
 
 async def delete_object(ctx: Context) -> Result:
     """Deletes an object; one that is not there is no error."""
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     deletion = Deletion(ctx.key, write_conditions(ctx.request))
     await delete.delete_object(ctx.store, bucket, deletion)
     return Result(204)
@@ -170,7 +170,7 @@ async def delete_objects(ctx: Context) -> Result:
     asked: list[Document] = document["Object"]
     if len(asked) > DELETE_KEYS_MAX or not all(wish["Key"] for wish in asked):
         raise S3Error(codes.MALFORMED_XML)
-    bucket = await buckets.get(ctx.store, ctx.bucket)
+    bucket = ctx.existing()
     refused = [_refusal(wish) for wish in asked]
     wanted = [wish for wish, error in zip(asked, refused, strict=True) if error is None]
     done = iter(await delete.delete_objects(ctx.store, bucket, list(map(_deletion, wanted))))

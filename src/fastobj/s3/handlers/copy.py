@@ -1,0 +1,135 @@
+"""Handler of CopyObject: what a copy is to be, apart from the bytes, which never move."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Final
+
+import msgspec
+
+from fastobj.core import codes
+from fastobj.core.errors import S3Error
+from fastobj.core.limits import OBJECT_BYTES_MAX
+from fastobj.meta.records import ObjectRecord
+from fastobj.objects import copy, get
+from fastobj.objects.conditions import Verdict, failed
+from fastobj.objects.copy import Source
+from fastobj.objects.get import Span
+from fastobj.s3 import acl
+from fastobj.s3.context import Context, Result
+from fastobj.s3.object_headers import (
+    checksum_elements,
+    source_conditions,
+    stored_headers,
+    user_metadata,
+    write_conditions,
+)
+from fastobj.s3.payload import ALGORITHMS
+
+_DIRECTIVE: Final = b"x-amz-metadata-directive"
+_DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
+
+
+async def copy_object(ctx: Context) -> Result:
+    """Makes an object from another one, or changes what is said of an object."""
+    bucket, source = ctx.existing(), Source(*ctx.existing_source())
+    wish = _Wish(ctx, source)
+    conditions = write_conditions(ctx.request)
+    record = await copy.copy_object(ctx.store, source, bucket, ctx.key, wish.describe, conditions)
+    told = {"ETag": record.etag, "LastModified": record.modified_ns}
+    return Result(document={**told, **checksum_elements(record)})
+
+
+class _Wish:
+    """What a request wants of a copy, and what that comes to for a source."""
+
+    def __init__(self, ctx: Context, source: Source) -> None:
+        request = ctx.request
+        self._ctx = ctx
+        self._source = source
+        self._conditions = source_conditions(request)
+        self._algorithm = _algorithm(request.header(b"x-amz-checksum-algorithm"))
+        self._replaces = _replaces(request.header(_DIRECTIVE))
+        self._headers = stored_headers(request) if self._replaces else {}
+        self._metadata = user_metadata(request) if self._replaces else {}
+        named = acl.from_headers(ctx, ctx.existing().record.owner)
+        self._acl = named.grants if named else None  # a copy takes no list along
+        self._sums: dict[bytes, dict[str, str]] = {}  # by data id: a body is read once
+        if ctx.source == (ctx.bucket, ctx.key):
+            self._check_change()
+
+    def _check_change(self) -> None:
+        """Onto itself an object is copied only to change it; naming its class counts for that."""
+        storage_class = self._ctx.request.header(b"x-amz-storage-class")
+        if not self._replaces and not self._algorithm and storage_class is None:
+            message = (
+                "This copy request is illegal because it is trying to copy an object to itself"
+                " without changing the object's metadata, storage class, website redirect location"
+                " or encryption attributes."
+            )
+            raise S3Error(codes.INVALID_REQUEST, message)
+
+    async def describe(self, source: ObjectRecord) -> ObjectRecord:
+        """The copy of that source. Raises PreconditionFailed, InvalidRequest, NoSuchKey."""
+        if self._conditions.judge(source) is Verdict.NOT_MODIFIED:
+            raise failed("x-amz-copy-source-If-None-Match or -If-Modified-Since")
+        if source.size > OBJECT_BYTES_MAX:
+            message = "The specified copy source is larger than the maximum allowable size"
+            message += f" for a copy source: {OBJECT_BYTES_MAX}"
+            raise S3Error(codes.INVALID_REQUEST, message)
+        described = msgspec.structs.replace(
+            source, checksums=await self._checksums(source), acl=self._acl
+        )
+        if self._replaces:
+            described = msgspec.structs.replace(
+                described, headers=self._headers, metadata=self._metadata
+            )
+        return described
+
+    async def _checksums(self, source: ObjectRecord) -> dict[str, str]:
+        """Those stored, or the one that is asked for: that costs one reading of the bytes.
+
+        Where other bytes are read than the record tells of, it is old, and there is another try.
+        """
+        name = self._algorithm
+        if not name:
+            return source.checksums
+        stored = source.checksums.get(name, "-")
+        if "-" not in stored:  # a checksum of checksums of parts is not one of the bytes
+            return {name: stored}
+        if source.data_id not in self._sums:
+            await self._read(name)
+        return self._sums.get(source.data_id, {})
+
+    async def _read(self, name: str) -> None:
+        store, (bucket, key) = self._ctx.store, self._source
+        digest = ALGORITHMS[name].begin()
+        record, body = await get.read_object(store, bucket, key, lambda it: Span(0, it.size))
+        if isinstance(body, bytes):
+            digest.update(body)
+        else:
+            async for piece in body:
+                digest.update(piece)
+        self._sums[record.data_id] = {name: b64encode(digest.digest()).decode()}
+
+
+def _replaces(directive: bytes | None) -> bool:
+    """Whether headers and metadata come from the request and not from the source."""
+    if directive is None:
+        return False
+    found = _DIRECTIVES.get(directive.upper())
+    if found is None:
+        text = directive.decode("latin-1")
+        extra = [("ArgumentName", _DIRECTIVE.decode()), ("ArgumentValue", text)]
+        raise S3Error(codes.INVALID_ARGUMENT, "Unknown metadata directive.", extra=extra)
+    return found
+
+
+def _algorithm(value: bytes | None) -> str:
+    """The checksum to store with the copy, "" for those of the source."""
+    if value is None:
+        return ""
+    name = value.decode("latin-1").lower()
+    if name not in ALGORITHMS:
+        raise S3Error(codes.INVALID_REQUEST, "Checksum algorithm provided is unsupported.")
+    return name

@@ -1,0 +1,38 @@
+"""The table of the fuzzers, and how many rounds of each a normal run has."""
+
+from __future__ import annotations
+
+from tests.fuzz import (
+    blocks,
+    chunks,
+    documents,
+    heads,
+    link_frames,
+    pieces,
+    rows,
+    segments,
+    signatures,
+    uploads,
+    values,
+)
+from tests.fuzz.harness import Fuzzer
+
+_ROWS = (
+    Fuzzer("heads", heads.one, 6_000),
+    Fuzzer("chunks", chunks.one, 2_000),
+    Fuzzer("signatures", signatures.one, 6_000),
+    Fuzzer("signing-keys", signatures.keys, 2_000),
+    Fuzzer("uploads", uploads.one, 1_500),
+    Fuzzer("documents", documents.one, 6_000),
+    Fuzzer("values", values.one, 6_000),
+    Fuzzer("rows", rows.one, 6_000),
+    Fuzzer("blocks", blocks.one, 4_000),
+    Fuzzer("sections", blocks.sections, 6_000),
+    Fuzzer("segments", segments.one, 1_500),
+    Fuzzer("piece-heads", pieces.heads, 3_000),
+    Fuzzer("pieces", pieces.one, 3_000),
+    Fuzzer("sums", pieces.sums, 1_500),
+    Fuzzer("link-frames", link_frames.one, 6_000),
+)
+
+FUZZERS = {fuzzer.name: fuzzer for fuzzer in _ROWS}

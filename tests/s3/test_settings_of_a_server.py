@@ -1,0 +1,86 @@
+"""What settings change for clients: no signatures, few requests at once, small objects."""
+
+import http.client
+import os
+import time
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from fastobj.testing.process_server import ProcessServer
+from tests.s3.conftest import client_of
+
+pytestmark = pytest.mark.skipif(
+    os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
+    reason="these tests start servers of their own, with all processes",
+)
+
+
+def ask(server, method, path, body=b"", headers=None):
+    """Status, headers and body of an answer to an unsigned request."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request(method, path, body=body, headers=headers or {})
+    response = connection.getresponse()
+    answer = response.status, response.headers, response.read()
+    connection.close()
+    return answer
+
+
+def test_a_server_without_signatures(tmp_path):
+    with ProcessServer(tmp_path / "store", workers=1, arguments=("--no-auth",)) as server:
+        assert ask(server, "PUT", "/open")[0] == 200
+        assert ask(server, "PUT", "/open/key", b"hello")[0] == 200
+        assert ask(server, "GET", "/open/key")[2] == b"hello"
+        anybody = boto3.client(
+            "s3",
+            endpoint_url=server.endpoint,
+            region_name="x",
+            config=Config(signature_version=UNSIGNED),
+        )
+        assert anybody.get_object(Bucket="open", Key="key")["Body"].read() == b"hello"
+        signed = client_of(server)
+        assert signed.list_objects_v2(Bucket="open")["KeyCount"] == 1
+
+
+def test_no_server_without_signatures_for_other_machines(tmp_path):
+    server = ProcessServer(
+        tmp_path / "store", arguments=("--no-auth", "--console-address", "0.0.0.0:0")
+    )
+    with pytest.raises(RuntimeError, match="no-auth"):
+        server.start()
+
+
+def test_requests_beyond_the_limit_are_told_to_slow_down(tmp_path):
+    arguments = ("--requests-max", "1")
+    with ProcessServer(tmp_path / "store", workers=1, arguments=arguments) as server:
+        client = client_of(server)
+        client.create_bucket(Bucket="busy")
+        held = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        url = client_of(server, signature_version="s3v4").generate_presigned_url(
+            "put_object", {"Bucket": "busy", "Key": "slow"}
+        )
+        path = url.partition(str(server.port))[2]
+        held.putrequest("PUT", path)
+        held.putheader("Content-Length", "10")
+        held.endheaders(b"12345")  # the other half is still to come
+        deadline = time.monotonic() + 20
+        while (answer := ask(server, "GET", "/busy"))[0] != 503:
+            assert time.monotonic() < deadline, answer
+        assert answer[1]["retry-after"]
+        assert b"<Code>SlowDown</Code>" in answer[2]
+        held.send(b"67890")
+        assert held.getresponse().status == 200
+        held.close()
+        assert client.head_object(Bucket="busy", Key="slow")["ContentLength"] == 10
+
+
+def test_the_largest_object(tmp_path):
+    arguments = ("--max-object-size", "1MiB")
+    with ProcessServer(tmp_path / "store", workers=1, arguments=arguments) as server:
+        client = client_of(server)
+        client.create_bucket(Bucket="small")
+        client.put_object(Bucket="small", Key="fits", Body=bytes(1 << 20))
+        with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
+            client.put_object(Bucket="small", Key="above", Body=bytes((1 << 20) + 1))
