@@ -43,8 +43,8 @@ class Site:
         """A word for buckets of this site."""
         return f"{self.scheme}-{self.style}"
 
-    def boto3(self, **more: Any) -> Any:
-        """A boto3 client. Over HTTPS its checksums trail the body, by its default."""
+    def boto3(self, signature_version: str | None = "s3v4", **more: Any) -> Any:
+        """A boto3 client; with None it presigns as it does by default."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -53,7 +53,7 @@ class Site:
             region_name=REGION,
             verify=str(self.certificate) if self.certificate else None,
             config=Config(
-                signature_version="s3v4",
+                signature_version=signature_version,
                 s3={"addressing_style": self.style},
                 **more,
             ),
@@ -86,7 +86,6 @@ class Aws:
         self._site = site
         self._environment = site.environment(home)
         self("configure", "set", "default.s3.addressing_style", site.style)
-        self("configure", "set", "default.s3.signature_version", "s3v4")
 
     def __call__(self, *arguments: str) -> str:
         """Standard output; asserts success."""

@@ -3,13 +3,17 @@
 import os
 import ssl
 import urllib.request
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
+from botocore.exceptions import ClientError
 
-from tests.clients.conftest import same_trees
-from tests.clients.site import Aws, Site, run
+from fastobj.testing.process_server import ProcessServer
+from tests.clients.conftest import DOMAIN, same_trees
+from tests.clients.site import STYLES, Aws, Site, run
 from tools.client_env import ensure
 
 KEYS = ["plain", "a/b/c", "with blanks + signs", "ümlaut/键", "..", "a//b", "%2e"]
@@ -46,6 +50,52 @@ def test_boto3(site: Site) -> None:
     assert len(answer["Deleted"]) == len(keys)
     s3.delete_bucket(Bucket=bucket)
     assert bucket not in [entry["Name"] for entry in s3.list_buckets()["Buckets"]]
+
+
+def test_urls_that_boto3_makes_by_default(site: Site) -> None:
+    s3, bucket = site.boto3(signature_version=None), f"boto3-urls-{site.name}"
+    s3.create_bucket(Bucket=bucket)
+    for key in KEYS:
+        names = {"Bucket": bucket, "Key": key}
+        url = s3.generate_presigned_url("put_object", {**names, "ContentType": "text/x"})
+        assert "AWSAccessKeyId=" in url
+        headers = {"Content-Type": "text/x"}
+        fetched(site, url, data=key.encode(), method="PUT", headers=headers)
+        named = {**names, "ResponseContentDisposition": 'attachment; filename="a & b"'}
+        assert fetched(site, s3.generate_presigned_url("get_object", named)) == key.encode()
+        assert fetched(site, s3.generate_presigned_url("head_object", names), method="HEAD") == b""
+    listed = fetched(site, s3.generate_presigned_url("list_objects_v2", {"Bucket": bucket}))
+    assert b"<KeyCount>%d<" % len(KEYS) in listed
+    for key in KEYS:
+        url = s3.generate_presigned_url("delete_object", {"Bucket": bucket, "Key": key})
+        fetched(site, url, method="DELETE")
+    s3.delete_bucket(Bucket=bucket)
+
+
+@pytest.mark.parametrize("mode", ["all", "presigned", "off"])
+def test_who_may_sign_with_version_2(mode: str, tmp_path: Path) -> None:
+    arguments = (*DOMAIN, "--signature-v2", mode)
+    with ProcessServer(tmp_path / "store", workers=1, arguments=arguments) as server:
+        for style in STYLES:
+            site, names = Site(server, "http", style), {"Bucket": f"v2-{style}", "Key": "a b/c"}
+            site.boto3().create_bucket(Bucket=names["Bucket"])
+            v2 = site.boto3("s3")
+            with (
+                nullcontext()
+                if mode == "all"
+                else pytest.raises(ClientError, match="InvalidRequest")
+            ):
+                v2.put_object(**names, Body=b"x" * 100_000, Metadata={"a": "b"})
+            with (
+                nullcontext()
+                if mode == "all"
+                else pytest.raises(ClientError, match="InvalidRequest")
+            ):
+                v2.list_objects(Bucket=names["Bucket"], Delimiter="/")
+            url = v2.generate_presigned_url("put_object", names)
+            no_type = {"Content-Type": ""}  # urllib would send one of its own
+            with nullcontext() if mode != "off" else pytest.raises(HTTPError, match="400"):
+                fetched(site, url, data=b"x", method="PUT", headers=no_type)
 
 
 def test_boto3_with_its_default_checksums_over_http(http_site: Site) -> None:

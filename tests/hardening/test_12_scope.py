@@ -1,5 +1,7 @@
 """12: wrong region, service or terminator, other signature versions, two signatures at once."""
 
+import time
+
 import pytest
 
 from tests.hardening.raw import Caller, Connection, Entry
@@ -67,10 +69,29 @@ def test_other_ways_to_sign(ask, bucket, authorization, status, code):
     assert (answer.status, answer.code) == (status, code)
 
 
-def test_signature_version_2_in_the_query(ask, bucket):
-    query = b"AWSAccessKeyId=a&Signature=b&Expires=9999999999"
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (b"AWSAccessKeyId=a&Signature=b&Expires=99", "AccessDenied"),
+        (b"AWSAccessKeyId=a&Signature=b&Expires=9999999999", "AccessDenied"),
+        (b"AWSAccessKeyId=a&Signature=b&Expires=%d", "InvalidAccessKeyId"),
+        (b"AWSAccessKeyId=a&Signature=b", "AccessDenied"),
+        (b"AWSAccessKeyId=a&Expires=%d", "AccessDenied"),
+    ],
+)
+def test_signature_version_2_in_the_query(ask, bucket, query, code):
+    query = query.replace(b"%d", b"%d" % (time.time() + 60))
     answer = ask(b"GET /%b?%b HTTP/1.1\r\nHost: h\r\n\r\n" % (bucket.encode(), query))
-    assert (answer.status, answer.code) == (400, "InvalidRequest")
+    assert (answer.status, answer.code) == (403, code)
+
+
+def test_version_2_beside_version_4(head, ask):
+    line = b"\r\nAuthorization: AWS AKID:c2lnbmF0dXJl\r\n\r\n"
+    answer = ask(head("query").replace(b"\r\n\r\n", line))
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+    query = b"?AWSAccessKeyId=a&Signature=b&Expires=9999999999 HTTP/1.1"
+    answer = ask(head("header").replace(b" HTTP/1.1", query, 1))
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
 
 
 def test_two_signatures(head, ask):

@@ -18,7 +18,7 @@ REFUSED = {
     "long key": (400, {"key": "a" * 1025}),
     "signature": (403, {"key": "key", "secret": "wrong"}),
     "owner": (403, {"key": "key", "headers": {"x-amz-expected-bucket-owner": "nobody"}}),
-    "header": (501, {"key": "key", "headers": {"x-amz-acl": "public-read"}}),
+    "header": (501, {"key": "key", "headers": {"x-amz-website-redirect-location": "/a"}}),
     "parameter": (400, {"key": "key", "query": "versionId=1"}),
     "row": (405, {"key": "key", "query": "uploadId=1"}),
     "condition": (412, {"key": "marker", "headers": {"if-none-match": "*"}}),

@@ -28,12 +28,14 @@ OTHER = Identity(
     display_name="Somebody Else",
     access_key="other-access-key",
     secret_key="other-secret-key",
+    email="else@example.com",
 )
 GIVEN = {
     "id": OTHER.id,
     "access-key": OTHER.access_key,
     "secret-key": OTHER.secret_key,
     "display-name": OTHER.display_name,
+    "email": OTHER.email,
 }
 
 

@@ -181,7 +181,7 @@ def test_refused_headers(refusal):
     assert refusal(StorageClass="GLACIER") == (400, "InvalidStorageClass")
     assert refusal(ChecksumAlgorithm="MD4") == (400, "InvalidRequest")
     assert refusal(Tagging="a=b") == (501, "NotImplemented")
-    assert refusal(ACL="public-read") == (501, "NotImplemented")
+    assert refusal(ACL="everybody") == (400, "InvalidArgument")
     assert refusal(ServerSideEncryption="AES256") == (501, "NotImplemented")
     large = {"MetadataDirective": "REPLACE", "Metadata": {"x": "y" * 2048}}
     assert refusal(**large) == (400, "MetadataTooLarge")
@@ -190,6 +190,16 @@ def test_refused_headers(refusal):
 def test_harmless_headers(copy):
     for directive in ("COPY", "REPLACE"):
         copy(TaggingDirective=directive, StorageClass="STANDARD", ACL="private")
+
+
+def test_a_copy_takes_no_access_control_list_along(s3, bucket, copy):
+    s3.put_object_acl(Bucket=bucket, Key="source", ACL="public-read")
+    for named, grants in (({}, 1), ({"ACL": "authenticated-read"}, 2)):
+        copy(**named)
+        assert len(s3.get_object_acl(Bucket=bucket, Key="copy")["Grants"]) == grants
+    s3.put_object_acl(Bucket=bucket, Key="copy", ACL="public-read-write")  # of a shared body
+    assert read(s3, bucket, "copy") == read(s3, bucket, "source") == b"body"
+    assert len(s3.get_object_acl(Bucket=bucket, Key="source")["Grants"]) == 2
 
 
 # --- checksums

@@ -148,7 +148,6 @@ def test_metadata_size(s3, bucket):
     [
         {"ServerSideEncryption": "AES256"},
         {"Tagging": "a=b"},
-        {"ACL": "public-read"},
         {"ObjectLockLegalHoldStatus": "ON"},
         {"WebsiteRedirectLocation": "/other"},
     ],

@@ -186,6 +186,65 @@ X_AMZ_CONTENT_SHA256_MISMATCH: Final = ErrorCode(
     "The provided 'x-amz-content-sha256' header does not match what was computed.",
 )
 
+# --- configurations that a bucket does not have
+NO_SUCH_BUCKET_POLICY: Final = ErrorCode(
+    "NoSuchBucketPolicy", 404, "The bucket policy does not exist"
+)
+NO_SUCH_CONFIGURATION: Final = ErrorCode(
+    "NoSuchConfiguration", 404, "The specified configuration does not exist."
+)
+NO_SUCH_CORS_CONFIGURATION: Final = ErrorCode(
+    "NoSuchCORSConfiguration", 404, "The CORS configuration does not exist"
+)
+NO_SUCH_LIFECYCLE_CONFIGURATION: Final = ErrorCode(
+    "NoSuchLifecycleConfiguration", 404, "The lifecycle configuration does not exist"
+)
+NO_SUCH_PUBLIC_ACCESS_BLOCK_CONFIGURATION: Final = ErrorCode(
+    "NoSuchPublicAccessBlockConfiguration",
+    404,
+    "The public access block configuration was not found",
+)
+NO_SUCH_TAG_SET: Final = ErrorCode("NoSuchTagSet", 404, "The TagSet does not exist")
+NO_SUCH_WEBSITE_CONFIGURATION: Final = ErrorCode(
+    "NoSuchWebsiteConfiguration",
+    404,
+    "The specified bucket does not have a website configuration",
+)
+OBJECT_LOCK_CONFIGURATION_NOT_FOUND: Final = ErrorCode(
+    "ObjectLockConfigurationNotFoundError",
+    404,
+    "Object Lock configuration does not exist for this bucket",
+)
+OWNERSHIP_CONTROLS_NOT_FOUND: Final = ErrorCode(
+    "OwnershipControlsNotFoundError", 404, "The bucket ownership controls were not found"
+)
+REPLICATION_CONFIGURATION_NOT_FOUND: Final = ErrorCode(
+    "ReplicationConfigurationNotFoundError",
+    404,
+    "The replication configuration was not found",
+)
+SERVER_SIDE_ENCRYPTION_CONFIGURATION_NOT_FOUND: Final = ErrorCode(
+    "ServerSideEncryptionConfigurationNotFoundError",
+    404,
+    "The server side encryption configuration was not found",
+)
+
+# --- access control lists
+MALFORMED_ACL: Final = ErrorCode(
+    "MalformedACLError",
+    400,
+    "The ACL that you provided was not well-formed or did not validate against our published"
+    " schema.",
+)
+UNEXPECTED_CONTENT: Final = ErrorCode(
+    "UnexpectedContent", 400, "This request does not support content."
+)
+UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS: Final = ErrorCode(
+    "UnresolvableGrantByEmailAddress",
+    400,
+    "The email address you provided does not match any account on record.",
+)
+
 # --- what fastobj does not do
 METHOD_NOT_ALLOWED: Final = ErrorCode(
     "MethodNotAllowed", 405, "The specified method is not allowed against this resource."

@@ -240,6 +240,13 @@ class Settings:
         "seconds for which a presigned URL may be valid",
         group="s3",
     )
+    signature_v2: str = _row(
+        choice("off", "presigned", "all"),
+        "presigned",
+        "where Signature Version 2 is taken: off, presigned (URLs, as boto3 makes them by default)"
+        " or all (in the Authorization header too, for old clients)",
+        group="s3",
+    )
     clock_skew_max: int = _row(
         count_between(1, 24 * 3600),
         limits.CLOCK_SKEW_S_MAX,

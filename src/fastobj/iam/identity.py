@@ -32,3 +32,9 @@ class Identities:
     def owner(self, id: str) -> Identity | None:
         """The identity with that id, or None: buckets outlive the identities that own them."""
         return self._by_id.get(id)
+
+    def of_email(self, email: str) -> Identity | None:
+        """The identity with that email address, in whatever case, or None."""
+        wanted = email.casefold()
+        found = (identity for identity in self._by_id.values() if identity.email)
+        return next((one for one in found if one.email.casefold() == wanted), None)

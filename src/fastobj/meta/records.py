@@ -7,7 +7,7 @@ object row is the same small number whatever follows.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,22 @@ BUCKET_ACTIVE: Final = 0
 BUCKET_DELETING: Final = 1
 
 
+GRANTEE_USER: Final = "CanonicalUser"
+GRANTEE_GROUP: Final = "Group"
+
+
+class Grant(NamedTuple):
+    """One grant of an access control list: to a user by id, or to a group by URI."""
+
+    kind: str
+    grantee: str
+    permission: str
+
+
+# None: nobody but the owner has a grant, and that for everything.
+Acl = tuple[Grant, ...] | None
+
+
 class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch."""
 
@@ -28,6 +44,7 @@ class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     created_ns: int
     region: str
     state: int = BUCKET_ACTIVE
+    acl: Acl = None
 
 
 class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -52,6 +69,7 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     checksums: dict[str, str] = {}
     upload_id: bytes = b""
     parts: int = 0
+    acl: Acl = None
 
 
 class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -70,6 +88,7 @@ class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     metadata: dict[str, str] = {}
     algorithm: str = ""
     is_composite: bool = False
+    acl: Acl = None
 
 
 class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):

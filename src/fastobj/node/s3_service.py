@@ -16,10 +16,19 @@ from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticator, OpenAuthenticator, Rules
 from fastobj.s3.context import Observer
 from fastobj.s3.dispatch import S3Application, find_handlers
-from fastobj.s3.handlers import bucket, copy, listing, multipart, object, service
+from fastobj.s3.handlers import acl, bucket, config, copy, listing, multipart, object, service
 from fastobj.s3.names import bucket_of_host
 
-HANDLERS: Final[tuple[ModuleType, ...]] = (service, bucket, object, copy, multipart, listing)
+HANDLERS: Final[tuple[ModuleType, ...]] = (
+    service,
+    bucket,
+    object,
+    copy,
+    multipart,
+    listing,
+    acl,
+    config,
+)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -43,12 +52,14 @@ def s3_application(
 
 def _authenticator(settings: Settings, store: Store) -> Authenticator | OpenAuthenticator:
     if settings.no_auth:
-        return OpenAuthenticator(settings.signers[0])
+        return OpenAuthenticator(settings.signers[0], settings.signers[1:])
     rules = Rules(
         settings.region,
         settings.clock_skew_max,
         settings.presign_expires_max,
         host_of(settings.external_url),
+        settings.signature_v2,
+        settings.domain,
     )
     return Authenticator(Identities(settings.signers), rules, store.clock)
 

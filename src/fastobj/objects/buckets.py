@@ -134,7 +134,9 @@ async def usage(store: Store, bucket: Bucket) -> Usage:
 # --- changing
 
 
-async def create(store: Store, name: str, owner: str) -> tuple[Bucket, bool]:
+async def create(
+    store: Store, name: str, owner: str, acl: records.Acl = None
+) -> tuple[Bucket, bool]:
     """The owner's bucket, and whether it is new. Raises BucketAlreadyExists for another's."""
     record = BucketRecord(
         format=records.FORMAT,
@@ -142,6 +144,7 @@ async def create(store: Store, name: str, owner: str) -> tuple[Bucket, bool]:
         owner=owner,
         created_ns=store.clock.now_ns(),
         region=store.region,
+        acl=acl,
     )
     present = await find(store, name)
     retry = Retry(codes.OPERATION_ABORTED)
@@ -172,6 +175,24 @@ async def writable(store: Store, bucket: Bucket) -> Bucket:
     if present is None or present.record.id != bucket.record.id:
         raise missing(bucket.name)
     return present
+
+
+async def set_acl(store: Store, bucket: Bucket, acl: records.Acl) -> None:
+    """Replaces the access control list. Raises NoSuchBucket, OperationAborted."""
+    retry = Retry(codes.OPERATION_ABORTED)
+    while bucket.record.acl != acl:
+        bucket = await writable(store, bucket)
+        record = msgspec.structs.replace(bucket.record, acl=acl)
+        try:
+            await _write(store, bucket.name, bucket.token, record, retry.arrival)
+            return
+        except Conflict as conflict:
+            lost = conflict
+        await retry.after(lost)
+        present = decode(bucket.name, lost.present[0])
+        if present is None or present.record.id != bucket.record.id:
+            raise missing(bucket.name)
+        bucket = present
 
 
 async def _outwait(store: Store, bucket: Bucket) -> Bucket | None:

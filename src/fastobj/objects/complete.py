@@ -285,6 +285,7 @@ def _record(store: Store, plan: _Plan) -> ObjectRecord:
         checksums=plan.checksums,
         upload_id=plan.upload.id,
         parts=plan.parts,
+        acl=plan.upload.record.acl,
     )
 
 

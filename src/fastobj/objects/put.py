@@ -42,6 +42,7 @@ class Content(msgspec.Struct, frozen=True):
     headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
     checksums: dict[str, str] = {}
+    acl: records.Acl = None
 
 
 class LargeBody:
@@ -244,6 +245,7 @@ def _record(store: Store, content: Content, placed: Placed) -> ObjectRecord:
         headers=content.headers,
         metadata=content.metadata,
         checksums=content.checksums,
+        acl=content.acl,
     )
 
 

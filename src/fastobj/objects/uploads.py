@@ -33,6 +33,7 @@ class Description(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
     algorithm: str = ""
     is_composite: bool = False
+    acl: records.Acl = None
 
 
 class Upload(NamedTuple):
@@ -81,6 +82,7 @@ async def create(
         described.metadata,
         described.algorithm,
         described.is_composite,
+        described.acl,
     )
     row_key = keys.upload(bucket.record.id, key, upload_id)
     row = Row(keys.UPLOADS, row_key, ABSENT, records.encode(record))

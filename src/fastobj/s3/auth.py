@@ -1,13 +1,14 @@
-"""Who sends a request: Signature Version 4, in the Authorization header or in the query.
+"""Who sends a request: its signature, in the Authorization header or in the query.
 
-Nothing here looks at what the request wants. A secret is never part of a message.
+Version 4 is read here, Version 2 in `auth_v2`; this decides what holds for both. Nothing here
+looks at what the request wants. A secret is never part of a message.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,7 +23,9 @@ from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identities, Identity
+from fastobj.s3 import auth_v2
 from fastobj.s3.chunked_body import MODES, Chunking
+from fastobj.s3.dates import instant
 
 _ALGORITHM: Final = b"AWS4-HMAC-SHA256"
 _ALGORITHM_V4A: Final = b"AWS4-ECDSA-P256-SHA256"
@@ -87,7 +90,8 @@ class Claim(NamedTuple):
     """What a request says about its signature, from either place.
 
     `payload` stands for the body in what is signed; None where the request leaves it to the
-    body's own hash, which has to be set before the claim can be verified.
+    body's own hash, which has to be set before the claim can be verified. `texts_v2` are what
+    Version 2 may have signed, none for Version 4; `expires_s` is a time there, else a duration.
     """
 
     credential: _Credential
@@ -97,6 +101,7 @@ class Claim(NamedTuple):
     payload: bytes | None
     malformed: ErrorCode
     expires_s: int | None = None
+    texts_v2: tuple[bytes, ...] = ()
 
     def with_body(self, body: bytes) -> Claim:
         """The claim over the hash of this body."""
@@ -108,19 +113,23 @@ class Rules:
     """What a server demands of signatures.
 
     `external_host` is the Host header that clients sign where a proxy sends another one on.
+    `signature_v2` says where Version 2 is taken: off, presigned (in the query only) or all; it
+    signs the bucket that the host names below one of `domains`.
     """
 
     region: str
     clock_skew_s_max: int = limits.CLOCK_SKEW_S_MAX
     expires_s_max: int = limits.PRESIGN_EXPIRES_S_MAX
     external_host: bytes = b""
+    signature_v2: str = "presigned"
+    domains: Sequence[str] = ()
 
 
 class Authenticator:
     """Verifies requests for one region. Signing keys are cached, a bounded number of them."""
 
     def __init__(self, identities: Identities, rules: Rules, clock: Clock) -> None:
-        self._identities = identities
+        self.identities = identities
         self._rules = rules
         self._clock = clock
         # The secret is part of the place, so a changed one never meets the key of the old one.
@@ -131,10 +140,15 @@ class Authenticator:
 
         Raises S3Error: AccessDenied for an unsigned request, else what is wrong with it.
         """
-        claim = _claim(request, query)
-        self._check_credential(claim)
-        self._check_time(claim)
-        _check_signed_headers(request, claim)
+        claim = _claim(request, query, self._rules)
+        if not claim.texts_v2:
+            self._check_credential(claim)
+            self._check_time(claim)
+            _check_signed_headers(request, claim)
+        elif claim.expires_s is None:
+            self._check_time(claim)
+        else:
+            auth_v2.check_expiry(claim.expires_s, self._now_s(), self._rules.expires_s_max)
         self._signer(claim)
         return claim
 
@@ -159,7 +173,7 @@ class Authenticator:
         return Authenticated(identity, None, Chunking(_mode(claim.payload), *signed))
 
     def _signer(self, claim: Claim) -> Identity:
-        identity = self._identities.find(claim.credential.access_key)
+        identity = self.identities.find(claim.credential.access_key)
         if identity is None:
             extra = [("AWSAccessKeyId", claim.credential.access_key)]
             raise S3Error(codes.INVALID_ACCESS_KEY_ID, extra=extra)
@@ -168,6 +182,8 @@ class Authenticator:
     def _is_signed(
         self, request: Request, headers: Headers, claim: Claim, identity: Identity
     ) -> bool:
+        if claim.texts_v2:
+            return auth_v2.is_signed(claim.texts_v2, claim.signature, identity.secret_key)
         credential = claim.credential
         return sigv4.verify(
             request.method,
@@ -215,8 +231,11 @@ class Authenticator:
             return
         raise _malformed(claim.malformed, reason)
 
+    def _now_s(self) -> int:
+        return self._clock.now_ns() // 1_000_000_000
+
     def _check_time(self, claim: Claim) -> None:
-        now_s = self._clock.now_ns() // 1_000_000_000
+        now_s = self._now_s()
         signed_s = _seconds(claim.amz_date, claim.malformed)
         skew_s_max = self._rules.clock_skew_s_max
         if claim.expires_s is None:
@@ -230,8 +249,8 @@ class Authenticator:
         if now_s > signed_s + claim.expires_s:
             extra = [
                 ("X-Amz-Expires", str(claim.expires_s)),
-                ("Expires", _instant(signed_s + claim.expires_s)),
-                ("ServerTime", _instant(now_s)),
+                ("Expires", instant(signed_s + claim.expires_s)),
+                ("ServerTime", instant(now_s)),
             ]
             raise S3Error(codes.ACCESS_DENIED, "Request has expired", extra=extra)
 
@@ -239,8 +258,9 @@ class Authenticator:
 class OpenAuthenticator:
     """Takes every request for one identity's, whatever it is signed with: for tests only."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, others: Iterable[Identity] = ()) -> None:
         self._identity = identity
+        self.identities = Identities((*others, identity))
 
     def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
         """A claim of nothing but what the body hashes to. Raises InvalidArgument."""
@@ -261,7 +281,7 @@ class OpenAuthenticator:
 # --- reading the claim
 
 
-def _claim(request: Request, query: Mapping[str, str]) -> Claim:
+def _claim(request: Request, query: Mapping[str, str], rules: Rules) -> Claim:
     header = request.header(b"authorization")
     in_query = bool(query) and not _QUERY_SIGNS.isdisjoint(query)
     is_v2 = bool(query) and _QUERY_V2_SIGNS.issubset(query)
@@ -272,17 +292,34 @@ def _claim(request: Request, query: Mapping[str, str]) -> Claim:
         )
         raise S3Error(codes.INVALID_ARGUMENT, message)
     if header:
+        if sum(name == b"authorization" for name, _ in request.headers) > 1:
+            raise S3Error(codes.INVALID_ARGUMENT, "Only one Authorization header is allowed")
+        if header.startswith(auth_v2.SCHEME):
+            return _v2_claim(request, query, rules, header)
         return _header_claim(request, header)
     if in_query:
         return _query_claim(request, query)
     if is_v2:
-        raise _unsupported_v2()
+        return _v2_claim(request, query, rules)
     raise S3Error(codes.ACCESS_DENIED)
 
 
+def _v2_claim(
+    request: Request, query: Mapping[str, str], rules: Rules, header: bytes = b""
+) -> Claim:
+    """A claim with Signature Version 2: the body is unsigned, unless its hash is sent."""
+    signed = auth_v2.read(request, query, header, rules.signature_v2, rules.domains)
+    payload = _known_payload(request.header(b"x-amz-content-sha256") or _UNSIGNED)
+    if payload in _STREAMING:
+        message = "Signature Version 2 does not sign a body in chunks"
+        raise S3Error(codes.INVALID_REQUEST, message)
+    amz_date = _header_date(request) if header else b""
+    keys = _Credential(signed.access_key, "", "", "", "")
+    found = Claim(keys, b"", signed.signature, amz_date, payload, codes.ACCESS_DENIED)
+    return found._replace(expires_s=signed.expires_s, texts_v2=signed.texts)
+
+
 def _header_claim(request: Request, header: bytes) -> Claim:
-    if sum(name == b"authorization" for name, _ in request.headers) > 1:
-        raise S3Error(codes.INVALID_ARGUMENT, "Only one Authorization header is allowed")
     malformed = codes.AUTHORIZATION_HEADER_MALFORMED
     algorithm, _, rest = header.partition(b" ")
     _check_algorithm(algorithm, malformed)
@@ -335,16 +372,9 @@ def _check_algorithm(algorithm: bytes, malformed: ErrorCode) -> None:
         return
     if algorithm == _ALGORITHM_V4A:
         raise S3Error(codes.NOT_IMPLEMENTED, "Signature Version 4A is not implemented")
-    if algorithm == b"AWS":
-        raise _unsupported_v2()
     if malformed is codes.AUTHORIZATION_HEADER_MALFORMED:
         raise S3Error(codes.INVALID_ARGUMENT, "Unsupported Authorization Type")
     raise _malformed(malformed, f'X-Amz-Algorithm only supports "{_ALGORITHM.decode()}"')
-
-
-def _unsupported_v2() -> S3Error:
-    message = "The authorization mechanism you have provided is not supported."
-    return S3Error(codes.INVALID_REQUEST, f"{message} Please use {_ALGORITHM.decode()}.")
 
 
 def _credential(text: str, malformed: ErrorCode) -> _Credential:
@@ -422,10 +452,6 @@ def _instant_of(amz_date: bytes) -> int:
     return int(instant.timestamp())
 
 
-def _instant(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _wrong_region(malformed: ErrorCode, region: str, expected: str) -> S3Error:
     """Clients try again with the region that they are told: in the body, or for HEAD a header."""
     reason = f"the region '{region}' is wrong; expecting '{expected}'"
@@ -439,8 +465,8 @@ def _wrong_region(malformed: ErrorCode, region: str, expected: str) -> S3Error:
 
 def _skewed(signed_s: int, now_s: int, skew_s_max: int) -> S3Error:
     extra = [
-        ("RequestTime", _instant(signed_s)),
-        ("ServerTime", _instant(now_s)),
+        ("RequestTime", instant(signed_s)),
+        ("ServerTime", instant(now_s)),
         ("MaxAllowedSkewMilliseconds", str(skew_s_max * 1000)),
     ]
     return S3Error(codes.REQUEST_TIME_TOO_SKEWED, extra=extra)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from fastobj.core.codes import ErrorCode
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
-from fastobj.iam.identity import Identity
+from fastobj.iam.identity import Identities, Identity
 from fastobj.objects.buckets import Bucket, missing
 from fastobj.objects.store import Store
 from fastobj.s3.chunked_body import ChunkedBody
@@ -17,11 +17,14 @@ from fastobj.s3.names import CopySource
 
 Document = Mapping[str, Any]
 
+_NOBODY: Final = Identities(())
+
 
 @dataclass(slots=True)
 class Context:
     """One authenticated and authorised request on its way to its handler.
 
+    `identities` are all that the server knows: they give owners and grantees their names.
     `key` is the percent-decoded object key (valid UTF-8, 1 to 1024 bytes), b"" outside object
     scope. `source` is what an operation that copies reads from. `query` holds decoded query values,
     the first of each key. `document` is the decoded request XML where the row has `xml_in`.
@@ -45,6 +48,7 @@ class Context:
     found_source: Bucket | None = None
     chunked: ChunkedBody | None = None
     document: Document | None = None
+    identities: Identities = _NOBODY
 
     def existing(self) -> Bucket:
         """The bucket that the request names. Raises NoSuchBucket."""

@@ -27,3 +27,8 @@ def parse_http_date(text: str) -> int | None:
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+def instant(seconds: int) -> str:
+    """A time in seconds since the Unix epoch, in the form of ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

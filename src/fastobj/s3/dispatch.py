@@ -10,7 +10,7 @@ import inspect
 import os
 import re
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from logging import Logger
 from types import ModuleType
@@ -53,6 +53,7 @@ def handler_name(operation: str) -> str:
 def find_handlers(modules: Iterable[ModuleType]) -> dict[str, Handler]:
     """The handler of each served operation, by the operation's name.
 
+    A module defines it as a function of its name, or has it in a table HANDLERS by operation.
     Raises LookupError where one is missing or is defined twice.
     """
     listed = list(modules)
@@ -60,16 +61,20 @@ def find_handlers(modules: Iterable[ModuleType]) -> dict[str, Handler]:
     for op in OPERATIONS:
         if op.support is Support.YES:
             name = handler_name(op.name)
-            homes = [module for module in listed if _defines(module, name)]
-            if len(homes) != 1:
-                raise LookupError(f"{op.name} has {len(homes)} handlers named {name}")
-            found[op.name] = getattr(homes[0], name)
+            handlers = [handler for module in listed for handler in _handlers(module, op, name)]
+            if len(handlers) != 1:
+                raise LookupError(f"{op.name} has {len(handlers)} handlers named {name}")
+            found[op.name] = handlers[0]
     return found
 
 
-def _defines(module: ModuleType, name: str) -> bool:
+def _handlers(module: ModuleType, op: Op, name: str) -> Iterator[Handler]:
     function = getattr(module, name, None)
-    return inspect.iscoroutinefunction(function) and function.__module__ == module.__name__
+    if inspect.iscoroutinefunction(function) and function.__module__ == module.__name__:
+        yield function
+    table: Mapping[str, Handler] = getattr(module, "HANDLERS", {})
+    if op.name in table:
+        yield table[op.name]
 
 
 async def authorise(context: Context) -> None:
@@ -177,6 +182,7 @@ class S3Application:
             key=names.key,
             query=query,
             payload_sha256=sender.payload_sha256,
+            identities=self._authenticator.identities,
         )
         await authorise(context)
         _check_support(context)

@@ -63,6 +63,16 @@ _CHECKSUMS: Final = frozenset(
 )
 
 _BODY_CHECKS: Final = _CHECKSUMS | {b"content-md5", b"x-amz-sdk-checksum-algorithm"}
+_ACL: Final = frozenset(
+    {
+        b"x-amz-acl",
+        b"x-amz-grant-full-control",
+        b"x-amz-grant-read",
+        b"x-amz-grant-read-acp",
+        b"x-amz-grant-write",
+        b"x-amz-grant-write-acp",
+    }
+)
 
 # The system headers that are kept with an object and given back with it, in this order.
 STORED: Final = (
@@ -91,20 +101,22 @@ _COPY: Final = frozenset(
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _BODY_CHECKS.union(STORED, {b"x-amz-meta-"})
+    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-"})
     | {b"content-length", b"if-match", b"if-none-match"},
-    "CopyObject": _COPY.union(STORED),
+    "CopyObject": _COPY.union(STORED, _ACL),
     "GetObject": _READ,
     "HeadObject": _READ,
     "DeleteObject": frozenset({b"if-match"}),
     "DeleteObjects": _BODY_CHECKS,
-    "CreateBucket": _BODY_CHECKS,
-    "CreateMultipartUpload": frozenset(STORED).union(
-        {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"}
+    "CreateMultipartUpload": _ACL.union(
+        STORED, {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"}
     ),
     "UploadPart": _BODY_CHECKS | {b"content-length"},
     "CompleteMultipartUpload": _CHECKSUMS
     | {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
+    "CreateBucket": _BODY_CHECKS | _ACL,
+    "PutBucketAcl": _BODY_CHECKS | _ACL,
+    "PutObjectAcl": _BODY_CHECKS | _ACL,
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -119,17 +131,6 @@ HARMLESS: Final = frozenset(
 )
 
 # --- refused
-
-_ACL: Final = {
-    **_only(b"x-amz-acl", b"private"),
-    **_refuse(
-        b"x-amz-grant-full-control",
-        b"x-amz-grant-read",
-        b"x-amz-grant-read-acp",
-        b"x-amz-grant-write",
-        b"x-amz-grant-write-acp",
-    ),
-}
 
 _CUSTOMER_KEY: Final = (
     b"x-amz-server-side-encryption-customer-algorithm",
@@ -184,13 +185,11 @@ _DIRECTIVES: Final = {
 
 REFUSED: Final[Mapping[str, Refusals]] = {
     "CreateBucket": {
-        **_ACL,
         **_only(b"x-amz-bucket-object-lock-enabled", b"false"),
         **_only(b"x-amz-object-ownership", b"bucketownerenforced"),
         **_only(b"x-amz-bucket-namespace", b"global"),
     },
     "PutObject": {
-        **_ACL,
         **_ENCRYPTION,
         **_LOCK,
         **_OTHER_CHECKSUMS,
@@ -202,7 +201,6 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         ),
     },
     "CopyObject": {
-        **_ACL,
         **_ENCRYPTION,
         **_LOCK,
         **_STORAGE_CLASS,
@@ -211,7 +209,6 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
     "CreateMultipartUpload": {
-        **_ACL,
         **_ENCRYPTION,
         **_LOCK,
         **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
@@ -225,6 +222,8 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "HeadObject": _READ_REFUSALS,
     "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
     "DeleteObjects": _OTHER_CHECKSUMS,
+    "PutBucketAcl": _OTHER_CHECKSUMS,
+    "PutObjectAcl": _OTHER_CHECKSUMS,
 }
 
 # --- query parameters
@@ -261,12 +260,29 @@ def _check_no_part_number(_: str) -> None:
     raise S3Error(codes.INVALID_ARGUMENT, message)
 
 
+def _check_no_token(token: str) -> None:
+    """Such listings have one page at most, so no token was ever answered."""
+    extra = [("ArgumentName", "continuation-token"), ("ArgumentValue", token)]
+    message = "The continuation token provided is incorrect"
+    raise S3Error(codes.INVALID_ARGUMENT, message, extra=extra)
+
+
+_NO_TOKEN: Final = {"continuation-token": _check_no_token}
 _READ_CHECKS: Final = {"versionId": _check_version_id, "partNumber": _check_part_number}
 
 QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "GetObject": _READ_CHECKS,
     "HeadObject": _READ_CHECKS,
     "DeleteObject": {"versionId": _check_version_id},
+    "GetObjectAcl": {"versionId": _check_version_id},
+    "PutObjectAcl": {"versionId": _check_version_id},
+    "GetObjectLegalHold": {"versionId": _check_version_id},
+    "GetObjectRetention": {"versionId": _check_version_id},
+    "GetObjectTagging": {"versionId": _check_version_id},
+    "ListBucketAnalyticsConfigurations": _NO_TOKEN,
+    "ListBucketIntelligentTieringConfigurations": _NO_TOKEN,
+    "ListBucketInventoryConfigurations": _NO_TOKEN,
+    "ListBucketMetricsConfigurations": _NO_TOKEN,
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
     "CopyObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
     "UploadPart": {"partNumber": _check_part_number},
@@ -289,7 +305,12 @@ QUERY_USED: Final[Mapping[str, frozenset[str]]] = {
     "ListBuckets": frozenset({"max-buckets", "continuation-token", "prefix", "bucket-region"}),
     "GetObject": _RESPONSE_HEADERS,
     "HeadObject": _RESPONSE_HEADERS,
+    "GetBucketAnalyticsConfiguration": frozenset({"id"}),
+    "GetBucketIntelligentTieringConfiguration": frozenset({"id"}),
+    "GetBucketInventoryConfiguration": frozenset({"id"}),
+    "GetBucketMetricsConfiguration": frozenset({"id"}),
     "ListObjects": _LISTING | {"marker"},
+    "ListObjectVersions": _LISTING | {"key-marker", "version-id-marker"},
     "ListObjectsV2": _LISTING | {"continuation-token", "fetch-owner", "start-after"},
     "UploadPart": frozenset({"uploadId"}),
     "CompleteMultipartUpload": frozenset({"uploadId"}),

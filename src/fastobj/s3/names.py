@@ -99,12 +99,23 @@ def parse_query(query: bytes) -> dict[str, str]:
         for pair in query.split(b"&"):
             name, _, value = pair.partition(b"=")
             if not is_plain:
-                name = _unescape(name.replace(b"+", b" "))
-                value = _unescape(value.replace(b"+", b" "))
+                name, value = _unescape_form(name), _unescape_form(value)
             if pair:
                 found.setdefault(name.decode(), value.decode())
     except UnicodeDecodeError:
         raise S3Error(codes.INVALID_URI) from None
+    return found
+
+
+def parse_pairs(query: bytes) -> list[tuple[bytes, bytes | None]]:
+    """Every decoded pair of a query, in its order; the value is None where there is no `=`.
+
+    Raises InvalidURI for a bad escape.
+    """
+    found: list[tuple[bytes, bytes | None]] = []
+    for pair in query.split(b"&"):
+        name, equals, value = pair.partition(b"=")
+        found.append((_unescape_form(name), _unescape_form(value) if equals else None))
     return found
 
 
@@ -169,6 +180,10 @@ def _unescape(raw: bytes) -> bytes:
     if _BAD_ESCAPE.search(raw):
         raise S3Error(codes.INVALID_URI)
     return unquote_to_bytes(raw)
+
+
+def _unescape_form(raw: bytes) -> bytes:
+    return _unescape(raw.replace(b"+", b" "))
 
 
 def _checked_key(key: bytes) -> bytes:

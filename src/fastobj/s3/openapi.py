@@ -18,12 +18,13 @@ from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.s3 import headers
+from fastobj.s3.absent import ANSWERS
 from fastobj.s3.openapi_codes import possible_codes
 from fastobj.s3.openapi_words import OPERATIONS as SENTENCES
 from fastobj.s3.openapi_words import PARAMETERS as WORDS
 from fastobj.s3.operations import ALIASES, OPERATIONS
 from fastobj.s3.shapes import SHAPES, Field, Kind, Shape
-from fastobj.s3.xml import NAMESPACE
+from fastobj.s3.xml import NAMESPACE, XSI_NAMESPACE
 
 Json = dict[str, Any]
 
@@ -51,7 +52,7 @@ _SUBRESOURCE: Final = "Says which operation is meant; it needs no value."
 _SIGNED_HEADER: Final = "Signature Version 4 (AWS4-HMAC-SHA256) in the Authorization header."
 _SIGNED_QUERY: Final = (
     "A presigned URL: X-Amz-Algorithm, X-Amz-Credential, X-Amz-Date, X-Amz-Expires,"
-    " X-Amz-SignedHeaders and X-Amz-Signature."
+    " X-Amz-SignedHeaders and X-Amz-Signature; or AWSAccessKeyId, Expires and Signature."
 )
 
 
@@ -115,6 +116,8 @@ def summary_of(op: Op) -> str:
 
 def sentence_of(op: Op) -> str:
     """What the operation does, in a sentence; its name where no more is known."""
+    if op.name in ANSWERS:
+        return "Answers that there is none: no bucket can have one yet."
     return SENTENCES.get(op.name) or f"{summary_of(op)}."
 
 
@@ -270,6 +273,10 @@ _SCALARS: Final[Mapping[Kind, Json]] = {
     Kind.BOOL: {"type": "boolean"},
     Kind.TIME: {"type": "string", "format": "date-time"},
     Kind.ETAG: {"type": "string"},
+    Kind.XSI_TYPE: {
+        "type": "string",
+        "xml": {"name": "type", "prefix": "xsi", "namespace": XSI_NAMESPACE, "attribute": True},
+    },
 }
 _NOT_SHOWN: Final = frozenset({Kind.PAIRS, Kind.REFUSED})
 

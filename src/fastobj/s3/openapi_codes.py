@@ -9,6 +9,7 @@ from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
 from fastobj.core.op import Body, Cost, Op, Scope, Support
 from fastobj.s3 import headers
+from fastobj.s3.absent import ANSWERS, Absent
 
 Codes = tuple[ErrorCode, ...]
 
@@ -56,9 +57,16 @@ _BY_QUERY: Final[Mapping[str, Codes]] = {
 _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"range": (codes.INVALID_RANGE,),
     b"x-amz-meta-": (codes.METADATA_TOO_LARGE,),
+    b"x-amz-acl": (codes.UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
 }
+
+_ACL: Final[Codes] = (
+    codes.MALFORMED_ACL,
+    codes.MISSING_SECURITY_HEADER,
+    codes.UNEXPECTED_CONTENT,
+)
 
 # What only some operations say.
 _BY_NAME: Final[Mapping[str, Codes]] = {
@@ -71,6 +79,10 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     ),
     "DeleteBucket": (codes.BUCKET_NOT_EMPTY,),
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
+    "PutBucketAcl": _ACL,
+    "GetObjectAcl": (codes.NO_SUCH_KEY,),
+    "GetObjectTagging": (codes.NO_SUCH_KEY,),
+    "PutObjectAcl": (*_ACL, codes.NO_SUCH_KEY),
     "GetObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "HeadObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "CopyObject": (
@@ -107,6 +119,8 @@ def _codes(op: Op) -> Iterator[ErrorCode]:
     yield from _of_scope(op)
     yield from _of_body(op)
     yield from _BY_NAME.get(op.name, ())
+    if isinstance(absent := ANSWERS.get(op.name), Absent):
+        yield absent.code
     if op.cost is Cost.WRITE or op.method not in _READS:
         yield from _COMMIT
     used = headers.USED.get(op.name, frozenset())

@@ -14,6 +14,10 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "CopyObject": "Makes an object from another one; the bytes are not sent again.",
     "CreateBucket": "Makes a bucket.",
     "CreateMultipartUpload": "Begins an upload in parts and answers its id.",
+    "PutBucketAcl": "Stores who is granted what on a bucket. Only its owner has access yet.",
+    "PutObjectAcl": "Stores who is granted what on an object. Only its owner has access yet.",
+    "GetBucketAcl": "Answers who is granted what on a bucket.",
+    "GetObjectAcl": "Answers who is granted what on an object.",
     "DeleteBucket": "Deletes an empty bucket.",
     "DeleteObject": "Deletes an object; one that is not there is no error.",
     "DeleteObjects": "Deletes up to 1,000 objects, each for itself.",
@@ -25,7 +29,8 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "ListMultipartUploads": "Lists the uploads of a bucket that are not complete.",
     "ListObjects": "Lists the keys of a bucket, the older form: pages are found by marker.",
     "ListObjectsV2": "Lists the keys of a bucket; pages are found by continuation token.",
-    "ListObjectVersions": "Lists all versions and delete markers of a bucket.",
+    "ListObjectVersions": "Lists the keys of a bucket; each has one version, whose id is null.",
+    "GetObjectTagging": "Answers the tags of an object: it cannot have any yet.",
     "ListParts": "Lists the parts of an upload that are there.",
     "PostObject": "Stores an object that an HTML form sends.",
     "PreflightBucket": "Answers a browser that asks whether it may send a request to a bucket.",
@@ -38,6 +43,7 @@ OPERATIONS: Final[Mapping[str, str]] = {
 _STORED: Final = "Stored with the object and given back with it."
 _OVERRIDE: Final = "Takes the place of the stored header in this answer."
 _CHECKSUM: Final = "Checksum of the body in base64: checked, stored, given back on request."
+_GRANT: Final = 'Who is granted that: id="...", uri="..." or emailAddress="...", with commas.'
 _SOURCE_CONDITION: Final = "Condition on the object that is copied from."
 
 PARAMETERS: Final[Mapping[str, str]] = {
@@ -87,6 +93,12 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "if-none-match": "Only if the object has none of these ETags, or with * if it does not exist.",
     "if-unmodified-since": "Only if the object is not newer.",
     "range": "One range of bytes, such as bytes=0-99; several are answered with all of it.",
+    "x-amz-acl": "A canned access control list, such as private. Stored, not enforced yet.",
+    "x-amz-grant-full-control": _GRANT,
+    "x-amz-grant-read": _GRANT,
+    "x-amz-grant-read-acp": _GRANT,
+    "x-amz-grant-write": _GRANT,
+    "x-amz-grant-write-acp": _GRANT,
     "x-amz-checksum-algorithm": "The checksum to compute and to store.",
     "x-amz-checksum-crc32": _CHECKSUM,
     "x-amz-checksum-crc32c": _CHECKSUM,

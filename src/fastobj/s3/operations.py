@@ -102,6 +102,107 @@ _SERVED_MULTIPART: Final = (
     ),
 )  # fmt: skip
 
+_SERVED_ACCESS: Final = (
+    Op("GetBucketAcl", GET, BUCKET, "s3:GetBucketAcl", ("acl",), xml_out="AccessControlPolicy"),
+    Op(
+        "PutBucketAcl", PUT, BUCKET, "s3:PutBucketAcl", ("acl",),
+        body=Body.XML, xml_in="AccessControlPolicy",
+    ),
+    Op("GetObjectAcl", GET, OBJECT, "s3:GetObjectAcl", ("acl",), xml_out="AccessControlPolicy"),
+    Op(
+        "PutObjectAcl", PUT, OBJECT, "s3:PutObjectAcl", ("acl",),
+        body=Body.XML, xml_in="AccessControlPolicy", event="s3:ObjectAcl:Put",
+    ),
+)  # fmt: skip
+
+# Configurations that no bucket has yet are told to be absent: clients ask for them unprompted.
+_SERVED_PROBES: Final = (
+    Op(
+        "GetBucketAccelerateConfiguration", GET, BUCKET, "s3:GetAccelerateConfiguration",
+        ("accelerate",), xml_out="AccelerateConfiguration",
+    ),
+    Op(
+        "GetBucketAnalyticsConfiguration", GET, BUCKET, "s3:GetAnalyticsConfiguration",
+        ("analytics", "id"),
+    ),
+    Op("GetBucketCors", GET, BUCKET, "s3:GetBucketCORS", ("cors",)),
+    Op("GetBucketEncryption", GET, BUCKET, "s3:GetEncryptionConfiguration", ("encryption",)),
+    Op(
+        "GetBucketIntelligentTieringConfiguration", GET, BUCKET,
+        "s3:GetIntelligentTieringConfiguration",
+        ("intelligent-tiering", "id"),
+    ),
+    Op(
+        "GetBucketInventoryConfiguration", GET, BUCKET, "s3:GetInventoryConfiguration",
+        ("inventory", "id"),
+    ),
+    Op(
+        "GetBucketLifecycleConfiguration", GET, BUCKET, "s3:GetLifecycleConfiguration",
+        ("lifecycle",),
+    ),
+    Op(
+        "GetBucketLogging", GET, BUCKET, "s3:GetBucketLogging",
+        ("logging",), xml_out="BucketLoggingStatus",
+    ),
+    Op(
+        "GetBucketMetricsConfiguration", GET, BUCKET, "s3:GetMetricsConfiguration",
+        ("metrics", "id"),
+    ),
+    Op(
+        "GetBucketNotificationConfiguration", GET, BUCKET, "s3:GetBucketNotification",
+        ("notification",), xml_out="NotificationConfiguration",
+    ),
+    Op(
+        "GetBucketOwnershipControls", GET, BUCKET, "s3:GetBucketOwnershipControls",
+        ("ownershipControls",),
+    ),
+    Op("GetBucketPolicy", GET, BUCKET, "s3:GetBucketPolicy", ("policy",)),
+    Op("GetBucketPolicyStatus", GET, BUCKET, "s3:GetBucketPolicyStatus", ("policyStatus",)),
+    Op("GetBucketReplication", GET, BUCKET, "s3:GetReplicationConfiguration", ("replication",)),
+    Op(
+        "GetBucketRequestPayment", GET, BUCKET, "s3:GetBucketRequestPayment",
+        ("requestPayment",), xml_out="RequestPaymentConfiguration",
+    ),
+    Op("GetBucketTagging", GET, BUCKET, "s3:GetBucketTagging", ("tagging",)),
+    Op(
+        "GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning",
+        ("versioning",), xml_out="VersioningConfiguration",
+    ),
+    Op("GetBucketWebsite", GET, BUCKET, "s3:GetBucketWebsite", ("website",)),
+    Op("GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", ("legal-hold",)),
+    Op(
+        "GetObjectLockConfiguration", GET, BUCKET, "s3:GetBucketObjectLockConfiguration",
+        ("object-lock",),
+    ),
+    Op("GetObjectRetention", GET, OBJECT, "s3:GetObjectRetention", ("retention",)),
+    Op("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", ("tagging",), xml_out="Tagging"),
+    Op(
+        "GetPublicAccessBlock", GET, BUCKET, "s3:GetBucketPublicAccessBlock",
+        ("publicAccessBlock",),
+    ),
+    Op(
+        "ListBucketAnalyticsConfigurations", GET, BUCKET, "s3:GetAnalyticsConfiguration",
+        ("analytics",), xml_out="ListBucketAnalyticsConfigurationResult",
+    ),
+    Op(
+        "ListBucketIntelligentTieringConfigurations", GET, BUCKET,
+        "s3:GetIntelligentTieringConfiguration",
+        ("intelligent-tiering",), xml_out="ListBucketIntelligentTieringConfigurationsOutput",
+    ),
+    Op(
+        "ListBucketInventoryConfigurations", GET, BUCKET, "s3:GetInventoryConfiguration",
+        ("inventory",), xml_out="ListInventoryConfigurationsResult",
+    ),
+    Op(
+        "ListBucketMetricsConfigurations", GET, BUCKET, "s3:GetMetricsConfiguration",
+        ("metrics",), xml_out="ListMetricsConfigurationsResult",
+    ),
+    Op(
+        "ListObjectVersions", GET, BUCKET, "s3:ListBucketVersions",
+        ("versions",), cost=Cost.LIST, xml_out="ListVersionsResult",
+    ),
+)  # fmt: skip
+
 # `max-directory-buckets` is all that tells ListDirectoryBuckets from ListBuckets on one endpoint.
 _REFUSED_SERVICE: Final = (
     _refused(
@@ -114,30 +215,6 @@ _REFUSED_BUCKET_GET: Final = (
     _refused("CreateSession", GET, BUCKET, "s3express:CreateSession", "session"),
     _refused("GetBucketAbac", GET, BUCKET, "s3:GetBucketAbac", "abac"),
     _refused(
-        "GetBucketAccelerateConfiguration", GET, BUCKET, "s3:GetAccelerateConfiguration",
-        "accelerate",
-    ),
-    _refused("GetBucketAcl", GET, BUCKET, "s3:GetBucketAcl", "acl"),
-    _refused(
-        "GetBucketAnalyticsConfiguration", GET, BUCKET, "s3:GetAnalyticsConfiguration",
-        "analytics", "id",
-    ),
-    _refused("GetBucketCors", GET, BUCKET, "s3:GetBucketCORS", "cors"),
-    _refused("GetBucketEncryption", GET, BUCKET, "s3:GetEncryptionConfiguration", "encryption"),
-    _refused(
-        "GetBucketIntelligentTieringConfiguration", GET, BUCKET,
-        "s3:GetIntelligentTieringConfiguration", "intelligent-tiering", "id",
-    ),
-    _refused(
-        "GetBucketInventoryConfiguration", GET, BUCKET, "s3:GetInventoryConfiguration",
-        "inventory", "id",
-    ),
-    _refused(
-        "GetBucketLifecycleConfiguration", GET, BUCKET, "s3:GetLifecycleConfiguration",
-        "lifecycle",
-    ),
-    _refused("GetBucketLogging", GET, BUCKET, "s3:GetBucketLogging", "logging"),
-    _refused(
         "GetBucketMetadataConfiguration", GET, BUCKET, "s3:GetBucketMetadataTableConfiguration",
         "metadataConfiguration",
     ),
@@ -145,52 +222,6 @@ _REFUSED_BUCKET_GET: Final = (
         "GetBucketMetadataTableConfiguration", GET, BUCKET,
         "s3:GetBucketMetadataTableConfiguration", "metadataTable",
     ),
-    _refused(
-        "GetBucketMetricsConfiguration", GET, BUCKET, "s3:GetMetricsConfiguration",
-        "metrics", "id",
-    ),
-    _refused(
-        "GetBucketNotificationConfiguration", GET, BUCKET, "s3:GetBucketNotification",
-        "notification",
-    ),
-    _refused(
-        "GetBucketOwnershipControls", GET, BUCKET, "s3:GetBucketOwnershipControls",
-        "ownershipControls",
-    ),
-    _refused("GetBucketPolicy", GET, BUCKET, "s3:GetBucketPolicy", "policy"),
-    _refused("GetBucketPolicyStatus", GET, BUCKET, "s3:GetBucketPolicyStatus", "policyStatus"),
-    _refused(
-        "GetBucketReplication", GET, BUCKET, "s3:GetReplicationConfiguration", "replication"
-    ),
-    _refused(
-        "GetBucketRequestPayment", GET, BUCKET, "s3:GetBucketRequestPayment", "requestPayment"
-    ),
-    _refused("GetBucketTagging", GET, BUCKET, "s3:GetBucketTagging", "tagging"),
-    _refused("GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning", "versioning"),
-    _refused("GetBucketWebsite", GET, BUCKET, "s3:GetBucketWebsite", "website"),
-    _refused(
-        "GetObjectLockConfiguration", GET, BUCKET, "s3:GetBucketObjectLockConfiguration",
-        "object-lock",
-    ),
-    _refused(
-        "GetPublicAccessBlock", GET, BUCKET, "s3:GetBucketPublicAccessBlock", "publicAccessBlock"
-    ),
-    _refused(
-        "ListBucketAnalyticsConfigurations", GET, BUCKET, "s3:GetAnalyticsConfiguration",
-        "analytics",
-    ),
-    _refused(
-        "ListBucketIntelligentTieringConfigurations", GET, BUCKET,
-        "s3:GetIntelligentTieringConfiguration", "intelligent-tiering",
-    ),
-    _refused(
-        "ListBucketInventoryConfigurations", GET, BUCKET, "s3:GetInventoryConfiguration",
-        "inventory",
-    ),
-    _refused(
-        "ListBucketMetricsConfigurations", GET, BUCKET, "s3:GetMetricsConfiguration", "metrics"
-    ),
-    _refused("ListObjectVersions", GET, BUCKET, "s3:ListBucketVersions", "versions"),
 )  # fmt: skip
 
 _REFUSED_BUCKET_PUT: Final = (
@@ -199,7 +230,6 @@ _REFUSED_BUCKET_PUT: Final = (
         "PutBucketAccelerateConfiguration", PUT, BUCKET, "s3:PutAccelerateConfiguration",
         "accelerate",
     ),
-    _refused("PutBucketAcl", PUT, BUCKET, "s3:PutBucketAcl", "acl"),
     _refused(
         "PutBucketAnalyticsConfiguration", PUT, BUCKET, "s3:PutAnalyticsConfiguration",
         "analytics", "id",
@@ -331,18 +361,13 @@ _REFUSED_BUCKET_OTHER: Final = (
 )  # fmt: skip
 
 _REFUSED_OBJECT: Final = (
-    _refused("GetObjectAcl", GET, OBJECT, "s3:GetObjectAcl", "acl"),
     _refused(
         "GetObjectAnnotation", GET, OBJECT, "s3:GetObjectAnnotation",
         "annotation", "annotationName",
     ),
     _refused("GetObjectAttributes", GET, OBJECT, "s3:GetObjectAttributes", "attributes"),
-    _refused("GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", "legal-hold"),
-    _refused("GetObjectRetention", GET, OBJECT, "s3:GetObjectRetention", "retention"),
-    _refused("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", "tagging"),
     _refused("GetObjectTorrent", GET, OBJECT, "s3:GetObjectTorrent", "torrent"),
     _refused("ListObjectAnnotations", GET, OBJECT, "s3:ListObjectAnnotations", "annotation"),
-    _refused("PutObjectAcl", PUT, OBJECT, "s3:PutObjectAcl", "acl"),
     _refused(
         "PutObjectAnnotation", PUT, OBJECT, "s3:PutObjectAnnotation",
         "annotation", "annotationName",
@@ -372,6 +397,8 @@ _REFUSED_OBJECT: Final = (
 OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED,
     *_SERVED_MULTIPART,
+    *_SERVED_ACCESS,
+    *_SERVED_PROBES,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,
     *_REFUSED_BUCKET_PUT,

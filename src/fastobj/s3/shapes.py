@@ -22,6 +22,7 @@ class Kind(Enum):
     TIME = auto()  # int: nanoseconds since the Unix epoch; S3 shows whole seconds
     ETAG = auto()  # str without quotes, and without markup as a token
     PAIRS = auto()  # sequence of (element, text): further elements, in place; never read
+    XSI_TYPE = auto()  # str: no element, but the attribute xsi:type of the one around it
     REFUSED = auto()  # a request that holds it asks for something that fastobj does not do
 
 
@@ -69,6 +70,8 @@ _CONTENTS: Final = (
     Field("StorageClass", Kind.TOKEN),
 )
 
+_VERSION: Final = (*_CONTENTS, Field("VersionId"), Field("IsLatest", Kind.BOOL))
+
 _LISTED: Final = (
     Field("Contents", _CONTENTS, many=True),
     Field("CommonPrefixes", (Field("Prefix"),), many=True),
@@ -90,6 +93,33 @@ _DELETED: Final = (
 )
 
 _NOT_DELETED: Final = (Field("Key"), Field("VersionId"), Field("Code"), Field("Message"))
+
+_GRANTEE: Final = (
+    Field("Type", Kind.XSI_TYPE),
+    Field("ID"),
+    Field("DisplayName"),
+    Field("EmailAddress"),
+    Field("URI"),
+)
+
+# Of configurations that no bucket has yet, the shape holds no more than an answer says.
+_EMPTY_CONFIGURATIONS: Final = (
+    *(
+        Shape(name, name, (Field("IsTruncated", Kind.BOOL),))
+        for name in (
+            "ListBucketAnalyticsConfigurationResult",
+            "ListBucketIntelligentTieringConfigurationsOutput",
+            "ListInventoryConfigurationsResult",
+            "ListMetricsConfigurationsResult",
+        )
+    ),
+    Shape("AccelerateConfiguration", "AccelerateConfiguration"),
+    Shape("BucketLoggingStatus", "BucketLoggingStatus"),
+    Shape("NotificationConfiguration", "NotificationConfiguration"),
+    Shape("RequestPaymentConfiguration", "RequestPaymentConfiguration", (Field("Payer"),)),
+    Shape("Tagging", "Tagging", (Field("TagSet", (Field("Key"), Field("Value")), item="Tag"),)),
+    Shape("VersioningConfiguration", "VersioningConfiguration"),
+)
 
 _CHECKSUMS: Final = tuple(
     Field(f"Checksum{name}", Kind.TOKEN)
@@ -190,6 +220,19 @@ _MULTIPART_ROWS: Final = (
 
 _ROWS: Final = (
     Shape(
+        "AccessControlPolicy",
+        "AccessControlPolicy",
+        (
+            Field("Owner", _OWNER),
+            Field(
+                "AccessControlList",
+                (Field("Grantee", _GRANTEE), Field("Permission", Kind.TOKEN)),
+                item="Grant",
+            ),
+        ),
+        may_be_absent=True,
+    ),
+    Shape(
         "CopyObjectResult",
         "CopyObjectResult",
         (
@@ -263,6 +306,25 @@ _ROWS: Final = (
             *_LISTED,
         ),
     ),
+    Shape(
+        "ListVersionsResult",
+        "ListVersionsResult",
+        (
+            Field("Name"),
+            Field("Prefix"),
+            Field("KeyMarker"),
+            Field("VersionIdMarker"),
+            Field("NextKeyMarker"),
+            Field("NextVersionIdMarker"),
+            Field("MaxKeys", Kind.INT),
+            Field("Delimiter"),
+            Field("EncodingType"),
+            Field("IsTruncated", Kind.BOOL),
+            Field("Version", _VERSION, many=True),
+            Field("CommonPrefixes", (Field("Prefix"),), many=True),
+        ),
+    ),
+    *_EMPTY_CONFIGURATIONS,
     Shape(
         "Error",
         "Error",

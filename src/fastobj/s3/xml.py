@@ -20,6 +20,7 @@ from fastobj.s3.shapes import SHAPES, Field, Kind, Shape
 Document = Mapping[str, Any]
 
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
+XSI_NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 # --- encoding
@@ -81,6 +82,8 @@ def _writer(field: Field) -> _Write:
             if values
             else start + end
         )
+    if typed := _type_name(field):
+        return _typed_writer(name, typed, inner)
     if field.many:
         between = closing + opening
         return lambda values: (
@@ -89,6 +92,22 @@ def _writer(field: Field) -> _Write:
     if inner is str:  # one call, and that without a frame of Python
         return f"{opening}%s{closing}".__mod__
     return lambda value: f"{opening}{inner(value)}{closing}"
+
+
+@lru_cache(maxsize=1024)
+def _type_name(field: Field | None) -> str:
+    """The name under which an element keeps its xsi:type in a document; "" where it has none."""
+    fields = field.kind if field is not None and isinstance(field.kind, tuple) else ()
+    return next((child.name for child in fields if child.kind is Kind.XSI_TYPE), "")
+
+
+def _typed_writer(name: str, typed: str, inner: _Write) -> _Write:
+    def write(value: Document) -> str:
+        kind = value.get(typed)
+        told = f' xmlns:xsi="{XSI_NAMESPACE}" xsi:type="{escape(kind)}"' if kind else ""
+        return f"<{name}{told}>{inner(value)}</{name}>"
+
+    return write
 
 
 def _write_pairs(pairs: Sequence[tuple[str, str]]) -> str:
@@ -101,7 +120,8 @@ def _write_nothing(value: object) -> str:
 
 def _content(fields: tuple[Field, ...]) -> _Write:
     """What writes the elements of a document one after the other, in the order of the table."""
-    writers = [(field.name, _writer(field)) for field in fields]
+    elements = [field for field in fields if field.kind is not Kind.XSI_TYPE]
+    writers = [(field.name, _writer(field)) for field in elements]
 
     def write(document: Document) -> str:
         get = document.get
@@ -218,7 +238,7 @@ class _Reader:
         document: dict[str, Any] = found if self._is_text else found[self._root]
         return document
 
-    def start(self, name: str, _: object) -> None:
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """An element begins."""
         self._elements += 1
         if self._elements > limits.XML_ELEMENTS_MAX or len(self._stack) > limits.XML_DEPTH_MAX:
@@ -227,7 +247,10 @@ class _Reader:
         if field is not None and field.kind is Kind.REFUSED:
             message = f"The element {field.name} asks for something that is not implemented."
             raise S3Error(codes.NOT_IMPLEMENTED, message)
-        self._stack.append(_Frame(field, _children(field)))
+        frame = _Frame(field, _children(field))
+        if attributes and (typed := _type_name(field)):
+            frame.found[typed] = attributes.get(f"{XSI_NAMESPACE} type")
+        self._stack.append(frame)
 
     def end(self, _: str) -> None:
         """The innermost element ends."""
@@ -246,7 +269,7 @@ def _children(field: Field | None) -> Mapping[str, Field]:
         return {}
     if field.item:
         return {field.item: Field(field.item, field.kind, many=True)}
-    return {child.name: child for child in field.kind}
+    return {child.name: child for child in field.kind if child.kind is not Kind.XSI_TYPE}
 
 
 def _check_required(fields: Mapping[str, Field], found: Mapping[str, Any]) -> None:

@@ -30,3 +30,12 @@ def test_only_the_owner_may_touch_a_bucket() -> None:
 
 def test_a_secret_stands_in_no_repr() -> None:
     assert ALICE.secret_key not in repr(ALICE) + str(ALICE)
+
+
+def test_found_by_email_in_any_case() -> None:
+    silent = Identity("one", "One", "KEY1", "secret")
+    known = Identity("two", "Two", "KEY2", "secret", "Two@Example.com")
+    identities = Identities([silent, known])
+    assert identities.of_email("two@example.COM") is known
+    assert identities.of_email("other@example.com") is None
+    assert identities.of_email("") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from unittest import mock
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -129,6 +130,73 @@ def presigned(
     return _request(made, method, f"{path}?{urlsplit(made.url).query}", body)
 
 
+def signed_v2(
+    method: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    *,
+    identity: Identity = OWNER,
+    when: datetime = NOW,
+    host: str = HOST,
+    path: str | None = None,
+) -> Request:
+    """A request with an Authorization header of Signature Version 2.
+
+    `path` is the full one, with the bucket, where `host` has the bucket in front.
+    """
+    signer = _HeaderV2(Credentials(identity.access_key, identity.secret_key))
+    signer.date = format_datetime(when, usegmt=True)
+    made = AWSRequest(method, f"http://{host}{target}", headers=dict(headers or {}))
+    made.auth_path = path
+    signer.add_auth(made)
+    return _request(made, method, target, body, host)
+
+
+def presigned_v2(
+    method: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes = b"",
+    *,
+    identity: Identity = OWNER,
+    expires: int | str = 3600,
+    when: datetime = NOW,
+    host: str = HOST,
+    path: str | None = None,
+) -> Request:
+    """A request whose signature of Version 2 stands in the query; as text, `expires` goes as is."""
+    signer = _QueryV2(Credentials(identity.access_key, identity.secret_key))
+    is_text = isinstance(expires, str)
+    signer.date = str(expires if is_text else int(when.timestamp()) + int(expires))
+    made = AWSRequest(method, f"http://{host}{target}", headers=dict(headers or {}))
+    made.auth_path = path
+    signer.add_auth(made)
+    del made.headers["Date"]  # where the time stood while it was signed
+    own = ("AWSAccessKeyId=", "Signature=", "Expires=")
+    pairs = [pair for pair in urlsplit(made.url).query.split("&") if pair.startswith(own)]
+    signed = "&".join([*filter(None, [target.partition("?")[2]]), *pairs])
+    return _request(made, method, f"{target.partition('?')[0]}?{signed}", body, host)
+
+
+class _HeaderV2(botocore.auth.HmacV1Auth):
+    """Signs the date that it is told."""
+
+    date = ""
+
+    def _get_date(self) -> str:
+        return self.date
+
+
+class _QueryV2(botocore.auth.HmacV1QueryAuth):
+    """Signs the time that it is told."""
+
+    date = ""
+
+    def _get_date(self) -> str:
+        return self.date
+
+
 class _HashSigner(botocore.auth.S3SigV4Auth):
     """Signs whatever it is told to for the body's hash."""
 
@@ -165,7 +233,7 @@ def _canonical(target: str) -> str:
     return quote(unquote_to_bytes(path), safe="/") + mark + "&".join(pairs)
 
 
-def _request(made: AWSRequest, method: str, target: str, body: bytes) -> Request:
-    rows: Headers = [(b"host", HOST.encode())]
+def _request(made: AWSRequest, method: str, target: str, body: bytes, host: str = HOST) -> Request:
+    rows: Headers = [(b"host", host.encode())]
     rows += [(name.lower().encode(), str(text).encode()) for name, text in made.headers.items()]
     return Request(method.encode(), target.encode(), rows, MemoryBody(body))

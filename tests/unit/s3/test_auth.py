@@ -330,11 +330,6 @@ def test_unsigned() -> None:
     assert code_of(signing.unsigned("GET", "/b/k")) == ("AccessDenied", 403)
 
 
-def test_signature_version_2_in_the_query() -> None:
-    target = "/b/k?AWSAccessKeyId=AKIDEXAMPLE&Signature=a&Expires=99"
-    assert code_of(signing.unsigned("GET", target)) == ("InvalidRequest", 400)
-
-
 def test_two_signatures_at_once() -> None:
     request = signing.signed("GET", "/b/k")
     both = with_header(

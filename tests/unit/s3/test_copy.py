@@ -7,7 +7,8 @@ import pytest
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import OBJECT_BYTES_MAX
 from fastobj.meta import records
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import BucketRecord, ObjectRecord
+from fastobj.objects.buckets import Bucket
 from fastobj.objects.copy import Source
 from fastobj.s3.context import Context
 from fastobj.s3.handlers import copy
@@ -27,7 +28,9 @@ def wish(**headers: str) -> Any:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     request = signing.unsigned("PUT", "/bucket/key", sent)
     source = CopySource("bucket", b"source")
-    context = Context(OP, request, "id", nothing, nothing, "bucket", b"key", source)
+    record = BucketRecord(records.FORMAT, bytes(8), "owner-id", 0, "us-east-1")
+    found = Bucket("bucket", record, b"token")
+    context = Context(OP, request, "id", nothing, nothing, "bucket", b"key", source, found=found)
     return copy._Wish(context, Source(nothing, source.key))
 
 

@@ -241,9 +241,14 @@ async def test_names_and_methods(method: str, target: str, status: int) -> None:
 
 
 async def test_refused_headers_stop_before_the_body() -> None:
-    request = signing.signed("PUT", "/bucket/key", {"x-amz-acl": "public-read"}, b"hello")
+    request = signing.signed(
+        "PUT", "/bucket/key", {"x-amz-website-redirect-location": "/a"}, b"hello"
+    )
     response = await ask(request)
-    assert (response.status, error_of(response)["Header"]) == (501, "x-amz-acl")
+    assert (response.status, error_of(response)["Header"]) == (
+        501,
+        "x-amz-website-redirect-location",
+    )
     assert not request.body.was_read  # type: ignore[attr-defined]
 
 
@@ -439,6 +444,16 @@ def test_a_borrowed_function_is_no_handler() -> None:
     borrower = ModuleType("borrower")
     vars(borrower)["put_object"] = vars(owner)["put_object"]
     assert len(find_handlers([owner, borrower])) == len(names)
+
+
+def test_handlers_from_a_table() -> None:
+    names = [handler_name(op.name) for op in OPERATIONS if op.support is Support.YES]
+    names.remove("put_object")
+    answer = Recorder()
+    table = module_with(*names, HANDLERS={"PutObject": answer})
+    assert find_handlers([table])["PutObject"] is answer
+    with pytest.raises(LookupError, match="PutObject has 2"):
+        find_handlers([table, module_with("put_object")])
 
 
 COPYING = [op for op in OPERATIONS if op.also]

@@ -12,6 +12,7 @@ import pytest
 import fastobj.s3.handlers
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Body, Op, Scope, Support
+from fastobj.s3.absent import ANSWERS, Absent
 from fastobj.s3.dispatch import find_handlers, handler_name
 from fastobj.s3.names import parse_query
 from fastobj.s3.operations import ALIASES, OPERATIONS
@@ -44,6 +45,13 @@ SERVED = {
     "AbortMultipartUpload",
     "ListParts",
     "ListMultipartUploads",
+    "GetBucketAcl",
+    "PutBucketAcl",
+    "GetObjectAcl",
+    "PutObjectAcl",
+    "GetObjectTagging",
+    "ListObjectVersions",
+    *ANSWERS,
 }
 
 
@@ -126,6 +134,14 @@ def test_shapes_and_bodies_of_rows() -> None:
         assert (op.xml_in is None) == (op.body is not Body.XML)
 
 
+def test_what_says_that_there_is_none() -> None:
+    for name, answer in ANSWERS.items():
+        assert (ROWS[name].xml_out is None) == isinstance(answer, Absent)
+        if not isinstance(answer, Absent):
+            fields = {field.name for field in SHAPES[ROWS[name].xml_out or ""].fields}
+            assert set(answer) <= fields
+
+
 def test_each_row_has_an_action() -> None:
     # Nobody signs a preflight.
     assert {op.name for op in OPERATIONS if not op.action} == {"PreflightBucket", "PreflightObject"}
@@ -191,6 +207,7 @@ def test_each_handler_has_a_row() -> None:
             is_here = getattr(found, "__module__", "") == module.__name__
             if inspect.iscoroutinefunction(found) and is_here and not name.startswith("_"):
                 assert name in names
+        assert set(getattr(module, "HANDLERS", {})) <= SERVED
 
 
 def test_names_of_handlers() -> None:

@@ -20,6 +20,7 @@ SCALARS: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.INT: st.integers(0, 2**63 - 1),
     Kind.BOOL: st.booleans(),
     Kind.TIME: st.integers(0, 2**32).map(lambda seconds: seconds * 10**9),
+    Kind.XSI_TYPE: st.sampled_from(["CanonicalUser", "Group", '<"&' + "'"]),
     Kind.ETAG: st.from_regex("[0-9a-f]{32}(-[0-9]{1,5})?", fullmatch=True),
 }
 

@@ -8,6 +8,7 @@ from typing import Final
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.objects import buckets
+from fastobj.s3 import acl
 from fastobj.s3.context import Context, Result
 
 _FIRST_REGION: Final = "us-east-1"  # the one whose buckets have no location, for S3 began there
@@ -17,9 +18,13 @@ _REGION: Final = re.compile(r"EU|[a-z]{2}(-[a-z]+)+-[0-9]")
 async def create_bucket(ctx: Context) -> Result:
     """Creates a bucket. One's own bucket again is no error in the first region, as in S3."""
     _check_location((ctx.document or {}).get("LocationConstraint") or "", ctx.store.region)
-    bucket, is_new = await buckets.create(ctx.store, ctx.bucket, ctx.identity.id)
+    named = acl.from_headers(ctx, ctx.identity.id)
+    grants = named.grants if named else None
+    bucket, is_new = await buckets.create(ctx.store, ctx.bucket, ctx.identity.id, grants)
     if not is_new and ctx.store.region != _FIRST_REGION:
         raise S3Error(codes.BUCKET_ALREADY_OWNED_BY_YOU, extra=[("BucketName", bucket.name)])
+    if named and not is_new:
+        await buckets.set_acl(ctx.store, bucket, grants)
     return Result(headers=[(b"location", f"/{bucket.name}".encode())])
 
 

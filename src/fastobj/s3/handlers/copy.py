@@ -15,6 +15,7 @@ from fastobj.objects import copy, get
 from fastobj.objects.conditions import Verdict, failed
 from fastobj.objects.copy import Source
 from fastobj.objects.get import Span
+from fastobj.s3 import acl
 from fastobj.s3.context import Context, Result
 from fastobj.s3.object_headers import (
     checksum_elements,
@@ -51,6 +52,8 @@ class _Wish:
         self._replaces = _replaces(request.header(_DIRECTIVE))
         self._headers = stored_headers(request) if self._replaces else {}
         self._metadata = user_metadata(request) if self._replaces else {}
+        named = acl.from_headers(ctx, ctx.existing().record.owner)
+        self._acl = named.grants if named else None  # a copy takes no list along
         self._sums: dict[bytes, dict[str, str]] = {}  # by data id: a body is read once
         if ctx.source == (ctx.bucket, ctx.key):
             self._check_change()
@@ -74,7 +77,9 @@ class _Wish:
             message = "The specified copy source is larger than the maximum allowable size"
             message += f" for a copy source: {OBJECT_BYTES_MAX}"
             raise S3Error(codes.INVALID_REQUEST, message)
-        described = msgspec.structs.replace(source, checksums=await self._checksums(source))
+        described = msgspec.structs.replace(
+            source, checksums=await self._checksums(source), acl=self._acl
+        )
         if self._replaces:
             described = msgspec.structs.replace(
                 described, headers=self._headers, metadata=self._metadata

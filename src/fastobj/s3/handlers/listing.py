@@ -1,10 +1,12 @@
-"""Handlers that list the objects of a bucket, in the first form and the second."""
+"""Handlers that list the objects of a bucket: in the first form, the second, and as versions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from fastobj.core import codes
+from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_KEYS_MAX
 from fastobj.objects import listing
 from fastobj.objects.buckets import Bucket
@@ -14,6 +16,7 @@ from fastobj.s3.context import Context, Result
 from fastobj.s3.object_headers import checksum_type
 
 Text = Callable[[bytes], str]
+_NULL_VERSION: Final = "null"
 
 
 async def list_objects(ctx: Context) -> Result:
@@ -42,6 +45,27 @@ async def list_objects_v2(ctx: Context) -> Result:
     }
     owner = _owner(ctx, bucket) if query.get("fetch-owner") == "true" else None
     document["Contents"] = _contents(page, text, owner)
+    return Result(document=document)
+
+
+async def list_object_versions(ctx: Context) -> Result:
+    """A page of all versions; without versioning each object is the only one of its key."""
+    marker, version = ctx.query.get("key-marker", ""), ctx.query.get("version-id-marker", "")
+    if version and not marker:
+        message = "A version-id marker cannot be specified without a key marker."
+        raise S3Error(codes.INVALID_ARGUMENT, message)
+    if version not in ("", _NULL_VERSION):
+        raise S3Error(codes.INVALID_ARGUMENT, "Invalid version id specified")
+    bucket, text, page, document = await _page(ctx, marker.encode())
+    document |= {"KeyMarker": text(marker.encode()), "VersionIdMarker": version}
+    if page.is_truncated:
+        document["NextKeyMarker"] = text(page.last)
+        if page.objects and page.objects[-1].key == page.last:  # else a common prefix
+            document["NextVersionIdMarker"] = _NULL_VERSION
+    document["Version"] = [
+        {**entry, "VersionId": _NULL_VERSION, "IsLatest": True}
+        for entry in _contents(page, text, _owner(ctx, bucket))
+    ]
     return Result(document=document)
 
 

@@ -16,7 +16,7 @@ from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
 from fastobj.objects.uploads import Description, Upload
-from fastobj.s3 import paging
+from fastobj.s3 import acl, paging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.object_headers import (
     checksum_type,
@@ -36,10 +36,15 @@ _ELEMENTS: Final = {f"Checksum{name.upper()}": name for name in ALGORITHMS}
 async def create_multipart_upload(ctx: Context) -> Result:
     """Begins an upload; its object will have the headers of this request."""
     algorithm, is_composite = _checksum_asked(ctx.request)
-    described = Description(
-        stored_headers(ctx.request), user_metadata(ctx.request), algorithm, is_composite
-    )
     bucket = ctx.existing()
+    named = acl.from_headers(ctx, bucket.record.owner)
+    described = Description(
+        stored_headers(ctx.request),
+        user_metadata(ctx.request),
+        algorithm,
+        is_composite,
+        named.grants if named else None,
+    )
     upload = await uploads.create(ctx.store, bucket, ctx.key, ctx.identity.id, described)
     headers = []
     if algorithm:

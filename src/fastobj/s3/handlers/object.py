@@ -16,7 +16,7 @@ from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import Parts
 from fastobj.objects.put import Content
-from fastobj.s3 import errors, ranges
+from fastobj.s3 import acl, errors, ranges
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.object_headers import (
     checksum_headers,
@@ -56,10 +56,14 @@ class _Upload:
         self.metadata = user_metadata(request)
         self.conditions = write_conditions(request)
         self.check = PayloadCheck(ctx)
+        named = acl.from_headers(ctx, bucket.record.owner)
+        self.acl = named.grants if named else None
 
     def content(self, sums: Sums) -> Content:
         """What is stored once the body has kept its promises."""
-        return Content(self.length, sums.etag, self.headers, self.metadata, sums.checksums)
+        return Content(
+            self.length, sums.etag, self.headers, self.metadata, sums.checksums, self.acl
+        )
 
 
 def _body_length(length: int | None) -> int:

@@ -1,0 +1,56 @@
+"""What is answered about configurations that no bucket has yet: one row for each operation.
+
+Clients ask for these unprompted, and take any other answer for a fault of the server. Whoever
+serves one takes its row out of here and writes a handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from fastobj.core import codes
+from fastobj.core.codes import ErrorCode
+
+
+class Absent(NamedTuple):
+    """The error that says so; `message` where it is not the code's own."""
+
+    code: ErrorCode
+    message: str | None = None
+
+
+_EMPTY: Final[Mapping[str, Any]] = {}
+_NONE_LISTED: Final = {"IsTruncated": False}
+_NO_CONFIGURATION: Final = Absent(codes.NO_SUCH_CONFIGURATION)
+_NO_LOCK: Final = Absent(codes.INVALID_REQUEST, "Bucket is missing Object Lock Configuration")
+
+# Operation -> the error, or the document that says so.
+ANSWERS: Final[Mapping[str, Absent | Mapping[str, Any]]] = {
+    "GetBucketAccelerateConfiguration": _EMPTY,
+    "GetBucketAnalyticsConfiguration": _NO_CONFIGURATION,
+    "GetBucketCors": Absent(codes.NO_SUCH_CORS_CONFIGURATION),
+    "GetBucketEncryption": Absent(codes.SERVER_SIDE_ENCRYPTION_CONFIGURATION_NOT_FOUND),
+    "GetBucketIntelligentTieringConfiguration": _NO_CONFIGURATION,
+    "GetBucketInventoryConfiguration": _NO_CONFIGURATION,
+    "GetBucketLifecycleConfiguration": Absent(codes.NO_SUCH_LIFECYCLE_CONFIGURATION),
+    "GetBucketLogging": _EMPTY,
+    "GetBucketMetricsConfiguration": _NO_CONFIGURATION,
+    "GetBucketNotificationConfiguration": _EMPTY,
+    "GetBucketOwnershipControls": Absent(codes.OWNERSHIP_CONTROLS_NOT_FOUND),
+    "GetBucketPolicy": Absent(codes.NO_SUCH_BUCKET_POLICY),
+    "GetBucketPolicyStatus": Absent(codes.NO_SUCH_BUCKET_POLICY),
+    "GetBucketReplication": Absent(codes.REPLICATION_CONFIGURATION_NOT_FOUND),
+    "GetBucketRequestPayment": {"Payer": "BucketOwner"},
+    "GetBucketTagging": Absent(codes.NO_SUCH_TAG_SET),
+    "GetBucketVersioning": _EMPTY,
+    "GetBucketWebsite": Absent(codes.NO_SUCH_WEBSITE_CONFIGURATION),
+    "GetObjectLegalHold": _NO_LOCK,
+    "GetObjectLockConfiguration": Absent(codes.OBJECT_LOCK_CONFIGURATION_NOT_FOUND),
+    "GetObjectRetention": _NO_LOCK,
+    "GetPublicAccessBlock": Absent(codes.NO_SUCH_PUBLIC_ACCESS_BLOCK_CONFIGURATION),
+    "ListBucketAnalyticsConfigurations": _NONE_LISTED,
+    "ListBucketIntelligentTieringConfigurations": _NONE_LISTED,
+    "ListBucketInventoryConfigurations": _NONE_LISTED,
+    "ListBucketMetricsConfigurations": _NONE_LISTED,
+}
