@@ -51,7 +51,7 @@ def test_checksum_types(s3, bucket, algorithm, kind, becomes):
 
 def test_what_is_refused(s3, bucket, send):
     call = {"Bucket": bucket, "Key": "key"}
-    assert refused(s3.create_multipart_upload, **call, ACL="public-read") == (501, "NotImplemented")
+    assert refused(s3.create_multipart_upload, **call, ACL="nonsense") == (400, "InvalidArgument")
     assert refused(s3.create_multipart_upload, **call, Tagging="a=b") == (501, "NotImplemented")
     assert refused(s3.create_multipart_upload, **call, Metadata={"a": "b" * 3000}) == (
         (400, "MetadataTooLarge")
@@ -72,3 +72,13 @@ def test_an_open_upload_is_no_object(s3, bucket):
     part(s3, named, 1, b"body")
     assert refused(s3.get_object, Bucket=bucket, Key="key") == (404, "NoSuchKey")
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_the_object_keeps_the_list_that_its_beginning_names(s3, bucket):
+    names = {"Bucket": bucket, "Key": "key"}
+    upload = s3.create_multipart_upload(**names, ACL="public-read")["UploadId"]
+    part = s3.upload_part(**names, UploadId=upload, PartNumber=1, Body=b"x")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    s3.complete_multipart_upload(**names, UploadId=upload, MultipartUpload=parts)
+    grants = s3.get_object_acl(**names)["Grants"]
+    assert sorted(grant["Permission"] for grant in grants) == ["FULL_CONTROL", "READ"]
