@@ -152,4 +152,6 @@ def _value_fits(value: Any, field: Field) -> bool:
         return _fits(value, kind)
     if kind in (Kind.TOKEN, Kind.ETAG):
         return bool(value.isalnum())
+    if kind is Kind.XSI_TYPE:
+        return bool(value)
     return kind is not Kind.TIME or SECONDS_MIN <= value // 1_000_000_000 <= SECONDS_MAX

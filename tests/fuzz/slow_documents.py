@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from fastobj.core import limits
 from fastobj.s3.shapes import Field, Kind, Shape
+from fastobj.s3.xml import XSI_NAMESPACE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BOOLS = {"true": True, "1": True, "false": False, "0": False}
@@ -49,6 +50,10 @@ def _depth(element: Element) -> int:
 def _fields(element: Element, fields: tuple[Field, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in fields:
+        if field.kind is Kind.XSI_TYPE:
+            kind = element.get(f"{{{XSI_NAMESPACE}}}type")
+            found |= {} if kind is None else {field.name: kind}
+            continue
         children = [child for child in element if _name(child) == field.name]
         if (field.required and not children) or (len(children) > 1 and not field.many):
             raise Refused(field.name)

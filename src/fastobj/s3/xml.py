@@ -249,7 +249,9 @@ class _Reader:
             raise S3Error(codes.NOT_IMPLEMENTED, message)
         frame = _Frame(field, _children(field))
         if attributes and (typed := _type_name(field)):
-            frame.found[typed] = attributes.get(f"{XSI_NAMESPACE} type")
+            kind = attributes.get(f"{XSI_NAMESPACE} type")
+            if kind is not None:
+                frame.found[typed] = kind
         self._stack.append(frame)
 
     def end(self, _: str) -> None:
