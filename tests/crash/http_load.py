@@ -105,6 +105,8 @@ class HttpLoad:
         if not values:
             return
         value, metadata = rng.choice(values), self._metadata()
+        if PARTS in dict(value.metadata):
+            metadata[PARTS] = "1"  # a copy keeps the etag, by which it is told
         operation = self._invoke(place, copy_of(value, metadata, {"content-type": "text/plain"}))
         self._send(
             operation, lambda: client.copy(source, value.etag, place, metadata, "text/plain")
