@@ -16,6 +16,7 @@ from tests.crash.oracle import (
     Operation,
     Place,
     copy_of,
+    metadata_of_copy,
     value_of,
 )
 from tests.crash.world import MAIN, OWN_FILE_BYTES_MIN, SMALL_BYTES_MAX, number
@@ -104,9 +105,8 @@ class HttpLoad:
             values = self._history.copyable(source)
         if not values:
             return
-        value, metadata = rng.choice(values), self._metadata()
-        if PARTS in dict(value.metadata):
-            metadata[PARTS] = "1"  # a copy keeps the etag, by which it is told
+        value = rng.choice(values)
+        metadata = metadata_of_copy(value, self._metadata())
         operation = self._invoke(place, copy_of(value, metadata, {"content-type": "text/plain"}))
         self._send(
             operation, lambda: client.copy(source, value.etag, place, metadata, "text/plain")

@@ -64,6 +64,12 @@ def value_of(
     )
 
 
+def metadata_of_copy(value: Value, metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a copy is to say of itself: it keeps the etag of an object made of parts."""
+    kept = {PARTS: "1"} if PARTS in dict(value.metadata) else {}
+    return {**metadata, **kept}
+
+
 def copy_of(value: Value, metadata: Mapping[str, str], headers: Mapping[str, str] = {}) -> Value:
     """The value that a copy of an object leaves, with headers and metadata of its own."""
     told = {"metadata": tuple(sorted(metadata.items())), "headers": tuple(sorted(headers.items()))}

@@ -33,7 +33,17 @@ from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import segment_path
 from fastobj.testing.local_store import LocalStore
 from fastobj.testing.store import LocalEpochs, assemble
-from tests.crash.oracle import BUCKET, Effect, History, Operation, Place, Value, copy_of, value_of
+from tests.crash.oracle import (
+    BUCKET,
+    Effect,
+    History,
+    Operation,
+    Place,
+    Value,
+    copy_of,
+    metadata_of_copy,
+    value_of,
+)
 
 SEGMENT_BYTES = (64 * KIB, 96 * KIB)
 SMALL_BYTES_MAX = 4 * KIB
@@ -261,7 +271,8 @@ class Load:
         if not values:
             return
         self._count += 1
-        value, metadata = self._rng.choice(values), {"operation": f"{self._name}{self._count}"}
+        value = self._rng.choice(values)
+        metadata = metadata_of_copy(value, {"operation": f"{self._name}{self._count}"})
         operation = self._history.invoke(Place(MAIN, key), copy_of(value, metadata), number())
         try:
             await copy_object(self._node, MAIN, source, key, value, metadata)
