@@ -2,6 +2,7 @@
 
 import os
 import ssl
+import time
 import urllib.request
 from contextlib import nullcontext
 from pathlib import Path
@@ -138,8 +139,13 @@ def test_minio_py(site: Site, tmp_path: Path) -> None:
 
 @pytest.fixture
 def few_files(tmp_path: Path) -> Path:
-    """A small tree with awkward names and one file of 3 MB."""
+    """A small tree with awkward names and one file of 3 MB, all of it a minute old.
+
+    S3 tells when an object was changed in whole seconds, so a file that is uploaded within the
+    second in which it was written looks newer than its object, and `sync` sends it again.
+    """
     tree = tmp_path / "tree"
+    written = time.time() - 60
     for name, content in (
         ("a file.txt", b"text"),
         ("folder/empty", b""),
@@ -149,4 +155,5 @@ def few_files(tmp_path: Path) -> Path:
         place = tree / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
+        os.utime(place, (written, written))
     return tree

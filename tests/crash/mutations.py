@@ -59,18 +59,30 @@ def answer_before_write() -> Any:
     return _replaced(LogWriter, "write", write)
 
 
-def answer_while_writing() -> Any:
-    """A batch is answered, and a moment later written: for kills, which lose no written page."""
-    whole = LocalLedger.write
+@contextmanager
+def answer_while_writing() -> Iterator[None]:
+    """A batch is answered, and a moment later written: for kills, which lose no written page.
 
-    def write(self: LocalLedger, batch: LedgerBatch) -> None:
-        for pending in batch.accepted:
+    The main thread answers, before it hands the batch to the writer: only it may touch a link.
+    """
+    prepare, write = LocalLedger.prepare, LocalLedger.write
+
+    def answered(self: LocalLedger) -> LedgerBatch | None:
+        batch = prepare(self)
+        for pending in batch.accepted if batch is not None else ():
             pending.done(None)
             pending.done = lambda result: None
-        time.sleep(0.02)
-        whole(self, batch)
+        return batch
 
-    return _replaced(LocalLedger, "write", write)
+    def written_late(self: LocalLedger, batch: LedgerBatch) -> None:
+        time.sleep(0.02)
+        write(self, batch)
+
+    with (
+        _replaced(LocalLedger, "prepare", answered),
+        _replaced(LocalLedger, "write", written_late),
+    ):
+        yield
 
 
 def bodies_not_verified() -> Any:
