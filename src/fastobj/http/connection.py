@@ -231,6 +231,10 @@ class Connection(asyncio.BufferedProtocol):
         body: Body
         if length == 0:
             body = NO_BODY
+            if head.expects_continue:
+                # There is nothing to invite, but a client that waits may take whatever comes
+                # first for the answer to its next expectation on this connection, too (aws-cli v1).
+                self._transport.write(CONTINUE)
         elif length is None:
             body = ChunkedBody(self)
         elif length <= stop - end:
