@@ -108,6 +108,22 @@ def test_forms_of_the_list(s3, bucket, send, form):
         assert answer.status == 200, answer.body
 
 
+@pytest.mark.parametrize(("last", "code"), [(10_000, "InvalidPart"), (10_001, "InvalidArgument")])
+def test_the_longest_list(s3, bucket, send, last, code):
+    """Ten thousand parts are read in the most wordy form of clients; none of them is there."""
+    named = begin(s3, bucket)
+    one = (
+        "  <Part>\n    <ETag>&quot;{0}&quot;</ETag>\n    <PartNumber>{1}</PartNumber>\n"
+        "    <ChecksumSHA256>{2}</ChecksumSHA256>\n  </Part>\n"
+    )
+    listed = "".join(
+        [one.format("0" * 32, number, "A" * 43 + "=") for number in range(1, last + 1)]
+    )
+    body = f"<CompleteMultipartUpload>\n{listed}</CompleteMultipartUpload>".encode()
+    answer = send("POST", f"/{bucket}/key", query=f"uploadId={named['UploadId']}", body=body)
+    assert (answer.status, answer.code) == (400, code)
+
+
 def test_again_with_the_same_parts(s3, bucket):
     named = begin(s3, bucket)
     parts = [part(s3, named, 1, b"x" * PART), part(s3, named, 2, b"y")]

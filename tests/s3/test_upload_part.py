@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+import http.client
 import os
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import pytest
 
+from fastobj.core.limits import OBJECT_BYTES_MAX
 from tests.s3.calls import refused
 from tests.s3.uploading import MIB, PART, begin, complete, part
 
@@ -21,7 +24,9 @@ def test_sizes(s3, bucket, size):
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == body
 
 
-@pytest.mark.parametrize("number", [0, -1, 10_001, "x"])
+@pytest.mark.parametrize(
+    "number", [0, -1, 10_001, "x", "", "0000010001", "0" * 9 + "1" * 6, "0" * 9 + "1" * 5000]
+)
 def test_numbers_that_are_none(s3, bucket, send, number):
     named = begin(s3, bucket)
     query = f"partNumber={number}&uploadId={named['UploadId']}"
@@ -35,6 +40,28 @@ def test_the_last_number(s3, bucket):
     complete(s3, named, listed)
     found = s3.head_object(Bucket=bucket, Key="key", PartNumber=10_000)
     assert (found["PartsCount"], found["ContentLength"]) == (2, PART)
+
+
+@pytest.mark.parametrize("above", [0, 1])
+def test_the_largest_is_told_from_the_length(s3, s3v4, bucket, above):
+    """Nothing of the body is asked for: `100 Continue` comes for 5 GiB, and not for a byte more."""
+    named = begin(s3, bucket)
+    url = urlsplit(s3v4.generate_presigned_url("upload_part", {**named, "PartNumber": 1}))
+    connection = http.client.HTTPConnection(url.netloc, timeout=30)
+    connection.putrequest("PUT", f"{url.path}?{url.query}")
+    connection.putheader("Content-Length", str(OBJECT_BYTES_MAX + above))
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    assert connection.sock is not None
+    answer = connection.sock.recv(4096)
+    connection.close()
+    assert OBJECT_BYTES_MAX == 5 * 1024**3
+    if above:
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"<Code>EntityTooLarge</Code>" in answer
+    else:
+        assert answer == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert "Parts" not in s3.list_parts(**named)
 
 
 def test_no_such_upload(s3, bucket):

@@ -230,6 +230,7 @@ REFUSED: Final[Mapping[str, Refusals]] = {
 
 
 _SHOWN_MAX: Final = 100  # of a value that makes no sense
+_DIGITS_MAX: Final = 10  # leading zeros are digits too
 
 
 def _check_version_id(value: str) -> None:
@@ -243,16 +244,13 @@ def _check_no_version_id(_: str) -> None:
     raise S3Error(codes.INVALID_ARGUMENT, "This operation does not accept a version-id.")
 
 
-def _check_part_number(value: str) -> None:
-    """Whether any object may have that part."""
-    if not value.isascii() or not value.isdigit() or not 1 <= _int(value) <= limits.PART_NUMBER_MAX:
-        message = f"Part number must be an integer between 1 and {limits.PART_NUMBER_MAX}"
+def check_part_number(value: str, most: int = limits.PART_NUMBER_MAX) -> None:
+    """Refuses what is the number of no part: from 1 to `most`. Raises InvalidArgument."""
+    is_number = value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX
+    if not is_number or not 1 <= int(value) <= most:
+        message = f"Part number must be an integer between 1 and {most}"
         extra = [("ArgumentName", "partNumber"), ("ArgumentValue", value[:_SHOWN_MAX])]
         raise S3Error(codes.INVALID_ARGUMENT, f"{message}, inclusive", extra=extra)
-
-
-def _int(digits: str) -> int:
-    return int(digits[:10])
 
 
 def _check_no_part_number(_: str) -> None:
@@ -268,7 +266,7 @@ def _check_no_token(token: str) -> None:
 
 
 _NO_TOKEN: Final = {"continuation-token": _check_no_token}
-_READ_CHECKS: Final = {"versionId": _check_version_id, "partNumber": _check_part_number}
+_READ_CHECKS: Final = {"versionId": _check_version_id, "partNumber": check_part_number}
 
 QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "GetObject": _READ_CHECKS,
@@ -285,7 +283,7 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "ListBucketMetricsConfigurations": _NO_TOKEN,
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
     "CopyObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
-    "UploadPart": {"partNumber": _check_part_number},
+    "UploadPart": {"partNumber": check_part_number},
 }
 
 _RESPONSE_HEADERS: Final = frozenset(
