@@ -240,7 +240,8 @@ def _check_support(context: Context) -> None:
         raise S3Error(codes.NOT_IMPLEMENTED, f"{op.name} is not implemented")
     if op.scope is Scope.SERVICE or context.found is not None or is_bucket_name(context.bucket):
         return
-    code = codes.INVALID_BUCKET_NAME if op.name == "CreateBucket" else codes.NO_SUCH_BUCKET
+    # Clients ask by HEAD whether a name exists, and some with names that never do.
+    code = codes.NO_SUCH_BUCKET if op.method == "HEAD" else codes.INVALID_BUCKET_NAME
     raise S3Error(code, extra=[("BucketName", context.bucket)])
 
 

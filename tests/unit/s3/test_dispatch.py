@@ -224,8 +224,9 @@ async def test_bodies_that_do_not_hold(
     [
         ("PUT", "/Bad_Name", 400),
         ("HEAD", "/$extremelyunlikelytoexist$", 404),
-        ("GET", "/Bad_Name/key", 404),
-        ("GET", "//key", 404),
+        ("GET", "/Bad_Name/key", 400),
+        ("HEAD", "/Bad_Name/key", 404),
+        ("GET", "//key", 400),
         ("GET", "/bucket/%zz", 400),
         ("PATCH", "/bucket/key", 405),
         ("GET", "*", 400),
