@@ -115,6 +115,13 @@ def test_max_keys_at_its_ends(s3, filled):
     assert (many["KeyCount"], many["MaxKeys"]) == (len(LISTED), 1000)
 
 
+def test_empty_bucket(s3, bucket):
+    for asked in ({}, {"Prefix": "a"}, {"Delimiter": "/"}):
+        answer = s3.list_objects_v2(Bucket=bucket, **asked)
+        assert (answer["KeyCount"], answer["IsTruncated"], entries(answer)) == (0, False, [])
+        assert {"Contents", "CommonPrefixes", "NextContinuationToken"}.isdisjoint(answer)
+
+
 def test_more_than_a_page(s3, bucket):
     keys = [f"{number % 3}/{number:04}" for number in range(1005)]
     with ThreadPoolExecutor(8) as pool:
