@@ -1,8 +1,10 @@
 """CompleteMultipartUpload."""
 
+import base64
 import hashlib
 import io
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -214,6 +216,33 @@ def test_checksums(s3, bucket, algorithm, kind, names_parts):
     found = s3.get_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (found[name], found["ChecksumType"]) == (answer[name], kind)
     assert found["Body"].read() == b"".join(bodies)  # and boto3 has checked what it can
+
+
+@pytest.mark.parametrize("suffix", ["", "-3"])
+@pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
+def test_a_composite_checksum_is_checked(s3, bucket, algorithm, suffix):
+    """With the number of parts behind it or without, as clients write it."""
+    asked, name = {"ChecksumAlgorithm": algorithm}, f"Checksum{algorithm}"
+    named = begin(s3, bucket, **asked, ChecksumType="COMPOSITE")
+    sizes = (PART, PART, 7)
+    stored = [
+        s3.upload_part(**named, PartNumber=number, Body=bytes(size), **asked)
+        for number, size in enumerate(sizes, 1)
+    ]
+    raw = b"".join([base64.b64decode(one[name]) for one in stored])
+    made = {
+        "CRC32": lambda: zlib.crc32(raw).to_bytes(4, "big"),
+        "SHA1": lambda: hashlib.sha1(raw).digest(),
+        "SHA256": lambda: hashlib.sha256(raw).digest(),
+    }[algorithm]()
+    right = base64.b64encode(made).decode()
+    other = base64.b64encode(bytes(len(made))).decode()
+    parts = [{"PartNumber": n, "ETag": one["ETag"]} for n, one in enumerate(stored, 1)]
+    call = {"s3": s3, "named": named, "parts": parts}
+    assert refused(complete, **call, **{name: other + suffix}) == (400, "BadDigest")
+    assert refused(complete, **call, **{name: right + "-2"}) == (400, "BadDigest")
+    answer = complete(**call, **{name: right + suffix})
+    assert (answer[name], answer["ChecksumType"]) == (f"{right}-3", "COMPOSITE")
 
 
 def test_the_whole_checksum_is_checked(s3, bucket):

@@ -64,6 +64,14 @@ def test_what_an_entry_says(s3, bucket):
     assert owned["Owner"]["ID"] == s3.list_buckets()["Owner"]["ID"]
 
 
+def test_optional_attributes_are_passed_over(s3, filled):
+    """Nothing here was ever archived, so there is nothing to say of its restoring."""
+    asked = {"Bucket": filled, "OptionalObjectAttributes": ["RestoreStatus"]}
+    plain = s3.list_objects_v2(Bucket=filled)["Contents"]
+    assert s3.list_objects_v2(**asked)["Contents"] == plain
+    assert s3.list_objects(**asked)["Contents"][0]["Key"] == plain[0]["Key"]
+
+
 def test_what_the_answer_repeats(s3, filled):
     answer = s3.list_objects_v2(Bucket=filled, Prefix="a", Delimiter="/", StartAfter="a", MaxKeys=1)
     told = {name: answer[name] for name in ("Name", "Prefix", "Delimiter", "StartAfter", "MaxKeys")}

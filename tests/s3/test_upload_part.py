@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.client
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -62,6 +63,32 @@ def test_the_largest_is_told_from_the_length(s3, s3v4, bucket, above):
     else:
         assert answer == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert "Parts" not in s3.list_parts(**named)
+
+
+@pytest.mark.parametrize("size", [3, MIB + 3])
+def test_a_part_in_unsigned_chunks(s3, bucket, send, size):
+    """With its checksum behind it, as SDKs send parts over TLS; the decoded length counts."""
+    body, named = os.urandom(size), begin(s3, bucket)
+    sum_ = base64.b64encode(zlib.crc32(body).to_bytes(4, "big"))
+    coded = b"1\r\n%b\r\n%x\r\n%b\r\n0\r\n" % (body[:1], size - 1, body[1:])
+    headers = {
+        "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "X-Amz-Decoded-Content-Length": str(size),
+        "X-Amz-Trailer": "x-amz-checksum-crc32",
+        "Content-Encoding": "aws-chunked",
+    }
+    query = f"partNumber=1&uploadId={named['UploadId']}"
+    for promised, status in ((b"AAAAAA==", 400), (sum_, 200)):
+        sent = coded + b"x-amz-checksum-crc32:" + promised + b"\r\n\r\n"
+        answer = send("PUT", f"/{bucket}/key", query=query, headers=headers, body=sent)
+        assert answer.status == status
+        assert answer.code == (None if status == 200 else "BadDigest")
+    (listed,) = s3.list_parts(**named)["Parts"]
+    assert (listed["Size"], listed["ChecksumCRC32"]) == (size, sum_.decode())
+    complete(s3, named, [{"PartNumber": 1, "ETag": listed["ETag"]}])
+    found = s3.get_object(Bucket=bucket, Key="key")
+    assert found["Body"].read() == body
+    assert "ContentEncoding" not in found
 
 
 def test_no_such_upload(s3, bucket):
