@@ -7,6 +7,11 @@ from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.s3.calls import REGION
 
 BOTH = ["s3v4", "s3"]
 NEEDED = {
@@ -47,10 +52,11 @@ def sign(s3, s3v4, bucket, version):
     return make
 
 
-def ask(url, method="GET", body=None):
+def ask(url, method="GET", body=None, headers=()):
     """Status, code of an error, and body of the answer to somebody without keys."""
-    headers = {} if body is None else {"Content-Type": ""}  # urllib would send one of its own
-    request = urllib.request.Request(url, data=body, method=method, headers=headers)
+    sent = dict(headers) if body is None else {"Content-Type": "", **dict(headers)}
+    # (urllib would send a content type of its own.)
+    request = urllib.request.Request(url, data=body, method=method, headers=sent)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, None, answer.read()
@@ -86,6 +92,79 @@ def test_each_parameter_is_needed(s3, bucket, sign, version):
         status, _, body = ask(parts._replace(query=query).geturl())
         assert status in (400, 403), pairs[without]
         assert body == b""
+
+
+@pytest.fixture
+def moved(server, bucket):
+    """Makes a URL with headers in its query, as the SDKs of JavaScript and Ruby do."""
+
+    def make(method="PUT", headers=None, **query):
+        url = f"{server.endpoint}/{bucket}/key"
+        request = AWSRequest(method=method, url=url, params=query, headers=headers)
+        keys = Credentials(server.access_key, server.secret_key)
+        S3SigV4QueryAuth(keys, "s3", REGION, expires=60).add_auth(request)
+        return request.url
+
+    return make
+
+
+def test_headers_in_the_query(s3, bucket, moved):
+    said = {"x-amz-meta-a-b": " ü c ", "X-Amz-Meta-D": "", "x-amz-acl": "public-read"}
+    assert ask(moved(**said), "PUT", b"body")[0] == 200
+    found = s3.get_object(Bucket=bucket, Key="key")
+    assert found["Body"].read() == b"body"
+    metadata = {name: value.encode("latin-1").decode() for name, value in found["Metadata"].items()}
+    assert metadata == {"a-b": "ü c", "d": ""}
+    assert len(s3.get_object_acl(Bucket=bucket, Key="key")["Grants"]) == 2
+    owner = {"x-amz-expected-bucket-owner": "somebody"}
+    assert ask(moved("GET", **owner))[:2] == (403, "AccessDenied")
+
+
+def test_a_header_goes_before_the_query(s3, bucket, moved):
+    said = {"x-amz-meta-a": "header"}
+    url = moved(headers=said, **{"x-amz-meta-a": "query", "x-amz-meta-b": "query"})
+    assert ask(url, "PUT", b"x", said)[0] == 200
+    found = s3.head_object(Bucket=bucket, Key="key")["Metadata"]
+    assert found == {"a": "header", "b": "query"}
+    s3.delete_object(Bucket=bucket, Key="key")
+    for other in ({"x-amz-meta-a": "other"}, {**said, "x-amz-meta-b": "not signed"}):
+        assert ask(url, "PUT", b"x", other)[0] == 403
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_query_that_nobody_presigned_says_nothing(s3, bucket, send):
+    assert send("PUT", f"/{bucket}/key", query="x-amz-meta-a=b", body=b"x").status == 200
+    assert s3.head_object(Bucket=bucket, Key="key")["Metadata"] == {}
+
+
+def test_checksums_in_the_query_are_passed_over(s3, bucket, moved):
+    """Those of no body, which SDKs sign before there is one."""
+    said = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-sdk-checksum-algorithm": "CRC32"}
+    assert ask(moved(**said, **{"x-id": "PutObject"}), "PUT", b"body")[0] == 200
+    found = s3.get_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
+    assert found["Body"].read() == b"body"
+    assert "ChecksumCRC32" not in found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("x-amz-meta-a", "b\r\nset-cookie: c", (400, "InvalidArgument")),
+        ("x-amz-meta-a", "\0", (400, "InvalidArgument")),
+        ("x-amz-meta-a\r\nset-cookie", "c", (400, "InvalidArgument")),
+        ("x-amz-meta-a b", "c", (400, "InvalidArgument")),
+        ("x-amz-meta-ü", "c", (400, "InvalidArgument")),
+        ("x-amz-meta-a", "b" * 2048, (400, "MetadataTooLarge")),
+        ("x-amz-acl", "nonsense", (400, "InvalidArgument")),
+        ("x-amz-storage-class", "GLACIER", (400, "InvalidStorageClass")),
+        ("x-amz-server-side-encryption", "AES256", (501, "NotImplemented")),
+        ("x-amz-tagging", "a=b", (501, "NotImplemented")),
+        ("x-amz-copy-source", "/bucket/key", (501, "NotImplemented")),
+    ],
+)
+def test_what_the_query_may_not_say(s3, bucket, moved, name, value, told):
+    assert ask(moved(**{name: value}), "PUT", b"body")[:2] == told
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])

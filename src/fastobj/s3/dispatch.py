@@ -42,6 +42,7 @@ Handler = Callable[[Context], Awaitable[Result]]
 _WORD: Final = re.compile("(?<!^)(?=[A-Z])")
 _XML: Final = (b"content-type", b"application/xml")
 _SERVER_FAULT: Final = 500
+_PRESIGNED: Final = "X-Amz-Signature"
 _CREATION: Final = "CreateBucket"
 
 
@@ -172,6 +173,8 @@ class S3Application:
         self._admission.check()
         sender = await self._authenticate(exchange, query)
         exchange.identity = sender.identity
+        if _PRESIGNED in query:
+            request.add(headers.moved(query))
         context = Context(
             op=op,
             request=request,
