@@ -98,7 +98,8 @@ def application(
     **more: Any,
 ) -> S3Application:
     handlers = {op.name: handler for op in OPERATIONS}
-    store: Any = SimpleNamespace(clock=FixedClock(signing.NOW_NS), meta=Buckets(owner))
+    meta = Buckets(owner)
+    store: Any = SimpleNamespace(clock=FixedClock(signing.NOW_NS), meta=meta, region=signing.REGION)
     observer = watcher or Watcher()
     admission = Admission(requests_max, whole_bytes_max, observer.refused)
     more.setdefault("authenticator", signing.authenticator())
