@@ -137,7 +137,7 @@ BEYOND = {
     "encoding-type of uploads": "s3/test_list_multipart_uploads.py::test_encoding",
     "an upload that expires": "s3/test_expired_uploads.py::test_gone_after_seven_days",
     "the most parts": "s3/test_settings_of_a_server.py::test_the_most_parts",
-    "the largest part": "s3/test_upload_part.py::test_the_largest_is_told_from_the_length",
+    "the largest part": "s3/test_upload_part.py::test_more_than_5_gib_is_told_from_the_length",
     "the largest object": "s3/test_settings_of_a_server.py::test_the_largest_object",
 }
 

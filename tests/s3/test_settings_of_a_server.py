@@ -86,6 +86,11 @@ def test_the_largest_object(tmp_path):
         client.put_object(Bucket="small", Key="fits", Body=bytes(1 << 20))
         with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
             client.put_object(Bucket="small", Key="above", Body=bytes((1 << 20) + 1))
+        named = begin(client, "small", "parts")
+        fits = part(client, named, 1, bytes(1 << 20))
+        with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
+            part(client, named, 2, bytes((1 << 20) + 1))
+        complete(client, named, [fits])
 
 
 def test_the_most_parts(tmp_path):
