@@ -108,6 +108,16 @@ def test_etags_of_a_condition(caller, s3, bucket):
     assert caller("GET", bucket, "key", lines=lines).status == 304
 
 
+def test_grantees_of_a_list(caller, s3, bucket):
+    """A worker that looked at such a value for minutes would answer nobody meanwhile."""
+    blanks = " " * HEAD_ROOM
+    for value in (f'id={blanks[4:]}"', f'{blanks[4:]}id="', f'id={blanks[8:]}a "', "id=a," * 4000):
+        headers = {"x-amz-grant-read": value[:HEAD_ROOM].strip()}
+        for call in ({"query": "acl"}, {"key": "key", "body": b"x"}):
+            answer = caller("PUT", bucket, **call, headers=headers)
+            assert (answer.status, answer.code) == (400, "InvalidArgument")
+
+
 def test_keys_of_a_document(caller, s3, bucket):
     names = alike(1000)
     for name in names[:20]:

@@ -1,8 +1,10 @@
 """CompleteMultipartUpload."""
 
+import base64
 import hashlib
 import io
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -108,6 +110,22 @@ def test_forms_of_the_list(s3, bucket, send, form):
         assert answer.status == 200, answer.body
 
 
+@pytest.mark.parametrize(("last", "code"), [(10_000, "InvalidPart"), (10_001, "InvalidArgument")])
+def test_the_longest_list(s3, bucket, send, last, code):
+    """Ten thousand parts are read in the most wordy form of clients; none of them is there."""
+    named = begin(s3, bucket)
+    one = (
+        "  <Part>\n    <ETag>&quot;{0}&quot;</ETag>\n    <PartNumber>{1}</PartNumber>\n"
+        "    <ChecksumSHA256>{2}</ChecksumSHA256>\n  </Part>\n"
+    )
+    listed = "".join(
+        [one.format("0" * 32, number, "A" * 43 + "=") for number in range(1, last + 1)]
+    )
+    body = f"<CompleteMultipartUpload>\n{listed}</CompleteMultipartUpload>".encode()
+    answer = send("POST", f"/{bucket}/key", query=f"uploadId={named['UploadId']}", body=body)
+    assert (answer.status, answer.code) == (400, code)
+
+
 def test_again_with_the_same_parts(s3, bucket):
     named = begin(s3, bucket)
     parts = [part(s3, named, 1, b"x" * PART), part(s3, named, 2, b"y")]
@@ -198,6 +216,33 @@ def test_checksums(s3, bucket, algorithm, kind, names_parts):
     found = s3.get_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (found[name], found["ChecksumType"]) == (answer[name], kind)
     assert found["Body"].read() == b"".join(bodies)  # and boto3 has checked what it can
+
+
+@pytest.mark.parametrize("suffix", ["", "-3"])
+@pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
+def test_a_composite_checksum_is_checked(s3, bucket, algorithm, suffix):
+    """With the number of parts behind it or without, as clients write it."""
+    asked, name = {"ChecksumAlgorithm": algorithm}, f"Checksum{algorithm}"
+    named = begin(s3, bucket, **asked, ChecksumType="COMPOSITE")
+    sizes = (PART, PART, 7)
+    stored = [
+        s3.upload_part(**named, PartNumber=number, Body=bytes(size), **asked)
+        for number, size in enumerate(sizes, 1)
+    ]
+    raw = b"".join([base64.b64decode(one[name]) for one in stored])
+    made = {
+        "CRC32": lambda: zlib.crc32(raw).to_bytes(4, "big"),
+        "SHA1": lambda: hashlib.sha1(raw).digest(),
+        "SHA256": lambda: hashlib.sha256(raw).digest(),
+    }[algorithm]()
+    right = base64.b64encode(made).decode()
+    other = base64.b64encode(bytes(len(made))).decode()
+    parts = [{"PartNumber": n, "ETag": one["ETag"]} for n, one in enumerate(stored, 1)]
+    call = {"s3": s3, "named": named, "parts": parts}
+    assert refused(complete, **call, **{name: other + suffix}) == (400, "BadDigest")
+    assert refused(complete, **call, **{name: right + "-2"}) == (400, "BadDigest")
+    answer = complete(**call, **{name: right + suffix})
+    assert (answer[name], answer["ChecksumType"]) == (f"{right}-3", "COMPOSITE")
 
 
 def test_the_whole_checksum_is_checked(s3, bucket):

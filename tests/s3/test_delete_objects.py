@@ -1,11 +1,14 @@
 """DeleteObjects: a result for each key, quiet or not, and documents that are refused."""
 
 import hashlib
-from base64 import b64encode
+import zlib
+from base64 import b64decode, b64encode
 
 import pytest
 
 from tests.s3.calls import refused
+
+ONE = b"<Delete><Object><Key>a</Key></Object></Delete>"
 
 
 def delete(s3, bucket, *keys, **more):
@@ -111,6 +114,38 @@ def test_as_other_clients_write_it(send, s3, bucket):
     assert answer.status == 200
     assert b"<Key>a</Key>" in answer.body
     assert listed(s3, bucket) == ["b"]
+
+
+CRC = b64encode(zlib.crc32(ONE).to_bytes(4, "big")).decode()
+SHA1, SHA256 = (b64encode(made(ONE).digest()).decode() for made in (hashlib.sha1, hashlib.sha256))
+MD5 = b64encode(hashlib.md5(ONE).digest()).decode()
+
+
+@pytest.mark.parametrize(
+    "digests",
+    [
+        {"content-md5": MD5},
+        {"x-amz-checksum-crc32": CRC},
+        {"x-amz-checksum-sha1": SHA1},
+        {"x-amz-checksum-sha256": SHA256},
+        {"x-amz-checksum-sha256": SHA256, "content-md5": MD5},
+        {"x-amz-checksum-crc32": CRC, "x-amz-sdk-checksum-algorithm": "CRC32"},
+    ],
+    ids="+".join,
+)
+def test_any_digest_will_do(send, s3, bucket, digests):
+    """And each that is sent must be right."""
+    fill(s3, bucket, "a")
+    for name in digests:
+        if name != "x-amz-sdk-checksum-algorithm":
+            raw = b64decode(digests[name])
+            wrong = {**digests, name: b64encode(bytes(len(raw))).decode()}
+            answer = send("POST", f"/{bucket}", query="delete=", headers=wrong, body=ONE)
+            assert (answer.status, answer.code) == (400, "BadDigest")
+            assert listed(s3, bucket) == ["a"]
+    answer = send("POST", f"/{bucket}", query="delete=", headers=digests, body=ONE)
+    assert answer.status == 200
+    assert listed(s3, bucket) == []
 
 
 def test_body_that_breaks_its_promise(send, s3, bucket):

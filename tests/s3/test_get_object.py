@@ -189,6 +189,21 @@ def test_checksum_of_the_whole_object_only(send, bucket):
     assert checksum(**{"x-amz-checksum-mode": "ENABLED", "Range": "bytes=0-1"}) == (None, None)
 
 
+@pytest.mark.parametrize("key", ["empty", "small", "large"])
+def test_bytes_go_out_as_they_are(send, bucket, key):
+    """With their length, and in no coding that nobody stored, whatever the client would take."""
+    for asked in ({}, {"Accept-Encoding": "gzip, br", "TE": "trailers, chunked"}):
+        answer = send("GET", f"/{bucket}/{key}", headers=asked)
+        head = send("HEAD", f"/{bucket}/{key}", headers=asked)
+        assert int(answer.headers["content-length"]) == len(answer.body)
+        assert head.headers["content-length"] == answer.headers["content-length"]
+        for one in (answer, head):
+            assert "transfer-encoding" not in one.headers
+            assert "content-encoding" not in one.headers
+            assert "x-amz-version-id" not in one.headers
+            assert one.headers["server"] == "fastobj"
+
+
 def test_response_parameters(s3, bucket):
     asked = {
         "ResponseCacheControl": "no-cache",

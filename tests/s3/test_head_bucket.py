@@ -24,9 +24,12 @@ def test_with_a_slash_behind(send, bucket):
     assert send("HEAD", f"/{bucket}/").status == 200
 
 
-def test_unsigned(send, bucket):
-    answer = send("HEAD", f"/{bucket}", signed=False)
-    assert (answer.status, answer.body) == (403, b"")
+def test_unsigned(send, bucket, new_name):
+    """So SDKs ask for the region; they are not told whether the bucket is there."""
+    for name in (bucket, new_name(), "%24odd%24"):
+        answer = send("HEAD", f"/{name}", signed=False)
+        assert (answer.status, answer.body) == (403, b"")
+        assert answer.headers.get_all("x-amz-bucket-region") == ["us-east-1"]
 
 
 def test_unexpected_owner(s3, bucket):

@@ -1,5 +1,6 @@
 """HeadObject: what GetObject would say, without its body."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -50,6 +51,19 @@ def test_conditions(s3, bucket):
     assert refused(s3.head_object, **call, IfModifiedSince=modified) == (304, "304")
     earlier = modified - timedelta(seconds=1)
     assert refused(s3.head_object, **call, IfUnmodifiedSince=earlier) == (412, "412")
+
+
+def test_the_same_bytes_again(s3, bucket):
+    """An overwrite with the same bytes has the same ETag, and a later date."""
+    call = {"Bucket": bucket, "Key": "key"}
+    s3.put_object(**call, Body=b"x")
+    first = s3.head_object(**call)
+    time.sleep(1.001 - time.time() % 1)  # dates count in seconds
+    s3.put_object(**call, Body=b"x")
+    second = s3.head_object(**call)
+    assert first["ETag"] == second["ETag"]
+    assert first["LastModified"] < second["LastModified"]
+    assert first["ContentLength"] == second["ContentLength"] == 1
 
 
 def test_range_outside(s3, bucket):

@@ -1,5 +1,7 @@
 """ListObjects: the first form, with markers that clients may choose freely."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.s3.calls import refused
@@ -63,6 +65,21 @@ def test_what_an_entry_says(s3, bucket):
     assert (answer["Name"], answer["Prefix"], answer["Marker"]) == (bucket, "", "")
     assert (answer["MaxKeys"], answer["IsTruncated"]) == (1000, False)
     assert "Delimiter" not in answer
+
+
+@pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2"])
+def test_more_than_a_thousand(s3, bucket, operation):
+    """Whole, and 300 at a time: each key once, in order, as boto3 turns the pages."""
+    keys = [f"{number % 7}/{number:04}" for number in range(1203)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b""), keys))
+    for size, counts in ((None, [1000, 203]), (300, [300, 300, 300, 300, 3])):
+        config = {} if size is None else {"PaginationConfig": {"PageSize": size}}
+        turned = list(s3.get_paginator(operation).paginate(Bucket=bucket, **config))
+        assert [len(keys_of(page)) for page in turned] == counts
+        assert [key for page in turned for key in keys_of(page)] == sorted(keys)
+        below = s3.get_paginator(operation).paginate(Bucket=bucket, Prefix="3/", **config)
+        assert [key for page in below for key in keys_of(page)] == sorted(keys[3::7])
 
 
 def test_empty_bucket(s3, bucket):

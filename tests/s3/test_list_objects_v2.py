@@ -64,6 +64,14 @@ def test_what_an_entry_says(s3, bucket):
     assert owned["Owner"]["ID"] == s3.list_buckets()["Owner"]["ID"]
 
 
+def test_optional_attributes_are_passed_over(s3, filled):
+    """Nothing here was ever archived, so there is nothing to say of its restoring."""
+    asked = {"Bucket": filled, "OptionalObjectAttributes": ["RestoreStatus"]}
+    plain = s3.list_objects_v2(Bucket=filled)["Contents"]
+    assert s3.list_objects_v2(**asked)["Contents"] == plain
+    assert s3.list_objects(**asked)["Contents"][0]["Key"] == plain[0]["Key"]
+
+
 def test_what_the_answer_repeats(s3, filled):
     answer = s3.list_objects_v2(Bucket=filled, Prefix="a", Delimiter="/", StartAfter="a", MaxKeys=1)
     told = {name: answer[name] for name in ("Name", "Prefix", "Delimiter", "StartAfter", "MaxKeys")}
@@ -113,6 +121,13 @@ def test_max_keys_at_its_ends(s3, filled):
     assert (none["KeyCount"], none["IsTruncated"], entries(none)) == (0, False, [])
     many = s3.list_objects_v2(Bucket=filled, MaxKeys=100_000)
     assert (many["KeyCount"], many["MaxKeys"]) == (len(LISTED), 1000)
+
+
+def test_empty_bucket(s3, bucket):
+    for asked in ({}, {"Prefix": "a"}, {"Delimiter": "/"}):
+        answer = s3.list_objects_v2(Bucket=bucket, **asked)
+        assert (answer["KeyCount"], answer["IsTruncated"], entries(answer)) == (0, False, [])
+        assert {"Contents", "CommonPrefixes", "NextContinuationToken"}.isdisjoint(answer)
 
 
 def test_more_than_a_page(s3, bucket):

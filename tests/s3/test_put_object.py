@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import http.client
+import itertools
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,9 @@ from botocore.exceptions import ClientError
 
 from fastobj._ext.crc import crc32c, crc64nvme
 from fastobj.core.limits import OBJECT_BYTES_MAX, USER_METADATA_BYTES_MAX
+from fastobj.s3.chunked_body import MODES
 from tests.s3.calls import refused
+from tests.s3.uploading import begin
 
 KIB, MIB = 1024, 1024 * 1024
 SIZES = [0, 1, 64 * KIB, 64 * KIB + 1, MIB, 5 * MIB + 3]
@@ -232,10 +235,42 @@ def test_a_body_in_unsigned_chunks(send, bucket):
     assert (found.body, found.headers["content-encoding"]) == (b"abc", "x")
 
 
-def test_only_bodies_that_are_stored_come_in_chunks(send, bucket):
-    headers = chunked("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
-    answer = send("POST", f"/{bucket}", query="delete", headers=headers, body=b"0\r\n\r\n")
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("POST", "", "delete"),
+        ("PUT", "", "acl"),
+        ("PUT", "/key", "acl"),
+        ("GET", "", "list-type=2"),
+        ("GET", "/key", ""),
+        ("DELETE", "/key", ""),
+        ("POST", "/key", "uploads"),
+        ("POST", "/key", "uploadId=0"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_only_bodies_that_are_stored_come_in_chunks(s3, send, bucket, mode, method, path, query):
+    s3.put_object(Bucket=bucket, Key="key", Body=b"stays")
+    headers, body = chunked(mode.decode(), "0"), b"0\r\n\r\n"
+    answer = send(method, f"/{bucket}{path}", query=query, headers=headers, body=body)
     assert (answer.status, answer.code) == (400, "InvalidRequest")
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"stays"
+
+
+def test_one_checksum_at_most(s3, bucket, send):
+    """Of two that are both right, neither is taken for the other."""
+    body = b"123456789"
+    sums = {f"x-amz-checksum-{name.lower()}": b64(made(body)) for name, made in CHECKSUMS.items()}
+    assert sums["x-amz-checksum-crc64nvme"] == b64(bytes.fromhex("AE8B14860A799888"))
+    named = begin(s3, bucket)
+    part = f"partNumber=1&uploadId={named['UploadId']}"
+    for one, other in itertools.combinations(sums, 2):
+        headers = {one: sums[one], other: sums[other]}
+        for query in ("", part):
+            answer = send("PUT", f"/{bucket}/key", query=query, headers=headers, body=body)
+            assert (answer.status, answer.code) == (400, "InvalidRequest"), (one, other)
+    assert "Parts" not in s3.list_parts(**named)
+    assert refused(s3.head_object, Bucket=bucket, Key="key") == (404, "404")
 
 
 def head_only(s3v4, bucket, headers):

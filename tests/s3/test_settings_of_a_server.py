@@ -1,4 +1,4 @@
-"""What settings change for clients: no signatures, few requests at once, small objects."""
+"""What settings change for clients: no signatures, few requests at once, small objects, parts."""
 
 import http.client
 import os
@@ -10,7 +10,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from fastobj.testing.process_server import ProcessServer
+from tests.s3.calls import refused
 from tests.s3.conftest import client_of
+from tests.s3.uploading import PART, begin, complete, part
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
@@ -84,3 +86,28 @@ def test_the_largest_object(tmp_path):
         client.put_object(Bucket="small", Key="fits", Body=bytes(1 << 20))
         with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
             client.put_object(Bucket="small", Key="above", Body=bytes((1 << 20) + 1))
+        named = begin(client, "small", "parts")
+        fits = part(client, named, 1, bytes(1 << 20))
+        with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
+            part(client, named, 2, bytes((1 << 20) + 1))
+        complete(client, named, [fits])
+
+
+def test_the_most_parts(tmp_path):
+    """Fewer parts from now on: no more are stored, and what is stored can be completed."""
+    server = ProcessServer(tmp_path / "store", workers=1)
+    with server:
+        s3 = client_of(server)
+        s3.create_bucket(Bucket="parts")
+        named = begin(s3, "parts")
+        many = [part(s3, named, number, bytes(PART)) for number in (1, 4)]
+    few = ProcessServer(tmp_path / "store", workers=1, arguments=("--parts-max", "3"))
+    with few:
+        s3 = client_of(few)
+        part(s3, named, 3, b"x")
+        call = {**named, "PartNumber": 4}
+        for size in (1, 1 << 20):
+            assert refused(s3.upload_part, **call, Body=bytes(size)) == (400, "InvalidArgument")
+        complete(s3, named, many)
+        found = s3.head_object(Bucket="parts", Key="key", PartNumber=4)
+        assert (found["PartsCount"], found["ContentLength"]) == (2, PART)

@@ -2,8 +2,12 @@
 
 import base64
 import hashlib
+import http.client
 import os
+import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -21,7 +25,9 @@ def test_sizes(s3, bucket, size):
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == body
 
 
-@pytest.mark.parametrize("number", [0, -1, 10_001, "x"])
+@pytest.mark.parametrize(
+    "number", [0, -1, 10_001, "x", "", "0000010001", "0" * 9 + "1" * 6, "0" * 9 + "1" * 5000]
+)
 def test_numbers_that_are_none(s3, bucket, send, number):
     named = begin(s3, bucket)
     query = f"partNumber={number}&uploadId={named['UploadId']}"
@@ -35,6 +41,48 @@ def test_the_last_number(s3, bucket):
     complete(s3, named, listed)
     found = s3.head_object(Bucket=bucket, Key="key", PartNumber=10_000)
     assert (found["PartsCount"], found["ContentLength"]) == (2, PART)
+
+
+def test_more_than_5_gib_is_told_from_the_length(s3, s3v4, bucket):
+    """The refusal comes in place of `100 Continue`: nothing of the body is asked for."""
+    named = begin(s3, bucket)
+    url = urlsplit(s3v4.generate_presigned_url("upload_part", {**named, "PartNumber": 1}))
+    with closing(http.client.HTTPConnection(url.netloc, timeout=30)) as connection:
+        connection.putrequest("PUT", f"{url.path}?{url.query}")
+        connection.putheader("Content-Length", str(5 * 1024**3 + 1))
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        with connection.sock.makefile("rb") as answer:
+            assert answer.readline().startswith(b"HTTP/1.1 400 ")
+            length = int(http.client.parse_headers(answer)["content-length"])
+            assert b"<Code>EntityTooLarge</Code>" in answer.read(length)
+    assert "Parts" not in s3.list_parts(**named)
+
+
+@pytest.mark.parametrize("size", [3, MIB + 3])
+def test_a_part_in_unsigned_chunks(s3, bucket, send, size):
+    """With its checksum behind it, as SDKs send parts over TLS; the decoded length counts."""
+    body, named = os.urandom(size), begin(s3, bucket)
+    sum_ = base64.b64encode(zlib.crc32(body).to_bytes(4, "big"))
+    coded = b"1\r\n%b\r\n%x\r\n%b\r\n0\r\n" % (body[:1], size - 1, body[1:])
+    headers = {
+        "X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "X-Amz-Decoded-Content-Length": str(size),
+        "X-Amz-Trailer": "x-amz-checksum-crc32",
+        "Content-Encoding": "aws-chunked",
+    }
+    query = f"partNumber=1&uploadId={named['UploadId']}"
+    for promised, status in ((b"AAAAAA==", 400), (sum_, 200)):
+        sent = coded + b"x-amz-checksum-crc32:" + promised + b"\r\n\r\n"
+        answer = send("PUT", f"/{bucket}/key", query=query, headers=headers, body=sent)
+        assert answer.status == status
+        assert answer.code == (None if status == 200 else "BadDigest")
+    (listed,) = s3.list_parts(**named)["Parts"]
+    assert (listed["Size"], listed["ChecksumCRC32"]) == (size, sum_.decode())
+    complete(s3, named, [{"PartNumber": 1, "ETag": listed["ETag"]}])
+    found = s3.get_object(Bucket=bucket, Key="key")
+    assert found["Body"].read() == body
+    assert "ContentEncoding" not in found
 
 
 def test_no_such_upload(s3, bucket):

@@ -228,6 +228,12 @@ class Settings:
         "size of the body of one PUT",
         group="s3",
     )
+    parts_max: int = _row(
+        count_between(1, limits.PART_NUMBER_MAX),
+        limits.PART_NUMBER_MAX,
+        "parts of a multipart upload: the highest number that a part may be stored under",
+        group="s3",
+    )
     upload_expiry_days: int = _row(
         count_between(0, 3650),
         limits.UPLOAD_EXPIRY_DAYS,

@@ -129,6 +129,13 @@ class Request:
             self._index = dict(reversed(self.headers))
         return self._index.get(name)
 
+    def add(self, headers: Headers) -> None:
+        """Adds headers that were said elsewhere; one of a name that is there already is not."""
+        new = [(name, value) for name, value in headers if self.header(name) is None]
+        if new:
+            self.headers = [*self.headers, *new]
+            self._index = None
+
 
 class Response:
     """One response. `body` is bytes, or an iterator with `length` bytes in all.

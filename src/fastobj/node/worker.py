@@ -117,6 +117,7 @@ class Worker:
             epochs=context.page.epochs,
             region=context.settings.region,
             small_body_bytes_max=context.settings.small_body_bytes_max,
+            parts_max=context.settings.parts_max,
             upload_expiry_days=context.settings.upload_expiry_days,
         )
         self._serve_with(s3_application(context.settings, store, self._counter, self._log))

@@ -6,7 +6,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fastobj.core.clock import Clock
-from fastobj.core.limits import PART_BYTES_MIN, SMALL_BODY_BYTES_MAX, UPLOAD_EXPIRY_DAYS
+from fastobj.core.limits import (
+    PART_BYTES_MIN,
+    PART_NUMBER_MAX,
+    SMALL_BODY_BYTES_MAX,
+    UPLOAD_EXPIRY_DAYS,
+)
 from fastobj.meta.base import MetaReader
 from fastobj.objects.ledger import Ledger
 from fastobj.objects.turns import Turns
@@ -33,5 +38,6 @@ class Store:
     region: str = "us-east-1"
     small_body_bytes_max: int = SMALL_BODY_BYTES_MAX
     part_bytes_min: int = PART_BYTES_MIN
+    parts_max: int = PART_NUMBER_MAX
     upload_expiry_days: int = UPLOAD_EXPIRY_DAYS
     turns: Turns = field(default_factory=Turns)

@@ -42,6 +42,9 @@ Handler = Callable[[Context], Awaitable[Result]]
 _WORD: Final = re.compile("(?<!^)(?=[A-Z])")
 _XML: Final = (b"content-type", b"application/xml")
 _SERVER_FAULT: Final = 500
+_PRESIGNED: Final = "X-Amz-Signature"
+_REGION: Final = b"x-amz-bucket-region"
+_WHERE: Final = "HeadBucket"
 _CREATION: Final = "CreateBucket"
 
 
@@ -104,7 +107,7 @@ async def _authorise(context: Context, name: str, expected_owner: bytes) -> Buck
         raise S3Error(codes.ACCESS_DENIED)
     # Another's bucket of that name is told by the code that clients know: BucketAlreadyExists.
     if context.op.name != _CREATION and not access.may(context.identity, bucket.record.owner):
-        region = (b"x-amz-bucket-region", bucket.record.region.encode())  # S3 tells it all the same
+        region = (_REGION, bucket.record.region.encode())  # S3 tells it all the same
         raise S3Error(codes.ACCESS_DENIED, headers=[region])
     return bucket
 
@@ -172,6 +175,8 @@ class S3Application:
         self._admission.check()
         sender = await self._authenticate(exchange, query)
         exchange.identity = sender.identity
+        if _PRESIGNED in query:
+            request.add(headers.moved(query))
         context = Context(
             op=op,
             request=request,
@@ -230,7 +235,16 @@ class S3Application:
         response = errors.render(told, request, exchange.request_id, self._host_id)
         # What is left of such a body cannot be told from the next request.
         response.close = isinstance(error, BodyIncomplete)
+        if exchange.op is not None and exchange.op.name == _WHERE:
+            _tell_region(response, self._store.region)
         return response
+
+
+def _tell_region(response: Response, region: str) -> None:
+    """Clients ask without keys where a bucket is. All are in one region, whether there or not."""
+    forbidden = response.status == codes.ACCESS_DENIED.status
+    if forbidden and all(name != _REGION for name, _ in response.headers):
+        response.headers.append((_REGION, region.encode()))
 
 
 def _check_support(context: Context) -> None:
@@ -240,7 +254,8 @@ def _check_support(context: Context) -> None:
         raise S3Error(codes.NOT_IMPLEMENTED, f"{op.name} is not implemented")
     if op.scope is Scope.SERVICE or context.found is not None or is_bucket_name(context.bucket):
         return
-    code = codes.INVALID_BUCKET_NAME if op.name == "CreateBucket" else codes.NO_SUCH_BUCKET
+    # Clients ask by HEAD whether a name exists, and some with names that never do.
+    code = codes.NO_SUCH_BUCKET if op.method == "HEAD" else codes.INVALID_BUCKET_NAME
     raise S3Error(code, extra=[("BucketName", context.bucket)])
 
 

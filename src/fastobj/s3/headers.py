@@ -6,6 +6,7 @@ may rely on is ignored in silence. Names outside the S3 API are not looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +15,7 @@ from fastobj.core import codes, limits
 from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Op
-from fastobj.http.message import Request
+from fastobj.http.message import Headers, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +231,7 @@ REFUSED: Final[Mapping[str, Refusals]] = {
 
 
 _SHOWN_MAX: Final = 100  # of a value that makes no sense
+_DIGITS_MAX: Final = 10  # leading zeros are digits too
 
 
 def _check_version_id(value: str) -> None:
@@ -243,16 +245,13 @@ def _check_no_version_id(_: str) -> None:
     raise S3Error(codes.INVALID_ARGUMENT, "This operation does not accept a version-id.")
 
 
-def _check_part_number(value: str) -> None:
-    """Whether any object may have that part."""
-    if not value.isascii() or not value.isdigit() or not 1 <= _int(value) <= limits.PART_NUMBER_MAX:
-        message = f"Part number must be an integer between 1 and {limits.PART_NUMBER_MAX}"
+def check_part_number(value: str, most: int = limits.PART_NUMBER_MAX) -> None:
+    """Refuses what is the number of no part: from 1 to `most`. Raises InvalidArgument."""
+    is_number = value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX
+    if not is_number or not 1 <= int(value) <= most:
+        message = f"Part number must be an integer between 1 and {most}"
         extra = [("ArgumentName", "partNumber"), ("ArgumentValue", value[:_SHOWN_MAX])]
         raise S3Error(codes.INVALID_ARGUMENT, f"{message}, inclusive", extra=extra)
-
-
-def _int(digits: str) -> int:
-    return int(digits[:10])
 
 
 def _check_no_part_number(_: str) -> None:
@@ -268,7 +267,7 @@ def _check_no_token(token: str) -> None:
 
 
 _NO_TOKEN: Final = {"continuation-token": _check_no_token}
-_READ_CHECKS: Final = {"versionId": _check_version_id, "partNumber": _check_part_number}
+_READ_CHECKS: Final = {"versionId": _check_version_id, "partNumber": check_part_number}
 
 QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "GetObject": _READ_CHECKS,
@@ -285,7 +284,7 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "ListBucketMetricsConfigurations": _NO_TOKEN,
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
     "CopyObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
-    "UploadPart": {"partNumber": _check_part_number},
+    "UploadPart": {"partNumber": check_part_number},
 }
 
 _RESPONSE_HEADERS: Final = frozenset(
@@ -320,6 +319,49 @@ QUERY_USED: Final[Mapping[str, frozenset[str]]] = {
         {"delimiter", "encoding-type", "key-marker", "max-uploads", "prefix", "upload-id-marker"}
     ),
 }
+
+# --- headers that a client has moved into the query of a URL that it presigns
+
+_NAME: Final = re.compile(r"x-amz-[a-z0-9!#$%&'*+.^_`|~-]+")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_SIGNING: Final = frozenset(
+    {
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    }
+)
+# S3 passes these over in a query: where nobody has a body yet, SDKs sign the checksum of none.
+_NOT_MOVED: Final = _SIGNING.union(
+    [name.decode() for name in _CHECKSUMS], {"x-amz-sdk-checksum-algorithm"}
+)
+_CHOOSES_OPERATION: Final = "x-amz-copy-source"
+
+
+def moved(query: Mapping[str, str]) -> Headers:
+    """The headers in the query of a presigned URL; its signature has been verified.
+
+    Raises InvalidArgument for what is no header, and NotImplemented for the source of a copy.
+    """
+    found: Headers = []
+    for said, value in query.items():
+        name = said.lower()
+        if not name.startswith("x-amz-") or name in _NOT_MOVED:
+            continue
+        if not _NAME.fullmatch(name) or _CONTROL.search(value):
+            extra = [("ArgumentName", said[:_SHOWN_MAX])]
+            raise S3Error(codes.INVALID_ARGUMENT, extra=extra)
+        if name.startswith(_CHOOSES_OPERATION):
+            message = f"{name} is taken as a header only"
+            raise S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", name)])
+        found.append((name.encode(), value.strip(" \t").encode()))
+    return found
+
 
 _NO_REFUSALS: Final[Refusals] = {}
 _NO_CHECKS: Final[Mapping[str, _Check]] = {}

@@ -74,7 +74,6 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.BUCKET_ALREADY_EXISTS,
         codes.BUCKET_ALREADY_OWNED_BY_YOU,
         codes.ILLEGAL_LOCATION_CONSTRAINT,
-        codes.INVALID_BUCKET_NAME,
         codes.INVALID_LOCATION_CONSTRAINT,
     ),
     "DeleteBucket": (codes.BUCKET_NOT_EMPTY,),
@@ -137,6 +136,8 @@ def _codes(op: Op) -> Iterator[ErrorCode]:
 def _of_scope(op: Op) -> Iterator[ErrorCode]:
     if op.scope is not Scope.SERVICE and op.name != "CreateBucket":
         yield codes.NO_SUCH_BUCKET
+    if op.scope is not Scope.SERVICE and op.method != "HEAD":
+        yield codes.INVALID_BUCKET_NAME
     if op.scope is Scope.OBJECT:
         yield codes.KEY_TOO_LONG
 

@@ -55,6 +55,7 @@ no-auth = true
 region = "x"
 max-object-size = "1GiB"
 presign-expires-max = 60
+parts-max = 100
 upload-expiry-days = 3
 signature-v2 = "all"
 clock-skew-max = 60

@@ -98,7 +98,8 @@ def application(
     **more: Any,
 ) -> S3Application:
     handlers = {op.name: handler for op in OPERATIONS}
-    store: Any = SimpleNamespace(clock=FixedClock(signing.NOW_NS), meta=Buckets(owner))
+    meta = Buckets(owner)
+    store: Any = SimpleNamespace(clock=FixedClock(signing.NOW_NS), meta=meta, region=signing.REGION)
     observer = watcher or Watcher()
     admission = Admission(requests_max, whole_bytes_max, observer.refused)
     more.setdefault("authenticator", signing.authenticator())
@@ -224,8 +225,9 @@ async def test_bodies_that_do_not_hold(
     [
         ("PUT", "/Bad_Name", 400),
         ("HEAD", "/$extremelyunlikelytoexist$", 404),
-        ("GET", "/Bad_Name/key", 404),
-        ("GET", "//key", 404),
+        ("GET", "/Bad_Name/key", 400),
+        ("HEAD", "/Bad_Name/key", 404),
+        ("GET", "//key", 400),
         ("GET", "/bucket/%zz", 400),
         ("PATCH", "/bucket/key", 405),
         ("GET", "*", 400),

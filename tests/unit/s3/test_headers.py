@@ -45,6 +45,13 @@ def test_each_header_is_used_or_harmless_or_refused(op: Op) -> None:
         assert sum(places) == 1, name
 
 
+def test_what_signs_a_url_is_no_header_of_it() -> None:
+    url = signing.presigned("PUT", "/b/k?x-amz-meta-a=b&x-id=PutObject&x-amz-acl=+private ")
+    found = [(b"x-amz-meta-a", b"b"), (b"x-amz-acl", b"private")]
+    assert sorted(headers.moved(parse_query(url.query))) == sorted(found)
+    assert headers.moved(parse_query(signing.presigned("GET", "/b/k").query)) == []
+
+
 @pytest.mark.parametrize("op", SERVED, ids=lambda op: op.name)
 def test_each_parameter_is_used_or_checked(op: Op) -> None:
     used = headers.QUERY_USED.get(op.name, frozenset())

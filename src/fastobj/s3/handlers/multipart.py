@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
-from fastobj.core.limits import LIST_PARTS_MAX, LIST_UPLOADS_MAX, PART_NUMBER_MAX
+from fastobj.core.limits import LIST_PARTS_MAX, LIST_UPLOADS_MAX
 from fastobj.http.message import Request
 from fastobj.meta.records import PartRecord
 from fastobj.objects import complete, parts, put, uploads
@@ -18,6 +18,7 @@ from fastobj.objects.put import Content
 from fastobj.objects.uploads import Description, Upload
 from fastobj.s3 import acl, paging
 from fastobj.s3.context import Context, Document, Result
+from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
     checksum_type,
     stored_headers,
@@ -103,6 +104,7 @@ async def upload_part(ctx: Context) -> Result:
     length = ctx.request.body.length
     if length is None:
         raise S3Error(codes.MISSING_CONTENT_LENGTH)
+    check_part_number(str(_number(ctx)), ctx.store.parts_max)
     upload = await _upload(ctx)
     check = PayloadCheck(ctx, computed=upload.record.algorithm)
     _check_algorithm(upload, check.algorithm)
@@ -183,10 +185,7 @@ async def complete_multipart_upload(ctx: Context) -> Result:
 
 def _listed(part: Document) -> Listed:
     number = part["PartNumber"]
-    if not 1 <= number <= PART_NUMBER_MAX:
-        message = f"Part number must be an integer between 1 and {PART_NUMBER_MAX}, inclusive"
-        extra = [("ArgumentName", "partNumber"), ("ArgumentValue", str(number))]
-        raise S3Error(codes.INVALID_ARGUMENT, message, extra=extra)
+    check_part_number(str(number))
     sums = {name: part[element] for element, name in _ELEMENTS.items() if part.get(element)}
     return Listed(number, part["ETag"].lower(), sums)
 
