@@ -29,6 +29,7 @@ KERNELS = {
         "crc_avx512.c",
     ),
     "sigv4": ("sigv4_impl.c", "sigv4_sha256.c", "sigv4_sha_ni.c"),
+    "xmlout": ("xmlout_impl.c",),
 }
 
 # Flags that one kernel alone needs, for compiler and linker alike.

@@ -179,11 +179,11 @@ async def _listed(store: Store, bucket: Bucket) -> dict[bytes, ObjectRecord]:
     after = b""
     while True:
         page = await listing.list_page(store, bucket, after=after, entries_max=_PAGE)
-        for key, record in page.objects:
-            if key <= after:
-                raise Lost(f"a listing of {bucket.name} is not in order at {key!r}")
-            found[key] = record
-            after = key
+        for listed in page.objects:
+            if listed.key <= after:
+                raise Lost(f"a listing of {bucket.name} is not in order at {listed.key!r}")
+            found[listed.key] = listed.record
+            after = listed.key
         if not page.is_truncated:
             return found
 

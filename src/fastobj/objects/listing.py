@@ -27,10 +27,15 @@ _TURN_ROWS: Final = 1200
 
 
 class ListedObject(NamedTuple):
-    """An entry of a page that is an object."""
+    """An entry of a page that is an object; `value` is its record as it is stored."""
 
     key: bytes
-    record: ObjectRecord
+    value: bytes
+
+    @property
+    def record(self) -> ObjectRecord:
+        """The record. Raises UnknownFormat, StoreDamaged."""
+        return records.decode(ObjectRecord, self.value)
 
 
 # A ListedObject from a tuple without a Python frame.
@@ -129,7 +134,7 @@ class _Fold:
                 self._prefixes.append(common)
                 self._seek = keys.after(common)
             else:
-                self._objects.append(_listed((key, records.decode(ObjectRecord, row.value))))
+                self._objects.append(_listed((key, row.value)))
         return self._seek if key < self._seek else b""
 
     def _common_prefix(self, key: bytes) -> bytes:

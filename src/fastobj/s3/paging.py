@@ -53,12 +53,15 @@ def text_encoder(query: Mapping[str, str]) -> Callable[[bytes], str]:
 
     Raises InvalidArgument for any other encoding.
     """
+    return _percent_encode if is_url(query) else bytes.decode
+
+
+def is_url(query: Mapping[str, str]) -> bool:
+    """Whether `encoding-type` is `url`. Raises InvalidArgument for any other encoding."""
     encoding = query.get("encoding-type")
-    if not encoding:
-        return bytes.decode
-    if encoding != "url":
+    if encoding and encoding != "url":
         raise _invalid("encoding-type", encoding, "Invalid Encoding Method specified in Request")
-    return _percent_encode
+    return bool(encoding)
 
 
 def _percent_encode(name: bytes) -> str:

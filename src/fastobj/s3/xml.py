@@ -85,10 +85,7 @@ def _writer(field: Field) -> _Write:
     if typed := _type_name(field):
         return _typed_writer(name, typed, inner)
     if field.many:
-        between = closing + opening
-        return lambda values: (
-            f"{opening}{between.join(map(inner, values))}{closing}" if values else ""
-        )
+        return _list_writer(opening, closing, inner)
     if inner is str:  # one call, and that without a frame of Python
         return f"{opening}%s{closing}".__mod__
     return lambda value: f"{opening}{inner(value)}{closing}"
@@ -106,6 +103,17 @@ def _typed_writer(name: str, typed: str, inner: _Write) -> _Write:
         kind = value.get(typed)
         told = f' xmlns:xsi="{XSI_NAMESPACE}" xsi:type="{escape(kind)}"' if kind else ""
         return f"<{name}{told}>{inner(value)}</{name}>"
+
+    return write
+
+
+def _list_writer(opening: str, closing: str, inner: _Write) -> _Write:
+    between = closing + opening
+
+    def write(values: Sequence[Any] | str) -> str:
+        if isinstance(values, str):  # written already, by a kernel
+            return values
+        return f"{opening}{between.join(map(inner, values))}{closing}" if values else ""
 
     return write
 
@@ -143,8 +151,23 @@ _ENCODERS: Final = {name: _root_writer(shape) for name, shape in SHAPES.items()}
 
 
 def encode(shape: str, document: Document) -> bytes:
-    """The XML of a document whose shape has that name. A shape of text has it under its root."""
+    """The XML of a document whose shape has that name. A shape of text has it under its root.
+
+    A flat list may be text: its elements as they were written by somebody who knows the table.
+    """
     return _ENCODERS[shape](document).encode()
+
+
+def encode_inside(shape: str, element: str, document: Document) -> str:
+    """The XML inside one element of the shape: what of its fields the document has, in order."""
+    return _inside(shape, element)(document)
+
+
+@lru_cache(maxsize=64)
+def _inside(shape: str, element: str) -> _Write:
+    (fields,) = (field.kind for field in SHAPES[shape].fields if field.name == element)
+    assert isinstance(fields, tuple), "an element of text has no fields"
+    return _content(fields)
 
 
 # --- decoding

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from fastobj._ext import xmlout
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_KEYS_MAX
 from fastobj.objects import listing
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.listing import Page
-from fastobj.s3 import paging
+from fastobj.s3 import paging, xml
 from fastobj.s3.context import Context, Result
-from fastobj.s3.object_headers import checksum_type
 
 Text = Callable[[bytes], str]
 _NULL_VERSION: Final = "null"
@@ -27,7 +27,7 @@ async def list_objects(ctx: Context) -> Result:
     if page.is_truncated and "Delimiter" in document:  # else clients take the last key
         next_marker = text(page.last)
     document |= {"Marker": text(marker), "NextMarker": next_marker}
-    document["Contents"] = _contents(page, text, _owner(ctx, bucket))
+    document["Contents"] = _entries(ctx, page, "Contents", _owner(ctx, bucket))
     return Result(document=document)
 
 
@@ -44,7 +44,7 @@ async def list_objects_v2(ctx: Context) -> Result:
         "KeyCount": len(page.objects) + len(page.prefixes),
     }
     owner = _owner(ctx, bucket) if query.get("fetch-owner") == "true" else None
-    document["Contents"] = _contents(page, text, owner)
+    document["Contents"] = _entries(ctx, page, "Contents", owner)
     return Result(document=document)
 
 
@@ -62,10 +62,8 @@ async def list_object_versions(ctx: Context) -> Result:
         document["NextKeyMarker"] = text(page.last)
         if page.objects and page.objects[-1].key == page.last:  # else a common prefix
             document["NextVersionIdMarker"] = _NULL_VERSION
-    document["Version"] = [
-        {**entry, "VersionId": _NULL_VERSION, "IsLatest": True}
-        for entry in _contents(page, text, _owner(ctx, bucket))
-    ]
+    same = {"VersionId": _NULL_VERSION, "IsLatest": True}
+    document["Version"] = _entries(ctx, page, "Version", _owner(ctx, bucket), **same)
     return Result(document=document)
 
 
@@ -97,20 +95,20 @@ async def _page(ctx: Context, after: bytes) -> tuple[Bucket, Text, Page, dict[st
     return bucket, text, page, document
 
 
-def _contents(page: Page, text: Text, owner: dict[str, str] | None) -> list[dict[str, Any]]:
-    return [
-        {
-            "Key": text(key),
-            "LastModified": record.modified_ns,
-            "ETag": record.etag,
-            "ChecksumAlgorithm": list(map(str.upper, record.checksums)),
-            "ChecksumType": checksum_type(record.checksums),
-            "Size": record.size,
-            "Owner": owner,
-            "StorageClass": "STANDARD",
-        }
-        for key, record in page.objects
-    ]
+def _entries(
+    ctx: Context, page: Page, element: str, owner: dict[str, str] | None, **more: Any
+) -> str:
+    """The page's objects, each in an element of that name; `more` is the same for all of them."""
+    assert ctx.op.xml_out is not None
+    same = {"Owner": owner, "StorageClass": "STANDARD", **more}
+    tail = xml.encode_inside(ctx.op.xml_out, element, same).encode()
+    try:
+        written = xmlout.entries(page.objects, element.encode(), tail, paging.is_url(ctx.query))
+    except ValueError as error:
+        (index,) = error.args
+        _ = page.objects[index].record  # raises what is wrong with it
+        raise
+    return written.decode()
 
 
 def _owner(ctx: Context, bucket: Bucket) -> dict[str, str]:
