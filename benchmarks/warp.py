@@ -1,0 +1,368 @@
+"""MinIO's own benchmark, warp, against fastobj and MinIO by turns on this machine.
+
+Each run has a server of its own on a fresh directory, which is removed behind it, so that no
+target pays for what another left. Targets alternate within a case; a case's figure is the median
+of its rounds. CPU is that of a server's whole tree of processes within warp's measured window.
+
+    python -m benchmarks.warp --warp PATH --minio PATH [--cases 'put-4KiB-*'] [--rounds 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks._server import ACCESS_KEY, SECRET_KEY
+from benchmarks._targets import Fastobj, Minio, Missing, Target, program
+from benchmarks._tree import Watch, watching
+
+KIB, MIB = 1024, 1024 * 1024
+WARP_IMAGE = "minio/warp"
+MINIO_IMAGE = "minio/minio"
+_DISK_SHARE = 10  # a run may fill this fraction of what is free
+_WAIT_S = 0.5
+
+
+class Case(NamedTuple):
+    """One row: warp's command, and the bytes that it prepares before it measures."""
+
+    name: str
+    arguments: str
+    prepared_bytes: int = 0
+    tls: bool = False
+
+
+def _sized(verb: str, size: str, concurrency: int, more: str = "", objects: int = 0) -> Case:
+    number, unit = int(size[:-3]), size[-3:]
+    prepared = objects * number * {"KiB": KIB, "MiB": MIB}[unit]
+    count = f" --objects {objects}" if objects else ""
+    arguments = f"{verb} --obj.size {size} --concurrent {concurrency}{count} {more}"
+    return Case(f"{verb}-{size}-c{concurrency}", arguments.strip(), prepared)
+
+
+def _cases() -> Iterator[Case]:
+    """The table: sizes by concurrency, then what differs from it."""
+    for size in ("1KiB", "4KiB", "64KiB", "1MiB"):
+        for concurrency in (1, 20, 64):
+            yield _sized("put", size, concurrency)
+    for size in ("10MiB", "64MiB", "100MiB"):
+        for concurrency in (1, 20) if size == "10MiB" else (4,):
+            yield _sized("put", size, concurrency)
+    large = _sized("put", "10MiB", 20)
+    yield large._replace(
+        name="put-10MiB-c20-unsigned", arguments=f"{large.arguments} --disable-sha256-payload"
+    )
+    single = _sized("put", "64MiB", 4)
+    yield single._replace(
+        name="put-64MiB-c4-single", arguments=f"{single.arguments} --disable-multipart"
+    )
+    for algorithm in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"):
+        yield large._replace(
+            name=f"put-10MiB-c20-{algorithm.lower()}",
+            arguments=f"{large.arguments} --checksum {algorithm}",
+        )
+    yield large._replace(name="put-10MiB-c20-tls", tls=True)
+    yield Case(
+        "multipart-put-5MiB",
+        "multipart-put --parts 20 --part.size 5MiB --part.concurrent 4 --concurrent 4",
+    )
+    for size, objects in (("4KiB", 1000), ("64KiB", 1000), ("1MiB", 1000), ("10MiB", 200)):
+        for concurrency in (1, 20, 64) if size[-3:] == "KiB" else (1, 20):
+            yield _sized("get", size, concurrency, objects=objects)
+    ranges = _sized("get", "10MiB", 20, objects=200)
+    yield ranges._replace(
+        name="get-10MiB-c20-range1MiB", arguments=f"{ranges.arguments} --range-size 1MiB"
+    )
+    yield ranges._replace(name="get-10MiB-c20-tls", tls=True)
+    for concurrency in (1, 20, 64):
+        yield _sized("stat", "1KiB", concurrency, objects=2000)
+        yield _sized("list", "1KiB", concurrency, objects=10_000)
+        yield _sized("delete", "1KiB", concurrency, "--batch 100", objects=60_000)
+    yield _sized("mixed", "4KiB", 20, objects=2000)
+    yield _sized("mixed", "1MiB", 20, objects=500)
+
+
+CASES = tuple(_cases())
+
+
+class Figures(NamedTuple):
+    """What one run came to. Rates are per second; CPU is of the server unless said."""
+
+    operations: float
+    mib: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    errors: int
+    cpu_s_per_1000: float
+    cpu_s_per_gib: float
+    client_cpu_s_per_1000: float
+    memory_mib: float
+
+
+def _moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _percentile(operation: dict[str, Any], percent: int) -> float:
+    """The mean of a percentile over clients and seconds, each weighed by its requests."""
+    total = weight = 0.0
+    for segments in (operation.get("requests_by_client") or {}).values():
+        for segment in segments:
+            single = segment.get("single_sized_requests")
+            if single and not single.get("skipped") and single.get("dur_percentiles_millis"):
+                total += single["dur_percentiles_millis"][percent] * single["requests"]
+                weight += single["requests"]
+    return total / weight if weight else float("nan")
+
+
+def figures(report: dict[str, Any], server: Watch, client: Watch) -> Figures:
+    """A run's figures from warp's report and the samples of both sides."""
+    operations = list(report["by_op_type"].values()) if report.get("by_op_type") else []
+    # The preparation's PUTs can leak into a report of something else (seen once in 44 runs).
+    wanted = [
+        one for name, one in (report.get("by_op_type") or {}).items() if _belongs(name, report)
+    ]
+    start = min(_moment(one["start_time"]) for one in wanted or operations)
+    end = max(_moment(one["end_time"]) for one in wanted or operations)
+    # Counts of what warp counts: objects of a listing or of a deletion, else requests.
+    count = sum(one["total_objects"] for one in wanted or operations)
+    size = sum(one["total_bytes"] for one in wanted or operations)
+    used, spent = server.used(start, end), client.used(start, end)
+    heaviest = max(wanted or operations, key=lambda one: one["total_requests"])
+    return Figures(
+        count / (end - start),
+        size / MIB / (end - start),
+        *(_percentile(heaviest, percent) for percent in (50, 90, 99)),
+        sum(one["total_errors"] for one in wanted or operations),
+        used / count * 1000,
+        used / size * 1024 * MIB if size else float("nan"),
+        spent / count * 1000,
+        server.memory_bytes_max / MIB,
+    )
+
+
+def _belongs(name: str, report: dict[str, Any]) -> bool:
+    words = report["commandline"].split()
+    verb = next((word for word in words if word in _OPERATIONS), "")
+    return name in _OPERATIONS.get(verb, (name,))
+
+
+_OPERATIONS = {
+    "put": ("PUT",),
+    "get": ("GET",),
+    "stat": ("STAT",),
+    "list": ("LIST",),
+    "delete": ("DELETE",),
+    "multipart-put": ("PUTPART",),
+}
+
+
+class Run(NamedTuple):
+    """What every run of this invocation shares."""
+
+    warp: list[str]
+    place: Path
+    seconds: int
+    room_bytes: int
+    certs: Path
+
+
+def run_case(case: Case, target: Target, run: Run) -> Figures:
+    """One run of a case on a server of its own."""
+    directory = Path(tempfile.mkdtemp(prefix=f"{target.name}-", dir=run.place))
+    endpoint = target.start(directory / "store", run.certs if case.tls else None)
+    try:
+        server = Watch(target.root)
+        warp = start_warp(case, endpoint, run, directory)
+        with watching(server, client := Watch(lambda: warp.pid)), bounded(warp, run):
+            output, errors = warp.communicate()
+        if warp.returncode:
+            raise SystemExit(
+                f"{case.name} on {target.name}: warp failed:\n{errors}{output[-2000:]}"
+            )
+        return figures(json.loads(output[output.index("{") :]), server, client)
+    finally:
+        target.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def start_warp(case: Case, endpoint: str, run: Run, directory: Path) -> subprocess.Popen[str]:
+    """Starts warp on a case; it prints its report as JSON."""
+    arguments = [
+        *case.arguments.split(),
+        *("--host", endpoint, "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY),
+        *("--bucket", "warp-benchmark", "--duration", f"{run.seconds}s", "--noclear"),
+        *("--json", "--no-color", "--benchdata", str(directory / "benchdata")),
+        *(("--tls", "--insecure") if case.tls else ()),
+    ]
+    return subprocess.Popen(
+        [*run.warp, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@contextmanager
+def bounded(warp: subprocess.Popen[str], run: Run) -> Iterator[None]:
+    """Interrupts warp, which then reports what it has, once the run has filled its share."""
+    least = shutil.disk_usage(run.place).free - run.room_bytes
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.wait(_WAIT_S):
+            if shutil.disk_usage(run.place).free < least:
+                print("  (cut: its share of the disk is full)", file=sys.stderr)
+                warp.send_signal(signal.SIGINT)
+                return
+
+    thread = threading.Thread(target=look, name="disk", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def median(rounds: Sequence[Figures]) -> Figures:
+    """Each figure's median over the rounds; errors are summed."""
+    found = Figures(*(statistics.median(column) for column in zip(*rounds, strict=True)))
+    return found._replace(errors=sum(one.errors for one in rounds))
+
+
+_HEAD = (
+    "case",
+    "target",
+    "ops/s",
+    "MiB/s",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "errors",
+    "CPU-s/1000",
+    "CPU-s/GiB",
+    "client CPU-s/1000",
+    "peak MiB",
+)
+
+
+def show(case: Case, found: dict[str, list[Figures]]) -> None:
+    """The rows of a case, and the ratio of the first target to each other one."""
+    medians = {name: median(rounds) for name, rounds in found.items()}
+    for name, one in medians.items():
+        cells = [case.name, name, *map(_cell, one)]
+        print("| " + " | ".join(cells) + " |", flush=True)
+    first, *others = medians
+    for other in others:
+        mine, theirs = medians[first], medians[other]
+        spread = max(map(_spread, found.values()))
+        print(
+            f"| {case.name} | {first} over {other} | {mine.operations / theirs.operations:.2f} x | |"
+            f" {theirs.p50_ms / mine.p50_ms:.2f} x | {theirs.p90_ms / mine.p90_ms:.2f} x |"
+            f" {theirs.p99_ms / mine.p99_ms:.2f} x | |"
+            f" {theirs.cpu_s_per_1000 / mine.cpu_s_per_1000:.2f} x | | |"
+            f" {theirs.memory_mib / mine.memory_mib:.2f} x | ± {spread:.0%}",
+            flush=True,
+        )
+
+
+def _spread(rounds: Sequence[Figures]) -> float:
+    """Half the distance between the best and the worst round, in parts of their mean."""
+    rates = [one.operations for one in rounds]
+    return (max(rates) - min(rates)) / 2 / statistics.mean(rates)
+
+
+def _cell(number: float) -> str:
+    if number != number:  # not a number: warp did not tell
+        return ""
+    return f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"
+
+
+def make_certs(place: Path) -> Path:
+    """A certificate of its own making, in the folder that both servers understand."""
+    folder = place / "certs"
+    folder.mkdir()
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command += ["-keyout", str(folder / "private.key"), "-out", str(folder / "public.crt")]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+def chosen(patterns: Sequence[str]) -> list[Case]:
+    """The cases whose names match one of the patterns, or all."""
+    found = [x for x in CASES if not patterns or any(fnmatch.fnmatch(x.name, p) for p in patterns)]
+    if not found:
+        raise SystemExit(f"no case is called {' or '.join(patterns)}: --list names them")
+    return found
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--warp", default="", metavar="PATH", help="warp's program")
+    parser.add_argument("--minio", default="", metavar="PATH", help="MinIO's program")
+    parser.add_argument("--without-minio", action="store_true", help="measure fastobj alone")
+    parser.add_argument("--cases", nargs="+", default=[], metavar="PATTERN")
+    parser.add_argument("--list", action="store_true", help="name the cases and end")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=10, help="of each run")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--directory", type=Path, default=Path.cwd(), help="where stores are made")
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    """Runs the cases and prints a table."""
+    options = parse()
+    cases = chosen(options.cases)
+    if options.list:
+        print("\n".join(f"{case.name:28} warp {case.arguments}" for case in cases))
+        return
+    try:
+        warp = program("warp", options.warp, WARP_IMAGE)
+        targets: list[Target] = [Fastobj(options.workers)]
+        if not options.without_minio:
+            targets.append(Minio(program("minio", options.minio, MINIO_IMAGE)))
+    except Missing as missing:
+        raise SystemExit(f"warp benchmark: {missing}") from None
+    place = Path(tempfile.mkdtemp(prefix="warp-benchmark-", dir=options.directory))
+    try:
+        room = shutil.disk_usage(place).free // _DISK_SHARE
+        run = Run(warp, place, options.seconds, room, make_certs(place))
+        compare(cases, targets, run, options.rounds)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def compare(cases: Sequence[Case], targets: Sequence[Target], run: Run, rounds: int) -> None:
+    """Each case on all targets by turns."""
+    print(f"# {', '.join(target.version() for target in targets)}; {rounds} x {run.seconds} s")
+    print("| " + " | ".join(_HEAD) + " |\n|" + "---|" * len(_HEAD))
+    for case in cases:
+        if case.prepared_bytes > run.room_bytes:
+            print(f"| {case.name} | left out: it needs {case.prepared_bytes >> 20} MiB |")
+            continue
+        found: dict[str, list[Figures]] = {target.name: [] for target in targets}
+        for _ in range(rounds):
+            for target in targets:
+                found[target.name].append(run_case(case, target, run))
+        show(case, found)
+
+
+if __name__ == "__main__":
+    main()
