@@ -88,6 +88,7 @@ class Server:
         self.arguments = arguments
         self.scheme = scheme
         self.port = free_port()
+        self.log: int | None = None  # the terminal: benchmarks of one server show what it says
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -108,7 +109,9 @@ class Server:
             str(self.directory),
         ]
         began = time.perf_counter()
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=self.log
+        )
         while not self.is_ready():
             if self.process.poll() is not None or time.perf_counter() - began > 60:
                 raise SystemExit("the server did not become ready")

@@ -61,12 +61,14 @@ class Fastobj:
         """Starts it there; returns HOST:PORT once ready."""
         arguments = ("--tls-certs", str(certs)) if certs else ()
         self._server = Server(directory, self._workers, arguments, "https" if certs else "http")
+        self._server.log = subprocess.DEVNULL
         self._server.start()
         return f"127.0.0.1:{self._server.port}"
 
     def root(self) -> int:
         """The pid of the supervisor."""
-        assert self._server is not None and self._server.process is not None
+        assert self._server is not None
+        assert self._server.process is not None
         return self._server.process.pid
 
     def stop(self) -> None:

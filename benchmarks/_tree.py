@@ -54,8 +54,11 @@ class Watch:
         self.memory_bytes_max = 0
 
     def look(self, with_memory: bool) -> None:
-        """Takes one sample."""
-        pids = descendants(self._root())
+        """Takes one sample; none where the tree has ended."""
+        root = self._root()
+        if not Path(f"/proc/{root}").exists():
+            return
+        pids = descendants(root)
         self.cpu.append((time.time(), sum(map(cpu_seconds, pids))))
         if with_memory:
             self.memory_bytes_max = max(self.memory_bytes_max, sum(map(pss_bytes, pids)))

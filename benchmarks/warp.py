@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import math
 import shutil
 import signal
 import statistics
@@ -117,50 +118,8 @@ def _moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _percentile(operation: dict[str, Any], percent: int) -> float:
-    """The mean of a percentile over clients and seconds, each weighed by its requests."""
-    total = weight = 0.0
-    for segments in (operation.get("requests_by_client") or {}).values():
-        for segment in segments:
-            single = segment.get("single_sized_requests")
-            if single and not single.get("skipped") and single.get("dur_percentiles_millis"):
-                total += single["dur_percentiles_millis"][percent] * single["requests"]
-                weight += single["requests"]
-    return total / weight if weight else float("nan")
-
-
-def figures(report: dict[str, Any], server: Watch, client: Watch) -> Figures:
-    """A run's figures from warp's report and the samples of both sides."""
-    operations = list(report["by_op_type"].values()) if report.get("by_op_type") else []
-    # The preparation's PUTs can leak into a report of something else (seen once in 44 runs).
-    wanted = [
-        one for name, one in (report.get("by_op_type") or {}).items() if _belongs(name, report)
-    ]
-    start = min(_moment(one["start_time"]) for one in wanted or operations)
-    end = max(_moment(one["end_time"]) for one in wanted or operations)
-    # Counts of what warp counts: objects of a listing or of a deletion, else requests.
-    count = sum(one["total_objects"] for one in wanted or operations)
-    size = sum(one["total_bytes"] for one in wanted or operations)
-    used, spent = server.used(start, end), client.used(start, end)
-    heaviest = max(wanted or operations, key=lambda one: one["total_requests"])
-    return Figures(
-        count / (end - start),
-        size / MIB / (end - start),
-        *(_percentile(heaviest, percent) for percent in (50, 90, 99)),
-        sum(one["total_errors"] for one in wanted or operations),
-        used / count * 1000,
-        used / size * 1024 * MIB if size else float("nan"),
-        spent / count * 1000,
-        server.memory_bytes_max / MIB,
-    )
-
-
-def _belongs(name: str, report: dict[str, Any]) -> bool:
-    words = report["commandline"].split()
-    verb = next((word for word in words if word in _OPERATIONS), "")
-    return name in _OPERATIONS.get(verb, (name,))
-
-
+# What warp counts in a report, by the first word of its arguments; all that it did, for others.
+# Preparation can leak into a report (one PUT in one of 44 runs), which would stretch its window.
 _OPERATIONS = {
     "put": ("PUT",),
     "get": ("GET",),
@@ -169,6 +128,42 @@ _OPERATIONS = {
     "delete": ("DELETE",),
     "multipart-put": ("PUTPART",),
 }
+_PERCENTILES = ("dur_median_millis", "dur_90_millis", "dur_99_millis")
+
+
+def figures(case: Case, report: dict[str, Any], server: Watch, client: Watch) -> Figures:
+    """A run's figures from warp's report and the samples of both sides."""
+    found = report["by_op_type"]
+    names = _OPERATIONS.get(case.arguments.split()[0], tuple(found))
+    wanted = [found[name] for name in names]
+    start = min(_moment(one["start_time"]) for one in wanted)
+    end = max(_moment(one["end_time"]) for one in wanted)
+    # Objects: those of a listing or of a deletion are many to a request.
+    count = sum(one["total_objects"] for one in wanted)
+    size = sum(one["total_bytes"] for one in wanted)
+    used = server.used(start, end)
+    return Figures(
+        count / (end - start),
+        size / MIB / (end - start),
+        *(_mean_of(wanted, percentile) for percentile in _PERCENTILES),
+        sum(one["total_errors"] for one in wanted),
+        used / count * 1000,
+        used / size * 1024 * MIB if size else math.nan,
+        client.used(start, end) / count * 1000,
+        server.memory_bytes_max / MIB,
+    )
+
+
+def _mean_of(operations: Sequence[dict[str, Any]], percentile: str) -> float:
+    """Over all clients and kinds of request, each weighed by how many it sent."""
+    total = weight = 0.0
+    for operation in operations:
+        for segments in (operation["requests_by_client"] or {}).values():
+            for segment in segments:
+                single = segment.get("single_sized_requests") or {"requests": 0}
+                total += single.get(percentile, 0.0) * single["requests"]
+                weight += single["requests"]
+    return total / weight if weight else math.nan
 
 
 class Run(NamedTuple):
@@ -194,7 +189,7 @@ def run_case(case: Case, target: Target, run: Run) -> Figures:
             raise SystemExit(
                 f"{case.name} on {target.name}: warp failed:\n{errors}{output[-2000:]}"
             )
-        return figures(json.loads(output[output.index("{") :]), server, client)
+        return figures(case, json.loads(output[output.index("{") :]), server, client)
     finally:
         target.stop()
         shutil.rmtree(directory, ignore_errors=True)
@@ -267,15 +262,17 @@ def show(case: Case, found: dict[str, list[Figures]]) -> None:
     first, *others = medians
     for other in others:
         mine, theirs = medians[first], medians[other]
+        ratios = {
+            "ops/s": mine.operations / theirs.operations,
+            "p50 ms": theirs.p50_ms / mine.p50_ms,
+            "p99 ms": theirs.p99_ms / mine.p99_ms,
+            "CPU-s/1000": theirs.cpu_s_per_1000 / mine.cpu_s_per_1000,
+            "peak MiB": theirs.memory_mib / mine.memory_mib,
+        }
+        cells = [f"{ratios[name]:.2f} x" if name in ratios else "" for name in _HEAD[2:]]
         spread = max(map(_spread, found.values()))
-        print(
-            f"| {case.name} | {first} over {other} | {mine.operations / theirs.operations:.2f} x | |"
-            f" {theirs.p50_ms / mine.p50_ms:.2f} x | {theirs.p90_ms / mine.p90_ms:.2f} x |"
-            f" {theirs.p99_ms / mine.p99_ms:.2f} x | |"
-            f" {theirs.cpu_s_per_1000 / mine.cpu_s_per_1000:.2f} x | | |"
-            f" {theirs.memory_mib / mine.memory_mib:.2f} x | ± {spread:.0%}",
-            flush=True,
-        )
+        row = [case.name, f"{first} over {other} (± {spread:.0%})", *cells]
+        print("| " + " | ".join(row) + " |", flush=True)
 
 
 def _spread(rounds: Sequence[Figures]) -> float:
@@ -285,7 +282,7 @@ def _spread(rounds: Sequence[Figures]) -> float:
 
 
 def _cell(number: float) -> str:
-    if number != number:  # not a number: warp did not tell
+    if math.isnan(number):  # warp did not tell
         return ""
     return f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"
 
