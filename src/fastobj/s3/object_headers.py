@@ -124,10 +124,13 @@ def validators(record: ObjectRecord) -> Headers:
 
 def checksum_headers(record: ObjectRecord) -> Headers:
     """The checksums of the whole object."""
+    return [*sum_headers(record.checksums), *checksum_type_header(record)]
+
+
+def checksum_type_header(record: ObjectRecord) -> Headers:
+    """What kind the checksum of the whole object is of; none where it has none."""
     kind = checksum_type(record.checksums)
-    if kind is None:
-        return []
-    return [*sum_headers(record.checksums), (b"x-amz-checksum-type", kind.encode())]
+    return [(b"x-amz-checksum-type", kind.encode())] if kind else []
 
 
 def sum_headers(checksums: Mapping[str, str]) -> Headers:
