@@ -41,10 +41,9 @@ def stored_headers(request: Request) -> dict[str, str]:
 
 
 def _without_chunked(value: bytes) -> bytes:
-    tokens = [token.strip() for token in value.split(b",")]
-    if _CHUNKED not in map(bytes.lower, tokens):
-        return value
-    return b",".join(token for token in tokens if token.lower() != _CHUNKED)
+    """The other codings, with the blanks between them that the client wrote."""
+    others = [token for token in value.split(b",") if token.strip().lower() != _CHUNKED]
+    return b",".join(others).strip()
 
 
 def user_metadata(request: Request) -> dict[str, str]:
