@@ -2,19 +2,21 @@
 #   PYTHON=python3.12   the interpreter for .venv (default: the newest one found, 3.11 or later)
 #   DATA=./data         where `make run` keeps its store
 #   LANES="unit s3"     only these lanes of `make test` and `make long`
+#   SUITE=PATH          the copy of ceph/s3-tests that `make conformance` runs
 #   SEED=1234           repeat a run of `make test` or `make long`
 PYTHON ?=
 DATA ?= ./data
 LANES ?=
 SEED ?=
 BENCH ?=
+SUITE ?=
 
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run build dev check test long bench clean
+.PHONY: help run build dev check test long bench conformance clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## make .venv and the C kernels; leaves .venv/bin/fastobj ready
 	@PYTHON="$(PYTHON)" sh tools/bootstrap.sh build
@@ -36,6 +38,9 @@ long: dev ## the tests marked long, lane by lane
 
 bench: dev ## run the benchmarks (BENCH=kernels for one)
 	@$(VENV)/python -m tools.bench $(BENCH)
+
+conformance: dev ## run ceph/s3-tests over HTTP and HTTPS (SUITE=PATH of a copy of it)
+	@$(VENV)/python -m tools.s3tests --http --https $(if $(SUITE),--suite "$(SUITE)")
 
 clean: ## remove all that was built; keeps stores and client environments
 	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .benchmarks

@@ -18,6 +18,10 @@ HOME = ROOT / ".venv-clients"
 CLIENTS: dict[str, tuple[str, ...]] = {
     "aws": ("awscli>=1.40,<2",),
     "minio": ("minio>=7.2,<8",),
+    "s3tests": (
+        *("boto3", "botocore", "munch", "isodate", "requests", "pytz", "httplib2", "lxml"),
+        *("pytest", "pytest-timeout", "pyyaml"),
+    ),
 }
 
 

@@ -14,6 +14,7 @@ from fastobj.core.setting_kinds import as_text
 from fastobj.core.settings import SETTINGS, Setting, Settings
 from fastobj.s3 import headers, openapi, openapi_words
 from fastobj.s3.operations import ALIASES, OPERATIONS
+from tools import s3tests_document
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SCOPES = {Scope.SERVICE: "The service", Scope.BUCKET: "Buckets", Scope.OBJECT: "Objects"}
@@ -128,6 +129,7 @@ def setting_row(setting: Setting) -> list[str]:
 # Files --------------------------------------------------------------------------------------------
 
 DOCUMENTS: dict[str, Callable[[], Iterable[str]]] = {
+    "conformance.md": lambda: s3tests_document.lines(s3tests_document.read()),
     "metrics.md": lambda: metrics_document().rstrip("\n").split("\n"),
     "operations.md": operations,
     "settings.md": settings,

@@ -48,6 +48,7 @@ LANES = (
     Lane("observability", "tests/observability", budget_s=30),
     Lane("connections", "tests/connections", budget_s=60),
     Lane("faults", "tests/faults", budget_s=60),
+    Lane("conformance", "tests/conformance", budget_s=60),
     Lane("image", "tests/image", budget_s=90),
     Lane("clients", "tests/clients", budget_s=180),
     Lane("crash", "tests/crash", budget_s=120),

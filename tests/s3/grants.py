@@ -27,7 +27,7 @@ HEADERS = [
     ),
     (
         {"GrantReadACP": f'id="{OTHER.id}", uri="{AUTHENTICATED}" ,URI={LOG_DELIVERY}'},
-        [(OTHER.id, "READ_ACP"), (AUTHENTICATED, "READ_ACP"), (LOG_DELIVERY, "READ_ACP")],
+        [(AUTHENTICATED, "READ_ACP"), (LOG_DELIVERY, "READ_ACP"), (OTHER.id, "READ_ACP")],
     ),
 ]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.s3.calls import refused
-from tests.s3.uploading import PART, random_parts, upload
+from tests.s3.uploading import PART, begin, complete, part, random_parts, upload
 
 BODIES = random_parts()
 WHOLE = b"".join(BODIES)
@@ -56,6 +56,49 @@ def test_parts(s3, place, number):
         assert told == f"bytes {start}-{start + len(body) - 1}/{len(WHOLE)}"
         if call is s3.get_object:
             assert found["Body"].read() == body
+
+
+@pytest.mark.parametrize("kind", ["COMPOSITE", "FULL_OBJECT"])
+@pytest.mark.parametrize("copied", [False, True])
+def test_checksums_of_parts(s3, bucket, kind, copied):
+    named = begin(s3, bucket, "made", ChecksumAlgorithm="CRC32", ChecksumType=kind)
+    part(s3, named, 2, b"replaced", ChecksumAlgorithm="CRC32")
+    sums, listed = [], []
+    for number, body in enumerate(BODIES, 1):
+        stored = s3.upload_part(**named, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
+        sums.append(stored["ChecksumCRC32"])
+        listed.append({"PartNumber": number, "ETag": stored["ETag"], "ChecksumCRC32": sums[-1]})
+    complete(s3, named, listed)
+    if copied:
+        s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/made")
+    place = {"Bucket": bucket, "Key": "copy" if copied else "made"}
+    for number, sum in enumerate(sums, 1):
+        for call in (s3.get_object, s3.head_object):
+            found = call(**place, PartNumber=number, ChecksumMode="ENABLED")
+            assert (found["ChecksumCRC32"], found["ChecksumType"]) == (sum, kind)
+    unasked = s3.head_object(**place, PartNumber=1)
+    assert "ChecksumCRC32" not in unasked
+    assert "ChecksumType" not in unasked
+
+
+def test_an_empty_part(s3, bucket):
+    upload(s3, bucket, "key", [BODIES[0], b""])
+    for call in (s3.get_object, s3.head_object):
+        found = call(Bucket=bucket, Key="key", PartNumber=2)
+        assert (found["ContentLength"], found["PartsCount"]) == (0, 2)
+        assert found["ResponseMetadata"]["HTTPStatusCode"] == 200
+    found = s3.get_object(Bucket=bucket, Key="key", PartNumber=2)
+    assert found["Body"].read() == b""
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == BODIES[0]
+
+
+def test_the_only_part_has_the_checksums_of_the_object(s3, bucket):
+    stored = s3.put_object(Bucket=bucket, Key="key", Body=b"hello", ChecksumAlgorithm="SHA256")
+    asked = {"Bucket": bucket, "Key": "key", "PartNumber": 1, "ChecksumMode": "ENABLED"}
+    for call in (s3.get_object, s3.head_object):
+        found = call(**asked)
+        assert found["ChecksumSHA256"] == stored["ChecksumSHA256"]
+        assert found["ChecksumType"] == "FULL_OBJECT"
 
 
 def test_parts_that_are_none(s3, place):

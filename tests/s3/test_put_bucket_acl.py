@@ -15,7 +15,7 @@ def owner(s3):
 
 @pytest.mark.parametrize("word", CANNED)
 def test_canned(s3, bucket, new_name, owner, word):
-    wanted = [(owner, "FULL_CONTROL"), *CANNED[word]]
+    wanted = [*CANNED[word], (owner, "FULL_CONTROL")]
     s3.put_bucket_acl(Bucket=bucket, ACL=word)
     assert shown(s3.get_bucket_acl(Bucket=bucket)) == wanted
     name = new_name()
@@ -35,10 +35,10 @@ def test_headers(s3, bucket, new_name, named, wanted):
 def test_xml(s3, bucket, owner):
     grants = [(OTHER.id, "READ"), (OTHER.email, "WRITE"), (ALL_USERS, "READ_ACP")]
     s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy=policy(owner, grants))
-    wanted = [(OTHER.id, "READ"), (OTHER.id, "WRITE"), (ALL_USERS, "READ_ACP")]
+    wanted = [(ALL_USERS, "READ_ACP"), (OTHER.id, "READ"), (OTHER.id, "WRITE")]
     found = s3.get_bucket_acl(Bucket=bucket)
     assert shown(found) == wanted
-    assert found["Grants"][0]["Grantee"]["DisplayName"] == OTHER.display_name
+    assert found["Grants"][1]["Grantee"]["DisplayName"] == OTHER.display_name
     again = {"Owner": found["Owner"], "Grants": found["Grants"]}
     s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy=again)
     assert shown(s3.get_bucket_acl(Bucket=bucket)) == wanted

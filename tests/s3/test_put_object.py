@@ -109,7 +109,15 @@ def test_default_content_type(s3, send, bucket):
 
 @pytest.mark.parametrize(
     ("sent", "stored"),
-    [("aws-chunked", None), ("aws-chunked,gzip", "gzip"), ("gzip, AWS-Chunked", "gzip")],
+    [
+        ("aws-chunked", None),
+        ("aws-chunked, aws-chunked", None),
+        ("aws-chunked,gzip", "gzip"),
+        ("aws-chunked , gzip", "gzip"),
+        ("gzip, AWS-Chunked", "gzip"),
+        ("deflate, gzip,aws-chunked", "deflate, gzip"),
+        ("deflate, aws-chunked, gzip", "deflate, gzip"),
+    ],
 )
 def test_transfer_coding_is_not_stored(send, bucket, sent, stored):
     send("PUT", f"/{bucket}/key", headers={"Content-Encoding": sent}, body=b"x")

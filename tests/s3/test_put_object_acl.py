@@ -25,7 +25,7 @@ def named(s3, bucket):
 @pytest.mark.parametrize("size", [0, 5, 100_000])
 @pytest.mark.parametrize("word", CANNED)
 def test_canned(s3, named, owner, word, size):
-    wanted = [(owner, "FULL_CONTROL"), *CANNED[word]]
+    wanted = [*CANNED[word], (owner, "FULL_CONTROL")]
     s3.put_object_acl(**named, ACL=word)
     assert shown(s3.get_object_acl(**named)) == wanted
     body = b"x" * size
@@ -45,7 +45,7 @@ def test_headers(s3, named, said, wanted):
 def test_xml(s3, named, owner):
     grants = [(owner, "FULL_CONTROL"), (OTHER.email, "READ"), (ALL_USERS, "WRITE_ACP")]
     s3.put_object_acl(**named, AccessControlPolicy=policy(owner, grants), VersionId="null")
-    wanted = [(owner, "FULL_CONTROL"), (OTHER.id, "READ"), (ALL_USERS, "WRITE_ACP")]
+    wanted = [(ALL_USERS, "WRITE_ACP"), (owner, "FULL_CONTROL"), (OTHER.id, "READ")]
     assert shown(s3.get_object_acl(**named)) == wanted
 
 

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 
 from fastobj.core import codes
 from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
-from fastobj.core.limits import PIECE_FRAME_BYTES
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PIECE_FRAME_BYTES
 from fastobj.meta import keys, records
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import ObjectRecord, PartRecord
 from fastobj.objects import bodies, manifest
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.manifest import Parts
+from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.store import Store
 from fastobj.storage.base import BodyStream, Location
 
@@ -102,6 +102,17 @@ async def read_part(
         except StaleLocation as error:
             stale, tried = error, (record.data_id, location)
     raise S3Error(codes.SLOW_DOWN)
+
+
+async def part_checksums(store: Store, record: ObjectRecord, part: ManifestPart) -> dict[str, str]:
+    """The checksums that a part was stored with; none where the object has gone meanwhile.
+
+    They stand in the part's row, which lives as long as an object names the part.
+    """
+    start = keys.part(record.upload_id, part.number)
+    rows = await store.meta.scan(keys.PARTS, start, keys.after(start), LOOP_SCAN_ROWS_MAX)
+    found = (records.decode(PartRecord, row.value) for row in rows)
+    return next((one.checksums for one in found if one.data_id == part.data_id), {})
 
 
 async def _open(store: Store, record: ObjectRecord, location: bytes, span: Span) -> Body:

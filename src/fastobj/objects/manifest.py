@@ -66,12 +66,17 @@ class Parts:
         """Bytes of all parts together."""
         return self._starts[-1]
 
-    def place(self, number: int) -> tuple[int, int] | None:
-        """Offset and size of the part with that number in the object, or None."""
+    def find(self, number: int) -> tuple[int, ManifestPart] | None:
+        """The part with that number and its offset in the object, or None."""
         for part, start in zip(self.parts, self._starts, strict=False):
             if part.number == number:
-                return start, part.size
+                return start, part
         return None
+
+    def place(self, number: int) -> tuple[int, int] | None:
+        """Offset and size of the part with that number in the object, or None."""
+        found = self.find(number)
+        return (found[0], found[1].size) if found is not None else None
 
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """What must be read, one behind the other, for a range that lies in the object."""

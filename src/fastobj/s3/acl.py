@@ -100,13 +100,16 @@ def from_request(ctx: Context, owner: str) -> Acl:
 
 
 def document(acl: Acl, owner: str, identities: Identities) -> Document:
-    """The list as it is shown."""
+    """The list as it is shown: groups first, then users.
+
+    S3 promises no order; programs that look at the first grant expect that of everybody there.
+    """
     grants = (_owners(owner),) if acl is None else acl
     return {
         "Owner": _user(owner, identities),
         "AccessControlList": [
             {"Grantee": _shown(grant, identities), "Permission": grant.permission}
-            for grant in grants
+            for grant in sorted(grants, key=lambda grant: grant.kind != GRANTEE_GROUP)
         ],
     }
 

@@ -41,10 +41,9 @@ def stored_headers(request: Request) -> dict[str, str]:
 
 
 def _without_chunked(value: bytes) -> bytes:
-    tokens = [token.strip() for token in value.split(b",")]
-    if _CHUNKED not in map(bytes.lower, tokens):
-        return value
-    return b",".join(token for token in tokens if token.lower() != _CHUNKED)
+    """The other codings, with the blanks between them that the client wrote."""
+    others = [token for token in value.split(b",") if token.strip().lower() != _CHUNKED]
+    return b",".join(others).strip()
 
 
 def user_metadata(request: Request) -> dict[str, str]:
@@ -124,10 +123,13 @@ def validators(record: ObjectRecord) -> Headers:
 
 def checksum_headers(record: ObjectRecord) -> Headers:
     """The checksums of the whole object."""
+    return [*sum_headers(record.checksums), *checksum_type_header(record)]
+
+
+def checksum_type_header(record: ObjectRecord) -> Headers:
+    """What kind the checksum of the whole object is of; none where it has none."""
     kind = checksum_type(record.checksums)
-    if kind is None:
-        return []
-    return [*sum_headers(record.checksums), (b"x-amz-checksum-type", kind.encode())]
+    return [(b"x-amz-checksum-type", kind.encode())] if kind else []
 
 
 def sum_headers(checksums: Mapping[str, str]) -> Headers:

@@ -14,16 +14,18 @@ from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
-from fastobj.objects.manifest import Parts
+from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
 from fastobj.s3 import acl, errors, ranges
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.object_headers import (
     checksum_headers,
+    checksum_type_header,
     etag_header,
     object_headers,
     read_conditions,
     stored_headers,
+    sum_headers,
     user_metadata,
     validators,
     write_conditions,
@@ -98,6 +100,7 @@ async def get_object(ctx: Context) -> Result:
     bucket = ctx.existing()
     if "partNumber" in ctx.query:
         record, body = await get.read_part(ctx.store, bucket, ctx.key, view.choose_part)
+        await view.find_checksums(record)
     else:
         record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose)
     return view.result(record, body)
@@ -109,6 +112,7 @@ async def head_object(ctx: Context) -> Result:
     bucket = ctx.existing()
     if "partNumber" in ctx.query:
         record, _ = await get.read_part(ctx.store, bucket, ctx.key, view.choose_part, False)
+        await view.find_checksums(record)
     else:
         record = await get.find_object(ctx.store, bucket, ctx.key)
         view.choose(record)
@@ -124,6 +128,10 @@ class _View:
         self._verdict = Verdict.GO_ON
         self._range: ByteRange | None = None
         self._is_part = False
+        self._part: ManifestPart | None = None  # of an object that was made of parts
+        self._part_checksums: dict[str, str] = {}
+        mode = ctx.request.header(b"x-amz-checksum-mode") or b""
+        self._wants_checksums = mode.lower() == b"enabled"
 
     def choose(self, record: ObjectRecord) -> Span | None:
         """The bytes to read; None for none. Raises PreconditionFailed, InvalidRange."""
@@ -143,19 +151,18 @@ class _View:
         if self._ctx.request.header(b"range") is not None:
             message = "Cannot specify both Range header and partNumber query parameter"
             raise S3Error(codes.INVALID_REQUEST, message)
-        number = int(self._ctx.query["partNumber"])
-        place = (0, record.size) if number == 1 else None
-        if parts is not None:
-            place = parts.place(number)
-        if place is None:
-            extra = [
-                ("PartNumberRequested", str(number)),
-                ("ActualPartCount", str(record.parts or 1)),
-            ]
-            raise S3Error(codes.INVALID_PART_NUMBER, extra=extra)
-        self._range = ByteRange(*place, record.size) if place[1] else None
+        span, self._part = _place(record, parts, int(self._ctx.query["partNumber"]))
+        self._range = ByteRange(*span, record.size) if span.length else None
         self._is_part = True
-        return Span(*place)
+        return span
+
+    async def find_checksums(self, record: ObjectRecord) -> None:
+        """Looks up those of the chosen part, of the algorithm that the object has one of."""
+        if self._part is not None and record.checksums and self._wants_checksums:
+            found = await get.part_checksums(self._ctx.store, record, self._part)
+            self._part_checksums = {
+                name: sum for name, sum in found.items() if name in record.checksums
+            }
 
     def result(self, record: ObjectRecord, body: get.Body) -> Result:
         """The answer, for the record that was chosen from last."""
@@ -164,15 +171,37 @@ class _View:
         headers = object_headers(record, self._ctx.query)
         if self._is_part and record.parts:
             headers.append((b"x-amz-mp-parts-count", str(record.parts).encode()))
-        if self._range is None:
+        if self._wants_checksums and (self._is_part or self._range is None):
             headers += self._checksums(record)
-            return Result(200, headers, body=body, length=record.size)
+        if self._range is None:
+            length = record.size if self._part is None else self._part.size
+            return Result(200, headers, body=body, length=length)
         headers.append((b"content-range", self._range.content_range()))
         return Result(206, headers, body=body, length=self._range.length)
 
     def _checksums(self, record: ObjectRecord) -> Headers:
-        mode = self._ctx.request.header(b"x-amz-checksum-mode") or b""
-        return checksum_headers(record) if mode.lower() == b"enabled" else []
+        if self._part is None:
+            return checksum_headers(record)
+        kind = checksum_type_header(record)
+        return [*sum_headers(self._part_checksums), *kind] if self._part_checksums else []
+
+
+def _place(
+    record: ObjectRecord, parts: Parts | None, number: int
+) -> tuple[Span, ManifestPart | None]:
+    """Where a part lies in the object, and the part itself where the object was made of such.
+
+    Raises InvalidPartNumber.
+    """
+    found = parts.find(number) if parts is not None else None
+    if found is not None:
+        offset, part = found
+        return Span(offset, part.size), part
+    if parts is None and number == 1:
+        return Span(0, record.size), None
+    count = str(record.parts or 1)
+    extra = [("PartNumberRequested", str(number)), ("ActualPartCount", count)]
+    raise S3Error(codes.INVALID_PART_NUMBER, extra=extra)
 
 
 # --- delete
