@@ -24,7 +24,7 @@ from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import buckets, copy, delete, put
+from fastobj.objects import buckets, carried, copy, delete, put
 from fastobj.objects.segment_rows import SegmentRows, rows_committer
 from fastobj.storage import extents, io
 from fastobj.storage.base import new_data_id
@@ -178,7 +178,7 @@ async def put_object(
     except BaseException:
         await writer.abort()
         raise
-    await put.put_large(store, found, key, content, put.LargeBody(writer, data_id, location))
+    await put.put_large(store, found, key, content, carried.LargeBody(writer, data_id, location))
 
 
 async def copy_object(

@@ -401,6 +401,22 @@ async def test_complete_abort_and_parts_race(site):
 
 
 @everywhere
+async def test_completes_over_copies_of_one_body_all_succeed(site, monkeypatch):
+    """Each loses but a few races, however many there are: they take turns at the body's count."""
+    monkeypatch.setattr("fastobj.objects.retry.CONFLICT_RETRIES_MAX", 4)
+    await site.put(b"0", b"body")
+    targets = [b"t%d" % number for number in range(48)]
+    await together(*(site.copy(b"0", key) for key in targets))
+    begun = [await site.create(key) for key in targets]
+    listed = [[await site.part(upload, 1, upload.key)] for upload in begun]
+    rivals = [site.complete(*each) for each in zip(begun, listed, strict=True)]
+    results = await together(*rivals, site.copy(b"0", b"last"))
+    assert [error for error in results if isinstance(error, Exception)] == []
+    assert [await site.read(key) for key in targets] == targets
+    await site.check(bodies=1 + 2 * 48, parts=48)
+
+
+@everywhere
 async def test_an_upload_that_ends_under_a_complete(site):
     upload = await site.create()
     listed = [await site.part(upload, 1, b"x" * 2000)]

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from inspect import Signature, signature
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from fastobj.background.garbage import Cleared, Garbage
 from fastobj.core.clock import FixedClock
 from fastobj.meta import keys
-from fastobj.objects import audit, buckets, complete, get, parts, put, uploads
+from fastobj.objects import audit, buckets, carried, complete, copy, get, parts, put, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.conditions import UNCONDITIONAL
 from fastobj.objects.get import Span
@@ -57,7 +58,7 @@ class Site:
             async def readinto(room):
                 return source.readinto(room)
 
-            large = await put.receive(self.store, len(body), [], readinto)
+            large = await carried.receive(self.store, len(body), [], readinto)
             await parts.put_large(self.store, upload, number, described, large)
         return Listed(number, described.etag)
 
@@ -67,6 +68,19 @@ class Site:
         return await complete.complete(
             self.store, self.bucket, key, text, listed, Expected(**expected), conditions
         )
+
+    async def put(self, key, body):
+        content = put.Content(len(body), hashlib.md5(body).hexdigest())
+        return await put.put_small(self.store, self.bucket, key, content, body)
+
+    async def copy(self, key, target):
+        """A copy by reference, with all that is said of its source."""
+
+        async def describe(source):
+            return source
+
+        source = copy.Source(self.bucket, key)
+        return await copy.copy_object(self.store, source, self.bucket, target, describe)
 
     async def upload(self, bodies, key=b"key", **described):
         """A whole upload, from begin to end; the parts have the numbers 1, 2, ..."""
@@ -129,13 +143,16 @@ async def site_on_disk(directory: Path) -> AsyncIterator[Site]:
 def everywhere(test):
     """Runs a test of a site on one in memory, and on one on a disk."""
 
-    async def run(place, tmp_path):
+    async def run(place, tmp_path, **fixtures):
         if place == "memory":
-            await test(await site_in_memory().begin())
+            await test(await site_in_memory().begin(), **fixtures)
         else:
             async with site_on_disk(tmp_path / "store") as site:
-                await test(site)
+                await test(site, **fixtures)
 
+    own = list(signature(run).parameters.values())[:2]
+    asked = list(signature(test).parameters.values())[1:]
+    run.__signature__ = Signature([*own, *asked])
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return pytest.mark.parametrize("place", ["memory", "disk"])(run)
 

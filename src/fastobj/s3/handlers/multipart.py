@@ -11,7 +11,7 @@ from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_PARTS_MAX, LIST_UPLOADS_MAX, PART_NUMBER_MAX
 from fastobj.http.message import Request
 from fastobj.meta.records import PartRecord
-from fastobj.objects import complete, parts, put, uploads
+from fastobj.objects import carried, complete, parts, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
@@ -121,7 +121,7 @@ async def _put_small(ctx: Context, upload: Upload, length: int, check: PayloadCh
 
 
 async def _put_large(ctx: Context, upload: Upload, length: int, check: PayloadCheck) -> PartRecord:
-    body = await put.receive(ctx.store, length, check.digests, ctx.request.body.readinto)
+    body = await carried.receive(ctx.store, length, check.digests, ctx.request.body.readinto)
     try:
         content = _content(length, check.finish())
     except S3Error as error:
