@@ -14,6 +14,7 @@ import pytest
 
 from fastobj.background.garbage import Cleared, Garbage
 from fastobj.core.clock import FixedClock
+from fastobj.core.errors import S3Error
 from fastobj.meta import keys
 from fastobj.objects import audit, buckets, carried, complete, copy, get, parts, put, uploads
 from fastobj.objects.complete import Expected, Listed
@@ -24,7 +25,7 @@ from fastobj.objects.uploads import Description
 from fastobj.storage.memory import MemoryVolume
 from fastobj.testing.store import assemble
 from tests.golden.make import opened
-from tests.unit.objects.conftest import START_NS, Gate
+from tests.unit.objects.conftest import START_NS, Gate, describe
 
 SMALL_BYTES_MAX = 1000
 
@@ -70,17 +71,16 @@ class Site:
         )
 
     async def put(self, key, body):
-        content = put.Content(len(body), hashlib.md5(body).hexdigest())
-        return await put.put_small(self.store, self.bucket, key, content, body)
+        return await put.put_small(self.store, self.bucket, key, describe(body), body)
 
     async def copy(self, key, target):
         """A copy by reference, with all that is said of its source."""
 
-        async def describe(source):
+        async def same(source):
             return source
 
         source = copy.Source(self.bucket, key)
-        return await copy.copy_object(self.store, source, self.bucket, target, describe)
+        return await copy.copy_object(self.store, source, self.bucket, target, same)
 
     async def upload(self, bodies, key=b"key", **described):
         """A whole upload, from begin to end; the parts have the numbers 1, 2, ..."""
@@ -160,3 +160,16 @@ def everywhere(test):
 async def together(*coroutines):
     """Results of concurrent calls; errors stand among them."""
     return await asyncio.gather(*coroutines, return_exceptions=True)
+
+
+def code_of(error):
+    """The S3 code of an error."""
+    assert isinstance(error, S3Error), error
+    return error.code.name
+
+
+async def refused(coroutine):
+    """The S3 code with which a call is refused."""
+    with pytest.raises(S3Error) as caught:
+        await coroutine
+    return caught.value.code.name
