@@ -60,6 +60,7 @@ UNSIGNED_BODY_BYTES_MAX: Final = 16 * MIB  # read to know its hash where no head
 SIGNING_KEYS_CACHED_MAX: Final = 1024
 PART_NUMBER_MAX: Final = 10_000
 PART_BYTES_MIN: Final = 5 * MIB  # of all parts but the last
+PART_COPIES_MAX: Final = 8  # under way at once in a process; each holds a piece of its source
 UPLOADED_OBJECT_BYTES_MAX: Final = 5 * 1024 * GIB
 LIST_PARTS_MAX: Final = 1000
 LIST_UPLOADS_MAX: Final = 1000

@@ -45,6 +45,26 @@ class LargeBody:
             self.writer.settled()
 
 
+async def write(
+    store: Store,
+    length: int,
+    fill: Callable[[Writer], Awaitable[None]],
+    digests: Sequence[Digest] = (),
+) -> LargeBody:
+    """A body of `length` bytes in the volume; `fill` writes them.
+
+    Raises what `fill` raises, and NoSpace. Nothing is left then.
+    """
+    data_id = new_data_id()
+    writer = await store.volume.writer(length, data_id, digests)
+    try:
+        await fill(writer)
+        return LargeBody(writer, data_id, await writer.finish())
+    except BaseException:
+        await writer.abort()
+        raise
+
+
 async def receive(
     store: Store,
     length: int,
@@ -56,19 +76,17 @@ async def receive(
     Raises IncompleteBody where it fills less, what it raises itself, and NoSpace. Nothing is
     left then.
     """
-    data_id = new_data_id()
-    writer = await store.volume.writer(length, data_id, digests)
-    try:
-        while length:
-            room = (await writer.buffer())[:length]
+
+    async def fill(writer: Writer) -> None:
+        left = length
+        while left:
+            room = (await writer.buffer())[:left]
             if await readinto(room) != len(room):
                 raise S3Error(codes.INCOMPLETE_BODY)
             await writer.push(len(room))
-            length -= len(room)
-        return LargeBody(writer, data_id, await writer.finish())
-    except BaseException:
-        await writer.abort()
-        raise
+            left -= len(room)
+
+    return await write(store, length, fill, digests)
 
 
 class Carried(NamedTuple):

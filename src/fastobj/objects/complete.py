@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from fastobj.meta.base import Row
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import bodies, buckets, manifest, parts, put, upload_rows, uploads
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.carried import Carried, LargeBody, carry_large, carry_small
+from fastobj.objects.carried import Carried, carry_large, carry_small, write
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.manifest import ManifestPart
@@ -31,7 +32,7 @@ from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
 from fastobj.objects.turns import Turn
 from fastobj.objects.uploads import Upload
-from fastobj.storage.base import fill, new_data_id
+from fastobj.storage.base import fill
 
 _UPLOAD_ROW: Final = OBJECT_ROW + 1
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -204,14 +205,7 @@ async def _carry(store: Store, body: bytes, hint: bytes) -> Carried:
     """The manifest, small or large as any body."""
     if len(body) <= store.small_body_bytes_max:
         return carry_small(body, hint)
-    data_id = new_data_id()
-    writer = await store.volume.writer(len(body), data_id)
-    try:
-        await fill(writer, body)
-        return carry_large(store, LargeBody(writer, data_id, await writer.finish()))
-    except BaseException:
-        await writer.abort()
-        raise
+    return carry_large(store, await write(store, len(body), partial(fill, body=body)))
 
 
 # --- the transaction

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fastobj.core.errors import StaleLocation, StoreDamaged, UnknownFormat
+from fastobj.core.errors import StoreDamaged, UnknownFormat
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects.store import Store
 from fastobj.storage.base import Location
@@ -92,8 +92,6 @@ async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
 
     Raises StaleLocation where the object has gone, ChecksumMismatch, StoreDamaged, UnknownFormat.
     """
-    if not location:
-        raise StaleLocation("nothing shares the manifest any more")
     place = Location.decode(location)
     body = await store.volume.read(place, record.data_id, 0, place.length)
     try:

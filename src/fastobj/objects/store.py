@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from asyncio import Semaphore
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from fastobj.core.clock import Clock
-from fastobj.core.limits import PART_BYTES_MIN, SMALL_BODY_BYTES_MAX, UPLOAD_EXPIRY_DAYS
+from fastobj.core.limits import (
+    PART_BYTES_MIN,
+    PART_COPIES_MAX,
+    SMALL_BODY_BYTES_MAX,
+    UPLOAD_EXPIRY_DAYS,
+)
 from fastobj.meta.base import MetaReader
 from fastobj.objects.ledger import Ledger
 from fastobj.objects.turns import Turns
@@ -35,3 +42,4 @@ class Store:
     part_bytes_min: int = PART_BYTES_MIN
     upload_expiry_days: int = UPLOAD_EXPIRY_DAYS
     turns: Turns = field(default_factory=Turns)
+    part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))

@@ -84,6 +84,11 @@ _SERVED_MULTIPART: Final = (
         cost=Cost.WRITE, body=Body.STREAM,
     ),
     Op(
+        "UploadPartCopy", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
+        header="x-amz-copy-source", also=("s3:GetObject@source",), cost=Cost.WRITE,
+        xml_out="CopyPartResult",
+    ),
+    Op(
         "CompleteMultipartUpload", POST, OBJECT, "s3:PutObject", ("uploadId",),
         cost=Cost.WRITE, body=Body.XML, xml_in="CompleteMultipartUpload",
         xml_out="CompleteMultipartUploadResult", event="s3:ObjectCreated:CompleteMultipartUpload",
@@ -377,10 +382,6 @@ _REFUSED_OBJECT: Final = (
     _refused("PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", "tagging"),
     _refused("RenameObject", PUT, OBJECT, "s3:PutObject", "renameObject"),
     _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
-    Op(
-        "UploadPartCopy", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
-        header="x-amz-copy-source", also=("s3:GetObject@source",), support=Support.REFUSED,
-    ),
     _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
     Op(
         "SelectObjectContent", POST, OBJECT, "s3:GetObject", ("select",),

@@ -92,6 +92,24 @@ class Sums(NamedTuple):
     checksums: dict[str, str]
 
 
+class Computed:
+    """The sums of bytes about which nobody promised anything: MD5, and one more where named."""
+
+    __slots__ = ("_algorithm", "digests")
+
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self.digests = [_md5()]
+        if algorithm:
+            self.digests.append(ALGORITHMS[algorithm].begin())
+
+    def finish(self) -> Sums:
+        """What the digests come to once they have seen all bytes."""
+        md5, *others = [digest.digest() for digest in self.digests]
+        checksums = {self._algorithm: b64encode(others[0]).decode()} if others else {}
+        return Sums(md5.hex(), checksums)
+
+
 class PayloadCheck:
     """The promises of one request, and the digests that settle them.
 

@@ -54,12 +54,7 @@ class Site:
         if len(body) <= SMALL_BYTES_MAX:
             await parts.put_small(self.store, upload, number, described, body)
         else:
-            source = io.BytesIO(body)
-
-            async def readinto(room):
-                return source.readinto(room)
-
-            large = await carried.receive(self.store, len(body), [], readinto)
+            large = await self.large(body)
             await parts.put_large(self.store, upload, number, described, large)
         return Listed(number, described.etag)
 
@@ -71,7 +66,20 @@ class Site:
         )
 
     async def put(self, key, body):
-        return await put.put_small(self.store, self.bucket, key, describe(body), body)
+        """An object, small or large as its length has it."""
+        place = (self.store, self.bucket, key, describe(body))
+        if len(body) <= SMALL_BYTES_MAX:
+            return await put.put_small(*place, body)
+        return await put.put_large(*place, await self.large(body))
+
+    async def large(self, body):
+        """A body in the volume."""
+        source = io.BytesIO(body)
+
+        async def readinto(room):
+            return source.readinto(room)
+
+        return await carried.receive(self.store, len(body), [], readinto)
 
     async def copy(self, key, target):
         """A copy by reference, with all that is said of its source."""

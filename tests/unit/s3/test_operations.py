@@ -41,6 +41,7 @@ SERVED = {
     "ListObjectsV2",
     "CreateMultipartUpload",
     "UploadPart",
+    "UploadPartCopy",
     "CompleteMultipartUpload",
     "AbortMultipartUpload",
     "ListParts",
@@ -184,6 +185,8 @@ def test_the_longest_matcher_wins() -> None:
     assert route("PUT", Scope.OBJECT, "", "x-amz-copy-source") == "CopyObject"
     assert route("PUT", Scope.OBJECT, "acl", "x-amz-copy-source") == "PutObjectAcl"
     assert route("PUT", Scope.OBJECT, "partNumber=1&uploadId=2") == "UploadPart"
+    copied = route("PUT", Scope.OBJECT, "partNumber=1&uploadId=2", "x-amz-copy-source")
+    assert copied == "UploadPartCopy"
     assert route("GET", Scope.OBJECT, "partNumber=1&versionId=null") == "GetObject"
     assert route("POST", Scope.OBJECT, "uploads=") == "CreateMultipartUpload"
 

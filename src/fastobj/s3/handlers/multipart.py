@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,6 +20,7 @@ from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.object_headers import (
     checksum_type,
     stored_headers,
+    sum_elements,
     sum_headers,
     user_metadata,
     write_conditions,
@@ -178,7 +178,7 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         "ETag": record.etag,
         "ChecksumType": checksum_type(record.checksums),
     }
-    return Result(document=told | _checksum_elements(record.checksums))
+    return Result(document=told | sum_elements(record.checksums))
 
 
 def _listed(part: Document) -> Listed:
@@ -201,10 +201,6 @@ def _expected(request: Request) -> Expected:
         message = "Expecting a single x-amz-checksum- header."
         raise S3Error(codes.INVALID_REQUEST, message)
     return Expected(None if size is None else int(size), _composite_asked(request), sums)
-
-
-def _checksum_elements(checksums: Mapping[str, str]) -> dict[str, str]:
-    return {f"Checksum{name.upper()}": value for name, value in checksums.items()}
 
 
 async def abort_multipart_upload(ctx: Context) -> Result:
@@ -242,7 +238,7 @@ def _listed_part(number: int, record: PartRecord) -> Document:
         "LastModified": record.modified_ns,
         "ETag": record.etag,
         "Size": record.size,
-        **_checksum_elements(record.checksums),
+        **sum_elements(record.checksums),
     }
 
 
