@@ -20,7 +20,7 @@ from fastobj._ext import segio
 from fastobj.background import orphans
 from fastobj.background.reclaim import Known, Reclaim
 from fastobj.core import codes, limits
-from fastobj.core.errors import S3Error
+from fastobj.core.errors import ChecksumMismatch, S3Error
 from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
 from fastobj.meta import keys, records
@@ -42,6 +42,7 @@ from tests.crash.oracle import (
     PARTS,
     Effect,
     History,
+    Lost,
     Operation,
     Place,
     Value,
@@ -233,13 +234,21 @@ class Load:
         self._keys = [f"k/{number:02}".encode() for number in range(24)]
 
     async def run(self, operations: int, clients: int = 6) -> None:
-        """Runs that many operations in all; a reclaim pass between them now and then."""
+        """Runs that many operations in all; a reclaim pass between them now and then.
+
+        Raises Lost where a copy does not read what was acknowledged.
+        """
         if not await buckets.find(self._node.store, MAIN):
             await self._bucket(MAIN, BUCKET)
         self._left = operations
-        async with asyncio.TaskGroup() as group:
-            for client in range(clients):
-                group.create_task(self._client(client))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for client in range(clients):
+                    group.create_task(self._client(client))
+        except BaseExceptionGroup as errors:
+            if (lost := errors.subgroup(Lost)) is not None:
+                raise lost.exceptions[0] from None
+            raise
 
     async def _client(self, client: int) -> None:
         while self._left > 0:
@@ -315,6 +324,8 @@ class Load:
             if error.code not in (codes.NO_SUCH_KEY, codes.PRECONDITION_FAILED):
                 raise
             self._history.refuse(operation)
+        except ChecksumMismatch as error:
+            raise Lost(f"a copy of {source!r} reads: {error}") from error
         else:
             _acknowledge([operation])
 

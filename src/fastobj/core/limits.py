@@ -87,6 +87,10 @@ COMMITTER_WAIT_S_MAX: Final = 10.0
 EPOCH_SLOTS: Final = 4096
 CONFLICT_RETRIES_MAX: Final = 200
 
+# --- slow operations: what their clients are sent meanwhile
+SLOW_HEAD_S: Final = 5.0  # after this long without a result the head leaves, with status 200
+SLOW_SPACE_S: Final = 5.0  # between two spaces behind it
+
 # --- HTTP connections: buffers and time-outs
 HTTP_RECEIVE_BYTES: Final = 128 * KIB  # one read, and what a connection keeps before it pauses
 HTTP_JOIN_BYTES_MAX: Final = 16 * KIB  # head and body up to here are joined: cheaper than a vector

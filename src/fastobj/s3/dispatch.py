@@ -26,7 +26,7 @@ from fastobj.iam import access
 from fastobj.objects import buckets
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
-from fastobj.s3 import errors, headers, xml
+from fastobj.s3 import errors, headers, slow_answer, xml
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticated, Authenticator, OpenAuthenticator
 from fastobj.s3.chunked_body import ChunkedBody, Chunking
@@ -193,7 +193,11 @@ class S3Application:
             _check_length(request.body.length, self._object_bytes_max)
         elif op.body is Body.XML:
             context.document = await _read_document(context)
-        return _render(op, await self._handlers[op.name](context))
+        working = self._handlers[op.name](context)
+        if op.is_slow and request.takes_chunks:
+            answer = partial(_render, op)
+            return await slow_answer.answer(working, answer, partial(self._fail, exchange=exchange))
+        return _render(op, await working)
 
     async def _authenticate(self, exchange: Exchange, query: Mapping[str, str]) -> Authenticated:
         """Who sent the request. A body whose hash no header tells is read first, within bounds."""

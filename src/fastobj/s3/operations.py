@@ -64,7 +64,7 @@ _SERVED: Final = (
     Op(
         "CopyObject", PUT, OBJECT, "s3:PutObject", header="x-amz-copy-source",
         also=("s3:GetObject@source",), cost=Cost.WRITE, xml_out="CopyObjectResult",
-        event="s3:ObjectCreated:Copy",
+        event="s3:ObjectCreated:Copy", is_slow=True,
     ),
     Op("GetObject", GET, OBJECT, "s3:GetObject", cost=Cost.READ),
     Op("HeadObject", HEAD, OBJECT, "s3:GetObject", cost=Cost.READ),
@@ -86,12 +86,13 @@ _SERVED_MULTIPART: Final = (
     Op(
         "UploadPartCopy", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
         header="x-amz-copy-source", also=("s3:GetObject@source",), cost=Cost.WRITE,
-        xml_out="CopyPartResult",
+        xml_out="CopyPartResult", is_slow=True,
     ),
     Op(
         "CompleteMultipartUpload", POST, OBJECT, "s3:PutObject", ("uploadId",),
         cost=Cost.WRITE, body=Body.XML, xml_in="CompleteMultipartUpload",
         xml_out="CompleteMultipartUploadResult", event="s3:ObjectCreated:CompleteMultipartUpload",
+        is_slow=True,
     ),
     Op(
         "AbortMultipartUpload", DELETE, OBJECT, "s3:AbortMultipartUpload", ("uploadId",),

@@ -177,6 +177,15 @@ def test_not_allowed_names_the_methods_that_are() -> None:
     assert caught.value.headers == ((b"allow", b"DELETE, GET, HEAD, OPTIONS, POST, PUT"),)
 
 
+def test_what_is_slow_answers_a_document() -> None:
+    """Its status and headers may have left before its result is there."""
+    slow = [op for op in OPERATIONS if op.is_slow]
+    assert {op.name for op in slow} == {"CompleteMultipartUpload", "CopyObject", "UploadPartCopy"}
+    for op in slow:
+        assert op.xml_out
+        assert op.body is not Body.STREAM
+
+
 def test_the_longest_matcher_wins() -> None:
     assert route("GET", Scope.BUCKET, "list-type=2&prefix=a") == "ListObjectsV2"
     assert route("GET", Scope.BUCKET, "list-type=1") == "ListObjects"
