@@ -65,6 +65,7 @@ UPLOADED_OBJECT_BYTES_MAX: Final = 5 * 1024 * GIB
 LIST_PARTS_MAX: Final = 1000
 LIST_UPLOADS_MAX: Final = 1000
 UPLOAD_EXPIRY_DAYS: Final = 7
+PARTS_GRACE_S: Final = 60  # parts outlive the last object that names them: for who reads it
 ACL_GRANTS_MAX: Final = 100
 
 # --- HTTP

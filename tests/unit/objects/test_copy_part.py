@@ -1,6 +1,5 @@
 """Parts copied from objects: what is read, which races they may lose, and that nothing is left."""
 
-import asyncio
 import hashlib
 import os
 from functools import partial
@@ -14,15 +13,11 @@ from fastobj.objects.copy import Source
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from fastobj.s3.payload import Computed
-from tests.unit.objects.uploading import code_of, everywhere, refused, site_in_memory, together
+from tests.unit.objects.uploading import code_of, everywhere, quick, refused, together
+
+__all__ = ["quick"]
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def quick():
-    """A store in memory only: what is let go of is gone at once."""
-    return asyncio.run(site_in_memory().begin())
 
 
 def whole(record):

@@ -1,6 +1,5 @@
 """Uploads in parts: what becomes of them, who wins races, and that nothing of them is left."""
 
-import asyncio
 import hashlib
 import itertools
 import os
@@ -17,15 +16,11 @@ from fastobj.objects.copy import Source
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from tests.unit.objects.conftest import describe
-from tests.unit.objects.uploading import everywhere, refused, site_in_memory, together
+from tests.unit.objects.uploading import everywhere, quick, refused, together
+
+__all__ = ["quick"]
 
 DAY_NS = 24 * 3600 * 10**9
-
-
-@pytest.fixture
-def quick():
-    """A store in memory only."""
-    return asyncio.run(site_in_memory().begin())
 
 
 # --- the whole of it
