@@ -80,6 +80,7 @@ DRAIN_BYTES_MAX: Final = 256 * KIB  # an unread body up to here is read away to 
 # --- reads on the event loop
 LOOP_SCAN_ROWS_MAX: Final = 100
 BUCKETS_CACHED_MAX: Final = 1024
+MANIFESTS_KEPT_BYTES_MAX: Final = 4 * MIB  # of each worker: six of the largest
 
 # --- the committer
 COMMIT_QUEUE_MAX: Final = 4096
