@@ -248,6 +248,7 @@ class SmallServer(ProcessServer):
             *("--address", f"127.0.0.1:{self.port}"),
             *("--console-address", f"127.0.0.1:{self.console_port}"),
             *("--workers", "2", "--shutdown-timeout", "10"),
+            *("--parts-grace-seconds", "0"),  # else few files would come to their end in a test
             *("--log-segment-bytes-min", str(SEGMENT_BYTES[0])),
             *("--log-segment-bytes-max", str(SEGMENT_BYTES[1])),
             *("--small-body-bytes-max", str(SMALL_BYTES_MAX)),

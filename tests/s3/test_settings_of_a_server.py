@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from fastobj.testing.process_server import ProcessServer
 from tests.s3.conftest import client_of
+from tests.s3.uploading import MIB, PART, begin, upload
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
@@ -84,3 +85,17 @@ def test_the_largest_object(tmp_path):
         client.put_object(Bucket="small", Key="fits", Body=bytes(1 << 20))
         with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
             client.put_object(Bucket="small", Key="above", Body=bytes((1 << 20) + 1))
+
+
+def test_the_largest_part_that_is_copied(tmp_path):
+    """It is a body like that of a PUT, though its source, made of parts, may be larger."""
+    arguments = ("--max-object-size", "6MiB")
+    with ProcessServer(tmp_path / "store", workers=1, arguments=arguments) as server:
+        client = client_of(server)
+        client.create_bucket(Bucket="small")
+        upload(client, "small", "source", [bytes(PART), bytes(PART)])
+        copying = {**begin(client, "small"), "PartNumber": 1, "CopySource": "small/source"}
+        client.upload_part_copy(**copying, CopySourceRange=f"bytes=0-{6 * MIB - 1}")
+        for above in ({}, {"CopySourceRange": f"bytes=0-{6 * MIB}"}):
+            with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
+                client.upload_part_copy(**copying, **above)

@@ -80,6 +80,7 @@ class Held:
         self._then = then
 
     def __enter__(self):
+        self._server.slowed.waiting.clear()
         self._server.run(self._server.slowed.hold())
         self._thread = threading.Thread(target=self._release)
         self._thread.start()
@@ -136,10 +137,9 @@ def test_what_is_done_soon_is_answered_as_ever(slow, s3, operation, monkeypatch)
     assert (answer.status, int(answer.headers["Content-Length"])) == (200, len(answer.body))
     assert answer.body.startswith(DECLARATION + b"<")
     wanted = requested(s3, operation)  # an upload is completed but once
-    slow.run(slow.slowed.hold())
     slow.slowed.failures = [Unknown("lost")]
-    threading.Timer(0.1, lambda: slow.run(slow.slowed.release())).start()
-    answer = sent(slow, operation, wanted)
+    with Held(slow):
+        answer = sent(slow, operation, wanted)
     assert (answer.status, answer.code) == (500, "InternalError")
 
 
@@ -153,6 +153,16 @@ def test_an_error_behind_the_head(slow, s3, operation):
     assert re.fullmatch(BEGIN + rb"<Error>.*</Error>", answer.body), answer.body
     told = re.search(rb"<RequestId>(.*)</RequestId>", answer.body)[1].decode()
     assert told == answer.headers["x-amz-request-id"]
+
+
+def test_who_takes_no_chunks_waits(slow, s3, monkeypatch):
+    monkeypatch.setattr(http.client.HTTPConnection, "_http_vsn", 10)
+    monkeypatch.setattr(http.client.HTTPConnection, "_http_vsn_str", "HTTP/1.0")
+    wanted = "", {"x-amz-copy-source": f"{BUCKET}/source", "host": slow.endpoint[7:]}, b""
+    with Held(slow):
+        answer = sent(slow, "CopyObject", wanted)
+    assert (answer.status, int(answer.headers["Content-Length"])) == (200, len(answer.body))
+    assert answer.body.startswith(DECLARATION + b"<CopyObjectResult")
 
 
 def test_boto3_reads_the_document(slow, s3):
@@ -193,7 +203,6 @@ def test_a_client_that_leaves_stops_nothing(slow, s3, operation):
         gone = threading.Event()
         with Held(slow, then=gone):
             thread = threading.Thread(target=leave_after, args=(slow, operation, wanted, seconds))
-            slow.slowed.waiting.clear()
             thread.start()
             thread.join()
             gone.set()

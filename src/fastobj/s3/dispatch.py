@@ -33,7 +33,7 @@ from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.s3.context import Context, Document, Exchange, Observer, Result
 from fastobj.s3.names import copy_source, is_bucket_name, locate, parse_query
 from fastobj.s3.operations import OPERATIONS
-from fastobj.s3.payload import PayloadCheck
+from fastobj.s3.payload import PayloadCheck, check_length
 from fastobj.s3.router import resolve
 from fastobj.s3.shapes import SHAPES
 
@@ -183,6 +183,7 @@ class S3Application:
             query=query,
             payload_sha256=sender.payload_sha256,
             identities=self._authenticator.identities,
+            object_bytes_max=self._object_bytes_max,
         )
         await authorise(context)
         _check_support(context)
@@ -190,7 +191,7 @@ class S3Application:
         if sender.chunking is not None:
             _decode_chunks(context, sender.chunking)
         if op.body is Body.STREAM:
-            _check_length(request.body.length, self._object_bytes_max)
+            check_length(request.body.length, self._object_bytes_max)
         elif op.body is Body.XML:
             context.document = await _read_document(context)
         working = self._handlers[op.name](context)
@@ -254,13 +255,6 @@ def _decode_chunks(context: Context, chunking: Chunking) -> None:
         message = f"{context.op.name} does not take a body in chunks"
         raise S3Error(codes.INVALID_REQUEST, message)
     context.chunked = context.request.body = ChunkedBody(context.request, chunking)
-
-
-def _check_length(length: int | None, most: int) -> None:
-    """Raises EntityTooLarge from the declared length, before a byte is read."""
-    if length is not None and length > most:
-        extra = [("ProposedSize", str(length)), ("MaxSizeAllowed", str(most))]
-        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
 
 
 def _hash_missing() -> S3Error:

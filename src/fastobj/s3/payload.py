@@ -197,6 +197,13 @@ class PayloadCheck:
             raise S3Error(codes.MALFORMED_TRAILER)
 
 
+def check_length(length: int | None, most: int) -> None:
+    """Raises EntityTooLarge for a body of that many bytes, None: not known before it is read."""
+    if length is not None and length > most:
+        extra = [("ProposedSize", str(length)), ("MaxSizeAllowed", str(most))]
+        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
+
+
 def _sha256_mismatch(promised: bytes, computed: bytes) -> S3Error:
     extra = [
         ("ClientComputedContentSHA256", promised.hex()),

@@ -26,7 +26,7 @@ from fastobj.s3.object_headers import (
     user_metadata,
     write_conditions,
 )
-from fastobj.s3.payload import ALGORITHMS, Computed
+from fastobj.s3.payload import ALGORITHMS, Computed, check_length
 
 _DIRECTIVE: Final = b"x-amz-metadata-directive"
 _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
@@ -122,6 +122,7 @@ async def upload_part_copy(ctx: Context) -> Result:
         _check_conditions(conditions, record)
         found = asked.resolve(record.size)
         _check_size(found.length)
+        check_length(found.length, ctx.object_bytes_max)
         return Span(found.offset, found.length)
 
     number = int(ctx.query["partNumber"])
