@@ -88,6 +88,9 @@ def test_a_file_in_parts(aws: Aws, tmp_path: Path) -> None:
     assert found["ETag"].endswith('-3"')
     aws("s3", "cp", "--no-progress", "s3://in-parts/file", str(back))
     assert back.read_bytes() == file.read_bytes()
+    aws("s3", "cp", "--no-progress", "s3://in-parts/file", "s3://in-parts/copy")
+    aws("s3", "cp", "--no-progress", "s3://in-parts/copy", str(back))
+    assert back.read_bytes() == file.read_bytes()
     assert "Uploads" not in aws("s3api", "list-multipart-uploads", "--bucket", "in-parts")
 
 

@@ -28,6 +28,7 @@ _META = "x-amz-meta-"
 _KEY = re.compile(r"<Key>(.*?)</Key>.*?<ETag>(.*?)</ETag>.*?<Size>(\d+)</Size>", re.DOTALL)
 _NAME = re.compile(r"<Bucket>.*?<Name>(.*?)</Name>", re.DOTALL)
 _TOKEN = re.compile(r"<NextContinuationToken>(.*?)</NextContinuationToken>")
+_ETAG = re.compile("<ETag>(.*?)</ETag>")
 _UPLOAD = re.compile("<UploadId>(.*?)</UploadId>")
 
 
@@ -148,27 +149,42 @@ class Client:
         if PARTS not in metadata:
             self.call("PUT", path, headers=headers, body=body)
             return
+        part = self._begin_upload(path, headers)
+        stored = self.call("PUT", path, part, body=body)
+        etag = {name.lower(): value for name, value in stored.headers.items()}["etag"]
+        self._complete_upload(path, part, etag)
+
+    def _begin_upload(self, path: str, headers: Mapping[str, str]) -> dict[str, str]:
+        """The parameters by which the first part of a new upload is stored."""
         found = _UPLOAD.search(self.call("POST", path, {"uploads": ""}, headers).body.decode())
         assert found is not None
-        part = {"partNumber": "1", "uploadId": found[1]}
-        etag = {n.lower(): v for n, v in self.call("PUT", path, part, body=body).headers.items()}[
-            "etag"
-        ]
+        return {"partNumber": "1", "uploadId": found[1]}
+
+    def _complete_upload(self, path: str, part: Mapping[str, str], etag: str) -> None:
+        """Makes an object of the only part."""
         listed = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
         document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"
-        self.call("POST", path, {"uploadId": found[1]}, body=document.encode())
+        self.call("POST", path, {"uploadId": part["uploadId"]}, body=document.encode())
+
+    def copy_part(
+        self, source: Place, etag: str, place: Place, metadata: Mapping[str, str], kind: str
+    ) -> None:
+        """Uploads an object whose only part is copied from an object that has that etag."""
+        headers = {_META + name: value for name, value in metadata.items()}
+        path = f"/{place.bucket}/{place.key.decode()}"
+        part = self._begin_upload(path, headers | {"content-type": kind})
+        copied = self.call("PUT", path, part, _source_headers(source, etag)).body.decode()
+        found = _ETAG.search(copied)
+        assert found is not None, copied
+        self._complete_upload(path, part, found[1])
 
     def copy(
         self, source: Place, etag: str, place: Place, metadata: Mapping[str, str], kind: str
     ) -> None:
         """Copies an object that has that etag; its metadata is replaced."""
         headers = {_META + name: value for name, value in metadata.items()}
-        headers |= {
-            "content-type": kind,
-            "x-amz-copy-source": quote(f"{source.bucket}/{source.key.decode()}"),
-            "x-amz-copy-source-if-match": etag,
-            "x-amz-metadata-directive": "REPLACE",
-        }
+        headers |= _source_headers(source, etag)
+        headers |= {"content-type": kind, "x-amz-metadata-directive": "REPLACE"}
         self.call("PUT", f"/{place.bucket}/{place.key.decode()}", headers=headers)
 
     def delete(self, place: Place) -> None:
@@ -211,6 +227,13 @@ class Client:
         return found
 
 
+def _source_headers(source: Place, etag: str) -> dict[str, str]:
+    return {
+        "x-amz-copy-source": quote(f"{source.bucket}/{source.key.decode()}"),
+        "x-amz-copy-source-if-match": etag,
+    }
+
+
 class SmallServer(ProcessServer):
     """The multi-process server with everything small; see small_server.py."""
 
@@ -225,6 +248,7 @@ class SmallServer(ProcessServer):
             *("--address", f"127.0.0.1:{self.port}"),
             *("--console-address", f"127.0.0.1:{self.console_port}"),
             *("--workers", "2", "--shutdown-timeout", "10"),
+            *("--parts-grace-seconds", "0"),  # else few files would come to their end in a test
             *("--log-segment-bytes-min", str(SEGMENT_BYTES[0])),
             *("--log-segment-bytes-max", str(SEGMENT_BYTES[1])),
             *("--small-body-bytes-max", str(SMALL_BYTES_MAX)),

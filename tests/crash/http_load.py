@@ -17,6 +17,7 @@ from tests.crash.oracle import (
     Place,
     copy_of,
     metadata_of_copy,
+    part_copy_of,
     value_of,
 )
 from tests.crash.world import MAIN, OWN_FILE_BYTES_MIN, SMALL_BYTES_MAX, number
@@ -100,17 +101,24 @@ class HttpLoad:
             self._change(client, Place(name), None)
 
     def _copy(self, client: Client, rng: random.Random, source: Place, place: Place) -> None:
-        """Copies one of the objects that may be there; refused where it is another by then."""
+        """Copies one of the objects that may be there, or its bytes into a part of an upload.
+
+        Refused where it is another by then.
+        """
         with self._lock:
             values = self._history.copyable(source)
         if not values:
             return
         value = rng.choice(values)
-        metadata = metadata_of_copy(value, self._metadata())
-        operation = self._invoke(place, copy_of(value, metadata, {"content-type": "text/plain"}))
-        self._send(
-            operation, lambda: client.copy(source, value.etag, place, metadata, "text/plain")
-        )
+        headers = {"content-type": "text/plain"}
+        if rng.random() < 0.3:
+            metadata = {**self._metadata(), PARTS: "1"}
+            effect, copy = part_copy_of(value, metadata, headers), client.copy_part
+        else:
+            metadata = metadata_of_copy(value, self._metadata())
+            effect, copy = copy_of(value, metadata, headers), client.copy
+        operation = self._invoke(place, effect)
+        self._send(operation, lambda: copy(source, value.etag, place, metadata, "text/plain"))
 
     def _metadata(self) -> dict[str, str]:
         with self._lock:

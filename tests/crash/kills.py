@@ -10,15 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastobj.meta.sqlite import SqliteEngine
-from fastobj.node.layout import prepare
-from fastobj.objects import audit
-from fastobj.objects.engine_ledger import EngineLedger
-from fastobj.objects.segment_rows import SegmentRows
-from fastobj.storage.local_volume import LocalVolume
-from fastobj.storage.memory import MemoryVolume
 from fastobj.storage.pool import IoPool
-from fastobj.testing.store import assemble
+from fastobj.testing.audited import differences_at
 from tests.crash import oracle, world
 from tests.crash.client import Broken, Client, Refused, SmallServer
 from tests.crash.http_load import HttpLoad
@@ -181,24 +174,13 @@ class Killer:
 
     async def check_counters(self) -> None:
         """Recomputes all counters from the rows, beside the running server. Raises Lost."""
-        layout = prepare(self._directory)
-        pool = IoPool()
-        engine = SqliteEngine(layout.database, read_only=True)
-        engine.open_now()
-        try:
-            book = SegmentRows(EngineLedger(engine, MemoryVolume()), 0)  # commits nothing
-            volume = LocalVolume(str(layout.root), pool, book)
-            for left in reversed(range(_TRIES)):
-                different = await audit.differences(assemble(engine, volume))
-                if not different:
-                    break
-                if not left:
-                    raise Lost(f"round {self.rounds}: counters differ from the rows: {different}")
-                time.sleep(0.1)  # a body that its client gave up is being given back
-            await volume.close()
-        finally:
-            engine.close_now()
-            pool.close()
+        for left in reversed(range(_TRIES)):
+            different = await differences_at(self._directory)
+            if not different:
+                break
+            if not left:
+                raise Lost(f"round {self.rounds}: counters differ from the rows: {different}")
+            time.sleep(0.1)  # a body that its client gave up is being given back
 
     async def check_stopped(self) -> None:
         """Opens the store of a server that has stopped, and compares all of it. Raises Lost."""

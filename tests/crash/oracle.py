@@ -40,6 +40,7 @@ class Value(NamedTuple):
 
     size: int = 0
     etag: str = ""
+    md5: bytes = b""
     sha256: bytes = b""
     metadata: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
@@ -57,11 +58,17 @@ def value_of(
     md5 = hashlib.md5(body)
     return Value(
         len(body),
-        f"{hashlib.md5(md5.digest()).hexdigest()}-1" if PARTS in metadata else md5.hexdigest(),
+        _etag_of_part(md5.digest()) if PARTS in metadata else md5.hexdigest(),
+        md5.digest(),
         hashlib.sha256(body).digest(),
         tuple(sorted(metadata.items())),
         tuple(sorted(headers.items())),
     )
+
+
+def _etag_of_part(md5: bytes) -> str:
+    """The etag of an object whose only part has that MD5."""
+    return f"{hashlib.md5(md5).hexdigest()}-1"
 
 
 def metadata_of_copy(value: Value, metadata: Mapping[str, str]) -> dict[str, str]:
@@ -74,6 +81,13 @@ def copy_of(value: Value, metadata: Mapping[str, str], headers: Mapping[str, str
     """The value that a copy of an object leaves, with headers and metadata of its own."""
     told = {"metadata": tuple(sorted(metadata.items())), "headers": tuple(sorted(headers.items()))}
     return value._replace(**told)
+
+
+def part_copy_of(
+    value: Value, metadata: Mapping[str, str], headers: Mapping[str, str] = {}
+) -> Value:
+    """The value that an upload leaves whose only part is copied from an object."""
+    return copy_of(value, metadata, headers)._replace(etag=_etag_of_part(value.md5))
 
 
 class Operation:

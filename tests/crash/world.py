@@ -11,6 +11,7 @@ import os
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -19,13 +20,16 @@ from fastobj._ext import segio
 from fastobj.background import orphans
 from fastobj.background.reclaim import Known, Reclaim
 from fastobj.core import codes, limits
-from fastobj.core.errors import S3Error
+from fastobj.core.errors import ChecksumMismatch, S3Error
 from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import buckets, copy, delete, put
+from fastobj.objects import buckets, carried, complete, copy, copy_part, delete, put, uploads
+from fastobj.objects.get import Span
 from fastobj.objects.segment_rows import SegmentRows, rows_committer
+from fastobj.objects.uploads import Description
+from fastobj.s3.payload import Computed
 from fastobj.storage import extents, io
 from fastobj.storage.base import new_data_id
 from fastobj.storage.local_volume import LocalVolume
@@ -35,13 +39,16 @@ from fastobj.testing.local_store import LocalStore
 from fastobj.testing.store import LocalEpochs, assemble
 from tests.crash.oracle import (
     BUCKET,
+    PARTS,
     Effect,
     History,
+    Lost,
     Operation,
     Place,
     Value,
     copy_of,
     metadata_of_copy,
+    part_copy_of,
     value_of,
 )
 
@@ -178,7 +185,7 @@ async def put_object(
     except BaseException:
         await writer.abort()
         raise
-    await put.put_large(store, found, key, content, put.LargeBody(writer, data_id, location))
+    await put.put_large(store, found, key, content, carried.LargeBody(writer, data_id, location))
 
 
 async def copy_object(
@@ -195,6 +202,26 @@ async def copy_object(
     await copy.copy_object(node.store, copy.Source(found, source), found, key, describe)
 
 
+async def copy_into_part(
+    node: Node, bucket: str, source: bytes, key: bytes, value: Value, metadata: dict[str, str]
+) -> None:
+    """Uploads an object whose only part has the bytes of an object, while that has the value's."""
+    found, store = await buckets.get(node.store, bucket), node.store
+
+    def choose(record: ObjectRecord) -> Span:
+        if record.etag != value.etag:
+            raise S3Error(codes.PRECONDITION_FAILED)
+        return Span(0, record.size)
+
+    begin = partial(Computed, "")
+    upload = await uploads.create(store, found, key, "owner", Description(metadata=metadata))
+    copied = copy.Source(found, source)
+    part = await copy_part.copy_part(store, copied, upload, 1, choose, begin)
+    listed = [complete.Listed(1, part.etag)]
+    text = uploads.id_text(upload.id)
+    await complete.complete(store, found, key, text, listed, complete.Expected())
+
+
 class Load:
     """Clients that change a store at the same time, and tell a history what they do."""
 
@@ -207,13 +234,21 @@ class Load:
         self._keys = [f"k/{number:02}".encode() for number in range(24)]
 
     async def run(self, operations: int, clients: int = 6) -> None:
-        """Runs that many operations in all; a reclaim pass between them now and then."""
+        """Runs that many operations in all; a reclaim pass between them now and then.
+
+        Raises Lost where a copy does not read what was acknowledged.
+        """
         if not await buckets.find(self._node.store, MAIN):
             await self._bucket(MAIN, BUCKET)
         self._left = operations
-        async with asyncio.TaskGroup() as group:
-            for client in range(clients):
-                group.create_task(self._client(client))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for client in range(clients):
+                    group.create_task(self._client(client))
+        except BaseExceptionGroup as errors:
+            if (lost := errors.subgroup(Lost)) is not None:
+                raise lost.exceptions[0] from None
+            raise
 
     async def _client(self, client: int) -> None:
         while self._left > 0:
@@ -266,20 +301,31 @@ class Load:
         _acknowledge([operation])
 
     async def _copy(self, source: bytes, key: bytes) -> None:
-        """Copies one of the objects that may be there; refused where it is another by then."""
+        """Copies one of the objects that may be there, or its bytes into a part of an upload.
+
+        Refused where it is another by then.
+        """
         values = self._history.copyable(Place(MAIN, source))
         if not values:
             return
         self._count += 1
         value = self._rng.choice(values)
-        metadata = metadata_of_copy(value, {"operation": f"{self._name}{self._count}"})
-        operation = self._history.invoke(Place(MAIN, key), copy_of(value, metadata), number())
+        told = {"operation": f"{self._name}{self._count}"}
+        if self._rng.random() < 0.3:
+            metadata = {**told, PARTS: "1"}
+            effect, copied = part_copy_of(value, metadata), copy_into_part
+        else:
+            metadata = metadata_of_copy(value, told)
+            effect, copied = copy_of(value, metadata), copy_object
+        operation = self._history.invoke(Place(MAIN, key), effect, number())
         try:
-            await copy_object(self._node, MAIN, source, key, value, metadata)
+            await copied(self._node, MAIN, source, key, value, metadata)
         except S3Error as error:
             if error.code not in (codes.NO_SUCH_KEY, codes.PRECONDITION_FAILED):
                 raise
             self._history.refuse(operation)
+        except ChecksumMismatch as error:
+            raise Lost(f"a copy of {source!r} reads: {error}") from error
         else:
             _acknowledge([operation])
 

@@ -6,16 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fastobj.meta.sqlite import SqliteEngine
-from fastobj.node.layout import prepare
-from fastobj.objects import audit
-from fastobj.objects.engine_ledger import EngineLedger
-from fastobj.objects.segment_rows import SegmentRows
-from fastobj.storage.local_volume import LocalVolume
-from fastobj.storage.memory import MemoryVolume
-from fastobj.storage.pool import IoPool
 from fastobj.testing.process_server import ProcessServer
-from fastobj.testing.store import assemble
 from tests.faults.disk import MIB, mounted
 from tests.faults.load import Load
 
@@ -59,22 +50,6 @@ class FullDisk:
     def check_alive(self) -> None:
         """No process has been started anew."""
         assert self.children() == self.pids, self.server.log_end()
-
-    async def differences(self) -> list[audit.Difference]:
-        """Counters that differ from the rows, of a server that has stopped."""
-        layout = prepare(self.root)
-        pool = IoPool()
-        engine = SqliteEngine(layout.database, read_only=True)
-        engine.open_now()
-        try:
-            book = SegmentRows(EngineLedger(engine, MemoryVolume()), 0)  # commits nothing
-            volume = LocalVolume(str(layout.root), pool, book)
-            found = await audit.differences(assemble(engine, volume))
-            await volume.close()
-            return found
-        finally:
-            engine.close_now()
-            pool.close()
 
 
 @pytest.fixture

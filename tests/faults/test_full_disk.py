@@ -2,6 +2,7 @@
 
 import pytest
 
+from fastobj.testing.audited import differences_at
 from tests.faults import disk
 
 KIB = 1 << 10
@@ -25,7 +26,7 @@ async def settle(full_disk, load):
     load.check_answers()
     full_disk.check_alive()
     full_disk.server.stop()
-    assert await full_disk.differences() == []
+    assert await differences_at(full_disk.root) == []
     full_disk.start()
     load.check()
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from fastobj.core import ids
 from fastobj.core.clock import FixedClock
 from fastobj.core.limits import KIB
-from fastobj.objects import buckets, delete, put
+from fastobj.objects import buckets, carried, delete, put
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.segment_rows import SegmentRows
 from fastobj.objects.store import Store
@@ -113,7 +113,7 @@ async def _put(store: Store, bucket: Bucket, key: bytes, size: int) -> None:
     async def readinto(room: memoryview) -> int:
         return source.readinto(room)
 
-    large = await put.receive(store, size, [], readinto)
+    large = await carried.receive(store, size, [], readinto)
     await put.put_large(store, bucket, key, described, large)
 
 

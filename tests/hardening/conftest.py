@@ -6,6 +6,8 @@ import pytest
 
 from fastobj.testing.process_server import ProcessServer
 from tests.hardening.raw import DOMAIN, ENTRIES, Caller
+from tests.hardening.rows import STREAMED
+from tests.hardening.targets import Target
 from tests.s3.conftest import GIVEN, bucket, new_name, s3
 
 __all__ = ["bucket", "new_name", "s3"]
@@ -33,6 +35,12 @@ def no_fault(server):
     told = log.read_bytes()[start:].decode(errors="replace")
     assert "Traceback" not in told, told
     assert "InternalError" not in told, told
+
+
+@pytest.fixture(params=STREAMED, ids=lambda op: op.name)
+def target(request, s3, bucket):
+    """Where each row stores its body that takes one of any size."""
+    return Target(request.param, s3, bucket)
 
 
 @pytest.fixture(scope="session", params=ENTRIES, ids="-".join)

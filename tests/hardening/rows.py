@@ -2,12 +2,14 @@
 
 from typing import NamedTuple
 
-from fastobj.core.op import Scope, Support
+from fastobj.core.op import Body, Scope, Support
 from fastobj.s3.operations import OPERATIONS
 from fastobj.s3.shapes import SHAPES, Kind
 
 SERVED = [op for op in OPERATIONS if op.support is Support.YES]
 OF_OBJECTS = [op for op in OPERATIONS if op.scope is Scope.OBJECT]
+STREAMED = [op for op in SERVED if op.body is Body.STREAM]
+COPIES = [op for op in SERVED if op.also]
 WITH_XML = [op for op in SERVED if op.xml_in]
 
 _TEXTS = {

@@ -1,6 +1,7 @@
 """5: chunks that are swapped, repeated, dropped, foreign or malformed: an error, and no object."""
 
 import re
+from functools import partial
 
 import pytest
 
@@ -13,8 +14,9 @@ SIGNED = (Mode.SIGNED, Mode.SIGNED_TRAILER)
 
 
 @pytest.fixture
-def upload(server, call):
-    return Uploader(call, server.secret_key)
+def upload(server, call, bucket, target):
+    """Uploads to where the row stores it."""
+    return partial(Uploader(call, server.secret_key), bucket, "key", query=target.query)
 
 
 def parts(coded):
@@ -67,44 +69,41 @@ SIZES = [
 ]
 
 
-def nothing_stored(s3, bucket):
-    return "Contents" not in s3.list_objects_v2(Bucket=bucket)
-
-
 @pytest.mark.parametrize("mode", NAMES, ids=lambda mode: mode.name)
-def test_as_it_should_be(upload, s3, bucket, mode):
-    assert upload(bucket, "key", BODY, mode, chunks=CHUNKS).status == 200
-    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == BODY
+def test_as_it_should_be(upload, target, mode):
+    assert upload(BODY, mode, chunks=CHUNKS).status == 200
+    assert target.found()["Body"].read() == BODY
 
 
 @pytest.mark.parametrize("mode", SIGNED, ids=lambda mode: mode.name)
 @pytest.mark.parametrize("bend", [swapped, repeated, changed], ids=lambda bend: bend.__name__)
-def test_chunks_that_were_tampered_with(upload, s3, bucket, mode, bend):
-    answer = upload(bucket, "key", BODY, mode, chunks=CHUNKS, bend=bend)
+def test_chunks_that_were_tampered_with(upload, target, mode, bend):
+    answer = upload(BODY, mode, chunks=CHUNKS, bend=bend)
     assert (answer.status, answer.code) == (403, "SignatureDoesNotMatch")
-    assert nothing_stored(s3, bucket)
+    assert target.is_empty()
 
 
 @pytest.mark.parametrize("mode", NAMES, ids=lambda mode: mode.name)
 @pytest.mark.parametrize(
     "bend", [dropped, cut, unfinished, lengthened, *SIZES], ids=lambda bend: bend.__name__
 )
-def test_bodies_that_are_malformed(upload, s3, bucket, mode, bend):
-    answer = upload(bucket, "key", BODY, mode, chunks=CHUNKS, bend=bend)
+def test_bodies_that_are_malformed(upload, target, mode, bend):
+    answer = upload(BODY, mode, chunks=CHUNKS, bend=bend)
     assert 400 <= answer.status < 500, answer
-    assert nothing_stored(s3, bucket)
+    assert target.is_empty()
 
 
 @pytest.mark.parametrize("mode", SIGNED, ids=lambda mode: mode.name)
-def test_a_chunk_of_another_upload(upload, s3, bucket, mode):
+def test_a_chunk_of_another_upload(upload, target, mode, server, call, bucket):
     seen = []
-    assert upload(bucket, "other", BODY, mode, chunks=CHUNKS, bend=lambda x: seen.append(x) or x)
+    other = Uploader(call, server.secret_key)
+    other(bucket, "other", BODY, mode, chunks=CHUNKS, bend=lambda x: seen.append(x) or x)
     foreign = parts(seen[0])[0][1]
 
     def spliced(coded):
         (one, _, three), rest = parts(coded)
         return one + foreign + three + rest
 
-    answer = upload(bucket, "key", BODY, mode, chunks=CHUNKS, bend=spliced)
+    answer = upload(BODY, mode, chunks=CHUNKS, bend=spliced)
     assert (answer.status, answer.code) == (403, "SignatureDoesNotMatch")
-    assert [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["other"]
+    assert target.is_empty()

@@ -25,8 +25,9 @@ BODY = b"x" * 1000
         ("1000, 1000", 400),
     ],
 )
-def test_lengths_that_are_none(server, call, bucket, s3, mode, coding, decoded, status):
+def test_lengths_that_are_none(server, call, bucket, target, mode, coding, decoded, status):
     upload = Uploader(call, server.secret_key)
-    answer = upload(bucket, "key", BODY, mode, decoded=decoded, coding=coding)
+    more = {"decoded": decoded, "coding": coding, "query": target.query}
+    answer = upload(bucket, "key", BODY, mode, **more)
     assert answer.status == status
-    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    assert target.is_empty()

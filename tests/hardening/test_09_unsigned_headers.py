@@ -3,6 +3,8 @@
 import pytest
 
 from tests.hardening.raw import UNSIGNED, Connection
+from tests.hardening.rows import COPIES
+from tests.hardening.targets import Target
 from tests.hardening.test_34_keys import keys_of
 
 UNSIGNED_LINES = [
@@ -40,20 +42,26 @@ def send(server, data):
 
 @pytest.mark.parametrize("line", UNSIGNED_LINES)
 @pytest.mark.parametrize("payload", [UNSIGNED, None])
-def test_an_unsigned_header_added_to_a_signed_put(caller, server, s3, secret, line, payload):
+def test_an_unsigned_header_added_to_a_signed_put(
+    caller, server, s3, secret, target, line, payload
+):
     added = line.replace(b"{bucket}", secret.encode()) + b"\r\n"
     more = {} if payload is None else {"payload": payload}
-    data = caller.request("PUT", secret, "new", body=b"", lines=added, **more)
+    more["query"] = target.query
+    data = caller.request("PUT", secret, "key", body=b"", lines=added, **more)
     answer = send(server, data)
     assert (answer.status, answer.code) == (403, "AccessDenied")
+    assert target.is_empty()
     assert keys_of(s3, secret) == [b"secret"]
     assert send(server, data.replace(added, b"", 1)).status == 200
 
 
-def test_a_signed_source_cannot_be_changed(caller, server, s3, secret):
+@pytest.mark.parametrize("op", COPIES, ids=lambda op: op.name)
+def test_a_signed_source_cannot_be_changed(caller, server, s3, secret, op):
+    target = Target(op, s3, secret)
     s3.put_object(Bucket=secret, Key="public", Body=b"public")
     headers = {"x-amz-copy-source": f"{secret}/public"}
-    data = caller.request("PUT", secret, "new", headers=headers)
+    data = caller.request("PUT", secret, "key", headers=headers, query=target.query)
     changed = data.replace(b"/public", b"/secret", 1)
     assert changed != data
     answer = send(server, changed)
@@ -61,6 +69,6 @@ def test_a_signed_source_cannot_be_changed(caller, server, s3, secret):
     for line in (b"x-amz-copy-source: %b/secret\r\n" % secret.encode(), b"x-amz-copy-source:\r\n"):
         twice = data.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n", 1)
         assert send(server, twice).status == 403
-    assert keys_of(s3, secret) == [b"public", b"secret"]
+    assert target.is_empty()
     assert send(server, data).status == 200
-    assert s3.get_object(Bucket=secret, Key="new")["Body"].read() == b"public"
+    assert target.found()["Body"].read() == b"public"

@@ -3,6 +3,7 @@
 import pytest
 
 from fastobj.core import limits
+from fastobj.core.limits import PART_NUMBER_MAX
 from fastobj.s3.shapes import SHAPES
 from tests.hardening.processes import MIB, workers_stay_below
 from tests.hardening.raw import UNSIGNED, Connection
@@ -115,6 +116,27 @@ def test_unknown_encodings_leave_nothing_behind(call, server, bucket):
             answer = call("POST", bucket, query="delete", body=body)
             assert (answer.status, answer.code) == (400, "MalformedXML")
             assert len(answer.body) < MIB
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [
+        (range(1, PART_NUMBER_MAX + 1), "InvalidPart"),
+        (range(1, PART_NUMBER_MAX + 2), "InvalidArgument"),
+        (range(1, 30_000), "InvalidArgument"),
+        ([*range(1, PART_NUMBER_MAX + 1), PART_NUMBER_MAX], "InvalidPartOrder"),
+        ([1] * 30_000, "InvalidPartOrder"),
+    ],
+    ids=["10,000", "10,001", "30,000", "one twice", "one 30,000 times"],
+)
+def test_the_number_of_parts_is_bounded(caller, server, s3, bucket, numbers, code):
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="key")["UploadId"]
+    part = "<Part><PartNumber>{0}</PartNumber><ETag>a</ETag></Part>"
+    listed = "".join(part.format(number) for number in numbers)
+    body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+    with workers_stay_below(server, GROWTH_BYTES_MAX):
+        answer = caller("POST", bucket, "key", query=f"uploadId={upload}", body=body)
+    assert (answer.status, answer.code) == (400, code)
 
 
 @pytest.mark.parametrize(("count", "status"), [(1000, 200), (1001, 400)])

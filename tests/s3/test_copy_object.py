@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 from fastobj._ext.crc import crc32c
 from tests.s3.calls import refused
 from tests.s3.conftest import OTHER, client_of
-from tests.s3.counted import differences
 
 KIB, MIB = 1024, 1024 * 1024
 SIZES = [0, 1, 64 * KIB, 64 * KIB + 1, 5 * MIB + 3, 65 * MIB]
@@ -389,9 +388,9 @@ def test_races(server, s3, bucket):
         list(threads.map(client, range(16)))
     for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         assert read(s3, bucket, entry["Key"]) == etags[entry["ETag"]]
-    assert differences(server) == []
+    assert server.differences() == []
     s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": name} for name in names]})
-    assert differences(server) == []
+    assert server.differences() == []
 
 
 def test_many_copies_are_deleted_at_once(server, s3, bucket, source):
@@ -403,4 +402,4 @@ def test_many_copies_are_deleted_at_once(server, s3, bucket, source):
     answer = s3.delete_objects(Bucket=bucket, Delete=listed)
     assert (len(answer["Deleted"]), answer.get("Errors")) == (250, None)
     assert read(s3, bucket, "source") == b"body"
-    assert differences(server) == []
+    assert server.differences() == []

@@ -12,7 +12,7 @@ from botocore.config import Config
 from fastobj.testing.process_server import ProcessServer
 from tests.s3.calls import refused
 from tests.s3.conftest import client_of
-from tests.s3.uploading import PART, begin, complete, part
+from tests.s3.uploading import MIB, PART, begin, complete, part, upload
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
@@ -108,6 +108,23 @@ def test_the_most_parts(tmp_path):
         call = {**named, "PartNumber": 4}
         for size in (1, 1 << 20):
             assert refused(s3.upload_part, **call, Body=bytes(size)) == (400, "InvalidArgument")
+        s3.put_object(Bucket="parts", Key="source", Body=b"x")
+        copying = {**call, "CopySource": "parts/source"}
+        assert refused(s3.upload_part_copy, **copying) == (400, "InvalidArgument")
         complete(s3, named, many)
         found = s3.head_object(Bucket="parts", Key="key", PartNumber=4)
         assert (found["PartsCount"], found["ContentLength"]) == (2, PART)
+
+
+def test_the_largest_part_that_is_copied(tmp_path):
+    """It is a body like that of a PUT, though its source, made of parts, may be larger."""
+    arguments = ("--max-object-size", "6MiB")
+    with ProcessServer(tmp_path / "store", workers=1, arguments=arguments) as server:
+        client = client_of(server)
+        client.create_bucket(Bucket="small")
+        upload(client, "small", "source", [bytes(PART), bytes(PART)])
+        copying = {**begin(client, "small"), "PartNumber": 1, "CopySource": "small/source"}
+        client.upload_part_copy(**copying, CopySourceRange=f"bytes=0-{6 * MIB - 1}")
+        for above in ({}, {"CopySourceRange": f"bytes=0-{6 * MIB}"}):
+            with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
+                client.upload_part_copy(**copying, **above)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from fastobj.core.clock import Clock
 from fastobj.core.errors import Conflict
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, TXN_ROWS_MAX
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PARTS_GRACE_S, TXN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, Add, MetaReader, Row, ScanRow
 from fastobj.meta.records import PartRecord, PartsDue, UploadDue, UploadRecord
@@ -22,7 +22,8 @@ from fastobj.storage.base import Location, Usage
 CommitRows = Callable[[list[Row], list[Add]], Awaitable[bytes]]
 Accounts = Callable[[Location, int], Usage]
 
-_NS_PER_HOUR: Final = 3_600_000_000_000
+_NS_PER_S: Final = 1_000_000_000
+_NS_PER_HOUR: Final = 3600 * _NS_PER_S
 
 
 class Cleared(NamedTuple):
@@ -36,15 +37,23 @@ class Garbage:
     """Passes over what is due in one store. `accounts` is that of its volume."""
 
     def __init__(
-        self, meta: MetaReader, commit_rows: CommitRows, accounts: Accounts, clock: Clock
+        self,
+        meta: MetaReader,
+        commit_rows: CommitRows,
+        accounts: Accounts,
+        clock: Clock,
+        parts_grace_s: float = PARTS_GRACE_S,
     ) -> None:
         self._meta = meta
         self._commit_rows = commit_rows
         self._accounts = accounts
         self._clock = clock
+        self._grace_ns = int(parts_grace_s * _NS_PER_S)
+        self._resting_ns: int | None = None  # until then nothing that the last pass left is due
 
     async def run(self) -> Cleared:
         """Works off all that is due by now. Raises what a commit raises but Conflict."""
+        self._resting_ns = None
         expired = await self._work_off(keys.DUE_UPLOAD, self._expire)
         released = await self._work_off(keys.DUE_PARTS, self._release)  # those of expired ones too
         return Cleared(expired, released)
@@ -73,8 +82,11 @@ class Garbage:
 
     async def _release(self, row: ScanRow) -> int:
         """Lets go of the parts of an upload that are not kept, and at last of the row."""
+        due = records.decode(PartsDue, row.value)
+        if self._rests(due.since_ns):
+            return 0
         _, _, upload_id = keys.due_of(row.key)
-        kept = _suffixes(records.decode(PartsDue, row.value).kept)
+        kept = _suffixes(due.kept)
         cursor, end = upload_id, keys.after(upload_id)
         done = 0
         while True:
@@ -86,6 +98,14 @@ class Garbage:
                 break
             cursor = keys.next_key(found[-1].key)
         return await self._commit([Row(keys.DUE, row.key, row.token, DELETE)], [], done)
+
+    def _rests(self, since_ns: int) -> bool:
+        """Whether what was let go of then may still be being read; not if the clock went back."""
+        end_ns = since_ns + self._grace_ns
+        if not since_ns <= self._clock.now_ns() < end_ns:
+            return False
+        self._resting_ns = min(end_ns, self._resting_ns or end_ns)
+        return True
 
     async def _drop(self, group: list[ScanRow]) -> int:
         rows = [Row(keys.PARTS, part.key, part.token, DELETE) for part in group]
@@ -105,12 +125,18 @@ class Garbage:
         return done
 
     async def next_due_s(self) -> float | None:
-        """Seconds until the next row is due, None where there is none."""
+        """Seconds until the next row is due, None where there is none.
+
+        Behind a pass: what came since is not looked at.
+        """
         rows = await self._meta.scan(keys.DUE, keys.FIRST, keys.LAST, 1)
         if not rows:
             return None
         hour, _, _ = keys.due_of(rows[0].key)
-        return max(0.0, (hour * _NS_PER_HOUR - self._clock.now_ns()) / 1e9)
+        due_ns = hour * _NS_PER_HOUR
+        if hour == keys.AT_ONCE and self._resting_ns is not None:
+            due_ns = self._resting_ns
+        return max(0.0, (due_ns - self._clock.now_ns()) / _NS_PER_S)
 
 
 def _suffixes(kept: bytes) -> frozenset[bytes]:

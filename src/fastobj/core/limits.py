@@ -60,10 +60,12 @@ UNSIGNED_BODY_BYTES_MAX: Final = 16 * MIB  # read to know its hash where no head
 SIGNING_KEYS_CACHED_MAX: Final = 1024
 PART_NUMBER_MAX: Final = 10_000
 PART_BYTES_MIN: Final = 5 * MIB  # of all parts but the last
+PART_COPIES_MAX: Final = 8  # under way at once in a process; each holds a piece of its source
 UPLOADED_OBJECT_BYTES_MAX: Final = 5 * 1024 * GIB
 LIST_PARTS_MAX: Final = 1000
 LIST_UPLOADS_MAX: Final = 1000
 UPLOAD_EXPIRY_DAYS: Final = 7
+PARTS_GRACE_S: Final = 60  # parts outlive the last object that names them: for who reads it
 ACL_GRANTS_MAX: Final = 100
 
 # --- HTTP
@@ -78,6 +80,7 @@ DRAIN_BYTES_MAX: Final = 256 * KIB  # an unread body up to here is read away to 
 # --- reads on the event loop
 LOOP_SCAN_ROWS_MAX: Final = 100
 BUCKETS_CACHED_MAX: Final = 1024
+MANIFESTS_KEPT_BYTES_MAX: Final = 4 * MIB  # of each worker: six of the largest
 
 # --- the committer
 COMMIT_QUEUE_MAX: Final = 4096
@@ -85,6 +88,10 @@ IDLE_S: Final = 5.0  # after this long without work a process gives back what on
 COMMITTER_WAIT_S_MAX: Final = 10.0
 EPOCH_SLOTS: Final = 4096
 CONFLICT_RETRIES_MAX: Final = 200
+
+# --- slow operations: what their clients are sent meanwhile
+SLOW_HEAD_S: Final = 5.0  # after this long without a result the head leaves, with status 200
+SLOW_SPACE_S: Final = 5.0  # between two spaces behind it
 
 # --- HTTP connections: buffers and time-outs
 HTTP_RECEIVE_BYTES: Final = 128 * KIB  # one read, and what a connection keeps before it pauses

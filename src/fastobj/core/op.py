@@ -43,7 +43,8 @@ class Op:
     """One row of the operation table.
 
     `query` names query keys that must be present, `pinned` query keys with the value they must
-    have, `header` a request header that must be present. The longest matcher wins.
+    have, `header` a request header that must be present. The longest matcher wins. What `is_slow`
+    may work for long before it answers; its answer is a document, without headers of its own.
     """
 
     name: str
@@ -59,4 +60,5 @@ class Op:
     xml_in: str | None = None
     xml_out: str | None = None
     event: str | None = None
+    is_slow: bool = False
     support: Support = Support.YES

@@ -240,6 +240,13 @@ class Settings:
         "days after which a multipart upload that nobody has completed is aborted; 0: never",
         group="s3",
     )
+    parts_grace_seconds: int = _row(
+        count_between(0, 86_400),
+        limits.PARTS_GRACE_S,
+        "seconds for which reads go on of an object made of parts that was overwritten or deleted;"
+        " its space comes back after that",
+        group="s3",
+    )
     presign_expires_max: int = _row(
         count_between(1, limits.PRESIGN_EXPIRES_S_MAX),
         limits.PRESIGN_EXPIRES_S_MAX,

@@ -251,7 +251,13 @@ class Connection(asyncio.BufferedProtocol):
             self._expects_continue = head.expects_continue
             self._pause()
         request = Request(
-            head.method, head.target, head.headers, body, peer=self._peer, secure=self._secure
+            head.method,
+            head.target,
+            head.headers,
+            body,
+            peer=self._peer,
+            secure=self._secure,
+            takes_chunks=head.takes_chunks,
         )
         self._task = self._loop.create_task(self._serve(request, head.keep_alive))
         return end

@@ -69,6 +69,7 @@ class HeadParser:
         "keep_alive",
         "length",
         "method",
+        "takes_chunks",
         "target",
     )
 
@@ -118,6 +119,7 @@ class HeadParser:
         self._refusal = 400
         self._tail = b""
         self.complete = False
+        self.takes_chunks = True
         self.expects_continue = False
         self.headers: Headers = []
         self.length: int | None = 0
@@ -182,6 +184,7 @@ class HeadParser:
             if self._version != "1.0":
                 raise HeadRefused(505)
             self.keep_alive = False
+        self.takes_chunks = newest
         hosts = lengths = 0
         codings: list[bytes] = []
         for name, value in self._framing:

@@ -88,7 +88,10 @@ class BytesBody:
 
 
 class Request:
-    """One request head, and its body to read."""
+    """One request head, and its body to read.
+
+    `takes_chunks` tells whether the client knows the chunked coding, as all but HTTP/1.0 do.
+    """
 
     __slots__ = (
         "_index",
@@ -99,6 +102,7 @@ class Request:
         "peer",
         "query",
         "secure",
+        "takes_chunks",
         "target",
     )
 
@@ -111,6 +115,7 @@ class Request:
         *,
         peer: str = "",
         secure: bool = False,
+        takes_chunks: bool = True,
     ) -> None:
         self.method = method
         self.target = target
@@ -121,6 +126,7 @@ class Request:
         self.body = body
         self.peer = peer
         self.secure = secure
+        self.takes_chunks = takes_chunks
         self._index: dict[bytes, bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
@@ -140,12 +146,13 @@ class Request:
 class Response:
     """One response. `body` is bytes, or an iterator with `length` bytes in all.
 
+    A `chunked` one is an iterator whose length nobody knows yet, for clients that take chunks.
     A HEAD response carries the `length` that GET would send, and no body. `finished` is called
     once, when the last byte has been handed over or the connection is gone: with the bytes of the
     body that were sent, and whether that was all of the response.
     """
 
-    __slots__ = ("body", "close", "finished", "headers", "length", "status")
+    __slots__ = ("body", "chunked", "close", "finished", "headers", "length", "status")
 
     def __init__(
         self,
@@ -158,6 +165,7 @@ class Response:
         self.headers: Headers = headers if headers is not None else []
         self.body = body
         self.length = len(body) if length is None and isinstance(body, bytes) else length
+        self.chunked = False
         self.close = False  # end the connection after this response
         self.finished: Callable[[int, bool], None] | None = None
 

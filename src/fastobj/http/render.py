@@ -47,11 +47,12 @@ class Renderer:
         self._date_s = -1
         self._status_lines: dict[int, bytes] = {}
 
-    def head(self, status: int, headers: Headers, length: int, *, close: bool) -> bytes:
-        """The head, down to the blank line. `length` is the body's, in bytes.
+    def head(self, status: int, headers: Headers, length: int | None, *, close: bool) -> bytes:
+        """The head, down to the blank line. `length` is the body's, in bytes; None: in chunks.
 
-        Adds Server, Date, Content-Length (not for 204 and 304) and Connection: `headers` must hold
-        none of them, and names that are tokens. Raises ValueError for a control character.
+        Adds Server, Date, Content-Length (not for 204 and 304) or Transfer-Encoding, and
+        Connection: `headers` must hold none of them, and names that are tokens. Raises ValueError
+        for a control character.
         """
         line = self._status_lines.get(status)
         if line is None:
@@ -63,7 +64,9 @@ class Renderer:
             if block.translate(None, _PRINTABLE_BYTES) != b"\r\n" * len(headers):
                 raise ValueError("a response header holds a control character")
             parts.append(block)
-        if status not in _BODILESS:
+        if length is None:
+            parts.append(b"Transfer-Encoding: chunked\r\n")
+        elif status not in _BODILESS:
             parts.append(b"Content-Length: %d\r\n" % length)
         parts.append(b"Connection: close\r\n\r\n" if close else b"\r\n")
         return b"".join(parts)

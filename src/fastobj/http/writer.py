@@ -7,11 +7,13 @@ import fcntl
 import sys
 import termios
 from collections.abc import AsyncIterator
-from typing import cast
+from typing import Final, cast
 
 from fastobj.core import limits
 from fastobj.http.message import Response
 from fastobj.http.render import Renderer, has_body, plain_response
+
+_LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class Writer:
@@ -108,11 +110,12 @@ class Writer:
         self.sent_bytes, self.whole = 0, False
         unsent = b""
         try:
-            if response.length is None:
+            length = None if response.chunked else response.length
+            if length is None and not response.chunked:
                 raise ValueError("a body in pieces must say its length")
-            unsent = self._head(response, response.length, keep_alive)
+            unsent = self._head(response, length, keep_alive)
             if has_body(method, response.status) and not self.closed:
-                unsent = await self._pump(unsent, pieces, response.length)
+                unsent = await self._pump(unsent, pieces, length)
             if unsent and not self.closed:
                 self._transport.write(unsent)
             self.whole = not self.closed
@@ -127,33 +130,42 @@ class Writer:
             await self._close(pieces)
         return keep_alive
 
-    async def _pump(self, head: bytes, pieces: AsyncIterator[memoryview], length: int) -> bytes:
-        """Writes all pieces, the head with the first; returns the head where none came."""
-        left = length
+    async def _pump(
+        self, head: bytes, pieces: AsyncIterator[memoryview], length: int | None
+    ) -> bytes:
+        """Writes all pieces, the head with the first; returns what is unwritten in the end.
+
+        Without a length each piece is a chunk, and the last chunk tells the end.
+        """
+        left = length or 0
         try:
             async for piece in pieces:
                 left -= len(piece)
-                if left < 0:
+                if left < 0 and length is not None:
                     raise ValueError("a body is longer than its response says")
                 if self.closed:
                     return b""
-                if head:
+                if not piece:
+                    continue  # as a chunk it would be the last one
+                if length is None:
+                    self._transport.writelines((head + b"%x\r\n" % len(piece), piece, b"\r\n"))
+                elif head:
                     self._transport.writelines((head, piece))
-                    head = b""
                 else:
                     self._transport.write(piece)
+                head = b""
                 # The transport refers to the piece until it is written, and the iterator may
                 # use its memory again.
                 if self.blocked and not await self.flushed():
                     return b""
                 self.sent_bytes += len(piece)
-            if left:
+            if left and length is not None:
                 raise ValueError("a body is shorter than its response says")
         except Exception as error:
             if head:
                 raise
             raise _CutShort(error) from error
-        return head
+        return head if length is not None else head + _LAST_CHUNK
 
     def report(self, error: BaseException, message: str) -> None:
         """Tells the loop's exception handler."""
@@ -169,7 +181,7 @@ class Writer:
             self._transport.write(head + body if has_body(method, 500) else head)
         return False
 
-    def _head(self, response: Response, length: int, keep_alive: bool) -> bytes:
+    def _head(self, response: Response, length: int | None, keep_alive: bool) -> bytes:
         return self._renderer.head(response.status, response.headers, length, close=not keep_alive)
 
     async def _close(self, pieces: AsyncIterator[memoryview]) -> None:

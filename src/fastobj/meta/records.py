@@ -104,10 +104,15 @@ class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class PartsDue(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Parts of an upload to let go of: all but those whose suffixes stand in `kept`."""
+    """Parts of an upload to let go of: all but those whose suffixes stand in `kept`.
+
+    `since_ns` is when the last object that names them went, 0 where none ever did: those whom
+    somebody may be reading are kept for a while longer.
+    """
 
     format: int
     kept: bytes = b""
+    since_ns: int = 0
 
 
 class UploadDue(msgspec.Struct, array_like=True, frozen=True, gc=False):

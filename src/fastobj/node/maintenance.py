@@ -80,7 +80,11 @@ class Maintenance:
             (settings.log_segment_bytes_min, settings.log_segment_bytes_max),
         )
         garbage = Garbage(
-            self._engine, rows_committer(self._ledger), local_volume.accounts, self._clock
+            self._engine,
+            rows_committer(self._ledger),
+            local_volume.accounts,
+            self._clock,
+            settings.parts_grace_seconds,
         )
         while True:
             await self._wait(garbage)

@@ -71,6 +71,7 @@ class Worker:
         self._clock = SystemClock()
         self._cells = context.page.metrics.of(context.slot)
         self._access_log: AccessLog | None = None
+        self._store: Store | None = None
 
     async def serve(self) -> int:
         """Runs the worker's life."""
@@ -109,7 +110,7 @@ class Worker:
         )
         self._counter = self._request_counter()
         self._volume.mismatch = self._counter.mismatch
-        store = Store(
+        store = self._store = Store(
             meta=BucketCache(self._engine, context.page.epochs),
             ledger=self._ledger,
             volume=self._volume,
@@ -195,6 +196,8 @@ class Worker:
         self._resting = None
         if not any(server.connections for server in self._servers):
             self._engine.release_memory()
+            if self._store is not None:
+                self._store.manifests.clear()
             release_memory()
 
     # --- messages of the supervisor

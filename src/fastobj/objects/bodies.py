@@ -5,7 +5,7 @@ location into a `shared` row under the body's data id, with a count of the rows 
 leaves b"" in theirs; each transaction that names the body once more or once less checks and
 rewrites that row. With the last name goes the row, and the body's bytes are released. A shared
 row that is down to one name stays. With the bytes of a manifest go those of the parts that it
-lists: a row says so, and they are let go of behind it.
+lists: a row says so, and they are let go of a while behind it, for they may be being read.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ async def release(store: Store, record: ObjectRecord | None, ahead: Ahead | None
     """
     if record is None or not record.data_id:
         return NOTHING
-    parts = tuple(upload_rows.releasing(record))
+    parts = tuple(upload_rows.releasing(record, store.clock.now_ns()))
     if record.location:
         return Release(parts, (_account(store, record.location, -1),))
     present = await _shared_row(store, record.data_id, ahead)

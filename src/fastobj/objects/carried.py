@@ -1,22 +1,99 @@
-"""A stored body as the transaction that names it carries it: the same for parts and manifests."""
+"""Bodies on their way into rows: received into a volume, then carried by the transaction that
+names them. The same for objects, parts and manifests."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
 from typing import NamedTuple
 
 from fastobj._ext.crc import crc32c
+from fastobj.core import codes
+from fastobj.core.errors import S3Error
 from fastobj.meta import records
 from fastobj.meta.base import Add, BodyRef, Row
-from fastobj.objects.put import LargeBody
 from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.objects.store import Store
-from fastobj.storage.base import NO_LOCATION, SmallBody, new_data_id
+from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
+
+
+class LargeBody:
+    """A body that its writer has finished, and that no transaction names yet."""
+
+    def __init__(self, writer: Writer, data_id: bytes, location: Location) -> None:
+        self.writer = writer
+        self.data_id = data_id
+        self.location = location
+        self._is_sent = False
+
+    def send(self) -> None:
+        """A transaction that names the body is about to be sent."""
+        if not self._is_sent:
+            self._is_sent = True
+            self.writer.sent()
+
+    async def close(self, error: BaseException | None = None) -> None:
+        """No transaction will be sent any more; `error` is how the last one ended.
+
+        Gives the room back where none was sent. A cancelled commit may still be on its way, so
+        its body stays held.
+        """
+        if not self._is_sent:
+            await self.writer.abort()
+        elif not isinstance(error, asyncio.CancelledError):
+            self.writer.settled()
+
+
+async def write(
+    store: Store,
+    length: int,
+    fill: Callable[[Writer], Awaitable[None]],
+    digests: Sequence[Digest] = (),
+) -> LargeBody:
+    """A body of `length` bytes in the volume; `fill` writes them.
+
+    Raises what `fill` raises, and NoSpace. Nothing is left then.
+    """
+    data_id = new_data_id()
+    writer = await store.volume.writer(length, data_id, digests)
+    try:
+        await fill(writer)
+        return LargeBody(writer, data_id, await writer.finish())
+    except BaseException:
+        await writer.abort()
+        raise
+
+
+async def receive(
+    store: Store,
+    length: int,
+    digests: Sequence[Digest],
+    readinto: Callable[[memoryview], Awaitable[int]],
+) -> LargeBody:
+    """Takes a body of `length` bytes into the volume; `readinto` fills what it is given.
+
+    Raises IncompleteBody where it fills less, what it raises itself, and NoSpace. Nothing is
+    left then.
+    """
+
+    async def fill(writer: Writer) -> None:
+        left = length
+        while left:
+            room = (await writer.buffer())[:left]
+            if await readinto(room) != len(room):
+                raise S3Error(codes.INCOMPLETE_BODY)
+            await writer.push(len(room))
+            left -= len(room)
+
+    return await write(store, length, fill, digests)
 
 
 class Carried(NamedTuple):
     """What the body puts into its record, and into each try of the transaction.
 
-    `large` is a body that is in its volume already: to be sent, and closed at the end.
+    `large` is a body that is in its volume already. As a context, it is settled or given back
+    at the end.
     """
 
     data_id: bytes
@@ -36,8 +113,15 @@ class Carried(NamedTuple):
         if self.large is not None:
             self.large.send()
 
-    async def close(self, error: BaseException | None) -> None:
-        """No transaction will be sent any more; `error` is how the last one ended."""
+    async def __aenter__(self) -> Carried:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self.large is not None:
             await self.large.close(error)
 

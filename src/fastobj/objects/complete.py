@@ -8,33 +8,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastobj.core import codes
 from fastobj.core.errors import Conflict, S3Error
 from fastobj.core.limits import UPLOADED_OBJECT_BYTES_MAX
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, KEEP, Add, Row, Token, Txn, new_txn_id
+from fastobj.meta.base import Row
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import bodies, buckets, manifest, parts, upload_rows, uploads
-from fastobj.objects.bodies import Release
+from fastobj.objects import bodies, buckets, manifest, parts, put, upload_rows, uploads
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.carried import Carried, carry_large, carry_small
+from fastobj.objects.carried import Carried, carry_large, carry_small, write
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.manifest import ManifestPart
 from fastobj.objects.part_sums import PartSums
 from fastobj.objects.parts import Part
-from fastobj.objects.put import LargeBody, check_conditions
+from fastobj.objects.put import OBJECT_ROW
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
+from fastobj.objects.turns import Turn
 from fastobj.objects.uploads import Upload
-from fastobj.storage.base import fill, new_data_id
+from fastobj.storage.base import fill
 
-_OBJECT_ROW = 1  # behind the bucket's, in front of the upload's
-_UPLOAD_ROW = 2
+_UPLOAD_ROW: Final = OBJECT_ROW + 1
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -90,38 +90,20 @@ async def complete(
         await turn.join()
         retry = Retry(exhausted, turn)
         while upload := await uploads.find(store, bucket, key, uploads.parse_id(upload_id)):
-            await check_conditions(store, bucket, key, conditions)
+            await put.check_conditions(store, bucket, key, conditions)
             plan = await _plan(store, bucket, upload, listed, expected)
-            made = await _carry_out(store, bucket, row_key, plan, conditions, retry)
+            async with plan.carried:
+                made = await _commit(store, bucket, row_key, plan, conditions, retry, turn)
             if made is not None:
                 return made
     return await _completed(store, bucket, key, upload_id, listed)
-
-
-async def _carry_out(
-    store: Store,
-    bucket: Bucket,
-    row_key: bytes,
-    plan: _Plan,
-    conditions: WriteConditions,
-    retry: Retry,
-) -> ObjectRecord | None:
-    error: BaseException | None = None
-    try:
-        return await _commit(store, bucket, row_key, plan, conditions, retry)
-    except BaseException as failure:
-        error = failure
-        raise
-    finally:
-        await plan.carried.close(error)
 
 
 async def _completed(
     store: Store, bucket: Bucket, key: bytes, upload_id: str, listed: Sequence[Listed]
 ) -> ObjectRecord:
     """The object that this upload has become with these parts. Raises NoSuchUpload."""
-    row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
-    record = records.decode(ObjectRecord, row[0]) if row is not None else None
+    record = put.decode(await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key)))
     wanted = uploads.parse_id(upload_id)
     if (
         record is None
@@ -223,14 +205,7 @@ async def _carry(store: Store, body: bytes, hint: bytes) -> Carried:
     """The manifest, small or large as any body."""
     if len(body) <= store.small_body_bytes_max:
         return carry_small(body, hint)
-    data_id = new_data_id()
-    writer = await store.volume.writer(len(body), data_id)
-    try:
-        await fill(writer, body)
-        return carry_large(store, LargeBody(writer, data_id, await writer.finish()))
-    except BaseException:
-        await writer.abort()
-        raise
+    return carry_large(store, await write(store, len(body), partial(fill, body=body)))
 
 
 # --- the transaction
@@ -243,19 +218,23 @@ async def _commit(
     plan: _Plan,
     conditions: WriteConditions,
     retry: Retry,
+    turn: Turn,
 ) -> ObjectRecord | None:
     """The object's record; None where the upload has ended, or a part of it was replaced."""
     while True:
         present = await store.meta.get(keys.CURRENT, row_key)
         bucket = await buckets.writable(store, bucket)
-        old = records.decode(ObjectRecord, present[0]) if present is not None else None
+        old = put.decode(present)
         if old is not None and old.upload_id == plan.upload.id:
             return None
         conditions.check(old)
+        if await bodies.join(turn, old):
+            continue
         record = _record(store, plan)
         release = await bodies.release(store, old)
-        expect = present[1] if present else ABSENT
-        txn = _txn(bucket, row_key, plan, record, old, expect, release)
+        txn = put.transaction(
+            bucket, row_key, record, plan.carried, present, old, release, _ending(plan)
+        )
         plan.carried.send()
         try:
             await store.ledger.commit(Entry(txn, plan.carried.bodies, retry.arrival))
@@ -263,10 +242,7 @@ async def _commit(
         except Conflict as conflict:
             lost = conflict
         await retry.after(lost)
-        found = buckets.decode(bucket.name, lost.present[0])
-        if found is None or found.record.id != bucket.record.id:
-            raise buckets.missing(bucket.name)
-        bucket = found
+        bucket = put.same_bucket(bucket, lost)
         upload = lost.present[_UPLOAD_ROW]
         if upload is None or upload[1] != plan.upload.token:
             return None
@@ -289,26 +265,10 @@ def _record(store: Store, plan: _Plan) -> ObjectRecord:
     )
 
 
-def _txn(
-    bucket: Bucket,
-    row_key: bytes,
-    plan: _Plan,
-    record: ObjectRecord,
-    old: ObjectRecord | None,
-    expect: Token | None,
-    release: Release,
-) -> Txn:
-    value = records.encode(record)
+def _ending(plan: _Plan) -> list[Row]:
+    """The rows by which the upload ends; its own stands first."""
     upload = plan.upload
-    rows = [
-        Row(keys.BUCKETS, bucket.name.encode(), bucket.token, KEEP),
-        Row(keys.CURRENT, row_key, expect, value),
+    return [
         *upload_rows.closing(upload.row_key, upload.token, upload.record),
         upload_rows.parts_due(upload.id, plan.kept),
-        *plan.carried.rows,
-        *release.rows,
     ]
-    counted = (0, record.size - old.size) if old is not None else (1, record.size)
-    counter = keys.bucket_counter(bucket.record.id)
-    adds = [Add(keys.CURRENT, counter, counted), *plan.carried.adds, *release.adds]
-    return Txn(new_txn_id(), rows, adds, plan.carried.refs(_OBJECT_ROW, value))

@@ -19,9 +19,10 @@ from fastobj.meta.records import ObjectRecord
 from fastobj.objects import bodies, buckets, get, put
 from fastobj.objects.bodies import Share
 from fastobj.objects.buckets import Bucket
+from fastobj.objects.carried import Carried
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
-from fastobj.objects.put import OBJECT_ROW, Placed
+from fastobj.objects.put import OBJECT_ROW
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
 from fastobj.objects.turns import Turn
@@ -89,11 +90,11 @@ class _Copying:
             described = await self._describe(source)
             copy = msgspec.structs.replace(described, modified_ns=store.clock.now_ns())
             if self._is_onto_itself:
-                placed, release = Placed(copy.data_id, copy.location), bodies.NOTHING
+                carried, release = Carried(copy.data_id, copy.location), bodies.NOTHING
             else:
                 copy = bodies.as_shared(copy)
-                placed, release = await self._place(source, origin[1], old)
-            txn = put.transaction(bucket, self._row_key, copy, placed, present, old, release)
+                carried, release = await self._place(source, origin[1], old)
+            txn = put.transaction(bucket, self._row_key, copy, carried, present, old, release)
             try:
                 await store.ledger.commit(Entry(txn, arrival=retry.arrival))
                 return copy
@@ -113,8 +114,8 @@ class _Copying:
 
     async def _place(
         self, source: ObjectRecord, token: Token, old: ObjectRecord | None
-    ) -> tuple[Placed, bodies.Release]:
-        """The row of the source, checked; the body's new name, and that of the one replaced.
+    ) -> tuple[Carried, bodies.Release]:
+        """The row of the source, checked; the body's new name, and that of the one recarried.
 
         Where both are of one body, its count stays.
         """
@@ -124,4 +125,4 @@ class _Copying:
             share = await bodies.share(self._store, source)
             release = await bodies.release(self._store, old)
         checked = Row(keys.CURRENT, self._source_key, token, share.source)
-        return Placed(source.data_id, b"", rows=(checked, *share.rows)), release
+        return Carried(source.data_id, b"", rows=(checked, *share.rows)), release

@@ -6,8 +6,8 @@ row is read again. Only a row that did not move means that the bytes are damaged
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, NamedTuple, TypeVar
 
 from fastobj.core import codes
 from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
@@ -23,6 +23,7 @@ from fastobj.storage.base import BodyStream, Location
 _READ_AGAIN_MAX: Final = 8
 
 Body = bytes | AsyncIterator[memoryview]
+T = TypeVar("T")
 
 
 class Span(NamedTuple):
@@ -56,21 +57,14 @@ async def read_object(
     The first bytes are verified before this returns. `choose` is asked again where the object
     changed meanwhile; what it raises is passed on. Raises NoSuchKey, ChecksumMismatch.
     """
-    stale: StaleLocation | None = None
-    tried = (b"", b"")
-    for _ in range(_READ_AGAIN_MAX):
-        record = await find_object(store, bucket, key)
+
+    async def read(record: ObjectRecord, location: bytes) -> tuple[ObjectRecord, Body]:
         span = choose(record)
         if span is None or span.length == 0:
             return record, b""
-        location = record.location or await bodies.shared_location(store, record.data_id)
-        if stale is not None and (record.data_id, location) == tried:
-            raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
-        try:
-            return record, await _open(store, record, location, span)
-        except StaleLocation as error:
-            stale, tried = error, (record.data_id, location)
-    raise S3Error(codes.SLOW_DOWN)
+        return record, await _open(store, record, location, span)
+
+    return await with_body(store, bucket, key, read)
 
 
 async def read_part(
@@ -78,27 +72,46 @@ async def read_part(
     bucket: Bucket,
     key: bytes,
     choose: Callable[[ObjectRecord, Parts | None], Span | None],
-    with_body: bool = True,
+    with_bytes: bool = True,
 ) -> tuple[ObjectRecord, Body]:
     """What `read_object` returns, chosen by parts: None for an object that was put as a whole.
 
-    Without the body b"" stands in its place.
+    Without the bytes b"" stands in their place.
+    """
+
+    async def read(record: ObjectRecord, location: bytes) -> tuple[ObjectRecord, Body]:
+        parts = await manifest.load(store, record, location) if record.upload_id else None
+        span = choose(record, parts)
+        if span is None or span.length == 0 or not with_bytes:
+            return record, b""
+        if parts is None:
+            return record, await _open(store, record, location, span)
+        return record, await _open_parts(store, parts, span)
+
+    return await with_body(store, bucket, key, read)
+
+
+async def with_body(
+    store: Store, bucket: Bucket, key: bytes, use: Callable[[ObjectRecord, bytes], Awaitable[T]]
+) -> T:
+    """What `use` makes of an object and the location of its body (b"" where that is empty).
+
+    It is called again where it finds the body gone. Raises NoSuchKey, what `use` raises, and
+    ChecksumMismatch where the body is gone though the row did not change.
     """
     stale: StaleLocation | None = None
     tried = (b"", b"")
     for _ in range(_READ_AGAIN_MAX):
         record = await find_object(store, bucket, key)
-        location = record.location or await bodies.shared_location(store, record.data_id)
+        location = record.location
+        if not location and record.data_id:
+            location = await bodies.shared_location(store, record.data_id)
         if stale is not None and (record.data_id, location) == tried:
             raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
         try:
-            parts = await manifest.load(store, record, location) if record.upload_id else None
-            span = choose(record, parts)
-            if span is None or span.length == 0 or not with_body:
-                return record, b""
-            if parts is None:
-                return record, await _open(store, record, location, span)
-            return record, await _open_parts(store, parts, span)
+            if record.data_id and not location:
+                raise StaleLocation("nothing shares the body any more")
+            return await use(record, location)
         except StaleLocation as error:
             stale, tried = error, (record.data_id, location)
     raise S3Error(codes.SLOW_DOWN)
@@ -118,8 +131,6 @@ async def part_checksums(store: Store, record: ObjectRecord, part: ManifestPart)
 async def _open(store: Store, record: ObjectRecord, location: bytes, span: Span) -> Body:
     if record.upload_id:
         return await _open_parts(store, await manifest.load(store, record, location), span)
-    if not location:
-        raise StaleLocation("nothing shares the body any more")
     place, data_id = Location.decode(location), record.data_id
     if span.length <= max(PIECE_FRAME_BYTES, store.small_body_bytes_max):
         return await store.volume.read(place, data_id, span.offset, span.length)
@@ -128,7 +139,7 @@ async def _open(store: Store, record: ObjectRecord, location: bytes, span: Span)
 
 
 async def _open_parts(store: Store, parts: Parts, span: Span) -> Body:
-    slices = manifest.stream(store, list(parts.pieces(span.offset, span.length)))
+    slices = manifest.stream(store, parts.pieces(span.offset, span.length))
     return _Begun(await anext(slices), slices)
 
 

@@ -7,19 +7,22 @@ part number, size, data id and location. An empty part has neither data id nor l
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from itertools import accumulate
+from sys import getsizeof
 from typing import Final, NamedTuple
 
 import msgspec
 
-from fastobj.core.errors import StaleLocation, StoreDamaged, UnknownFormat
+from fastobj.core.errors import StoreDamaged, UnknownFormat
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects.store import Store
-from fastobj.storage.base import Location
+from fastobj.storage.base import DATA_ID_BYTES, LOCATION_BYTES, NO_LOCATION, Location
 
 FORMAT: Final = 1
+_NO_DATA_ID: Final = bytes(DATA_ID_BYTES)
 
 
 class ManifestPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -55,52 +58,76 @@ def encode(parts: Sequence[ManifestPart]) -> bytes:
 
 
 class Parts:
-    """The parts of an object, in their order."""
+    """The parts of an object, in their order: as columns, for there may be ten thousand."""
+
+    __slots__ = ("_data_ids", "_locations", "_numbers", "_starts")
 
     def __init__(self, parts: Sequence[ManifestPart]) -> None:
-        self.parts = parts
-        self._starts = [0, *accumulate(part.size for part in parts)]
+        self._numbers = array("H", [part.number for part in parts])
+        self._starts = array("Q", [0, *accumulate([part.size for part in parts])])
+        self._data_ids = b"".join([part.data_id or _NO_DATA_ID for part in parts])
+        self._locations = b"".join([part.location or NO_LOCATION for part in parts])
 
     @property
     def size(self) -> int:
         """Bytes of all parts together."""
         return self._starts[-1]
 
+    @property
+    def memory_bytes(self) -> int:
+        """What this takes in memory."""
+        columns = (self._numbers, self._starts, self._data_ids, self._locations)
+        return sum(map(getsizeof, columns))
+
     def find(self, number: int) -> tuple[int, ManifestPart] | None:
         """The part with that number and its offset in the object, or None."""
-        for part, start in zip(self.parts, self._starts, strict=False):
-            if part.number == number:
-                return start, part
-        return None
-
-    def place(self, number: int) -> tuple[int, int] | None:
-        """Offset and size of the part with that number in the object, or None."""
-        found = self.find(number)
-        return (found[0], found[1].size) if found is not None else None
+        index = bisect_left(self._numbers, number)
+        if index == len(self._numbers) or self._numbers[index] != number:
+            return None
+        start, end = self._starts[index], self._starts[index + 1]
+        if start == end:
+            return start, ManifestPart(number, 0, b"", b"")
+        location, data_id = self._body(index)
+        return start, ManifestPart(number, end - start, data_id, location.encode())
 
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """What must be read, one behind the other, for a range that lies in the object."""
         index = bisect_right(self._starts, offset) - 1
         while length:
-            part = self.parts[index]
             begin = offset - self._starts[index]
-            count = min(length, part.size - begin)
+            count = min(length, self._starts[index + 1] - offset)
             if count:
-                yield Piece(Location.decode(part.location), part.data_id, begin, count)
+                yield Piece(*self._body(index), begin, count)
             offset += count
             length -= count
             index += 1
+
+    def _body(self, index: int) -> tuple[Location, bytes]:
+        location, data_id = index * LOCATION_BYTES, index * DATA_ID_BYTES
+        return (
+            Location.decode(self._locations[location : location + LOCATION_BYTES]),
+            self._data_ids[data_id : data_id + DATA_ID_BYTES],
+        )
 
 
 async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
     """The parts of an object that has an upload id; `location` is that of its manifest.
 
+    A manifest never changes under its data id, so one that was read lately is not read again.
     Raises StaleLocation where the object has gone, ChecksumMismatch, StoreDamaged, UnknownFormat.
     """
-    if not location:
-        raise StaleLocation("nothing shares the manifest any more")
-    place = Location.decode(location)
-    body = await store.volume.read(place, record.data_id, 0, place.length)
+    parts = store.manifests.get(record.data_id)
+    if parts is None:
+        place = Location.decode(location)
+        body = await store.volume.read(place, record.data_id, 0, place.length)
+        parts = Parts(_decode(body))
+        store.manifests.keep(record.data_id, parts)
+    if parts.size != record.size:
+        raise StoreDamaged("the parts of an object do not add up to its size")
+    return parts
+
+
+def _decode(body: bytes) -> list[ManifestPart]:
     try:
         found = _decoder.decode(body)
     except msgspec.MsgspecError as error:
@@ -109,13 +136,10 @@ async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
         raise UnknownFormat(
             f"a manifest has format {found.format}, this version reads up to {FORMAT}"
         )
-    parts = Parts(found.parts)
-    if parts.size != record.size:
-        raise StoreDamaged("the parts of an object do not add up to its size")
-    return parts
+    return found.parts
 
 
-async def stream(store: Store, pieces: Sequence[Piece]) -> AsyncGenerator[memoryview, None]:
+async def stream(store: Store, pieces: Iterable[Piece]) -> AsyncGenerator[memoryview, None]:
     """Verified bytes of one piece after the other; a slice is valid until the next is asked for."""
     for piece in pieces:
         slices = store.volume.stream(*piece)

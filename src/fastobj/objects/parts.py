@@ -19,9 +19,9 @@ from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, DELETE, KEEP, Add, MetaReader, Row, ScanRow, Txn, new_txn_id
 from fastobj.meta.records import PartRecord
 from fastobj.objects import uploads
-from fastobj.objects.carried import Carried, carry_large, carry_small
+from fastobj.objects.carried import Carried, LargeBody, carry_large, carry_small
 from fastobj.objects.ledger import Entry
-from fastobj.objects.put import Content, LargeBody
+from fastobj.objects.put import Content
 from fastobj.objects.retry import Retry
 from fastobj.objects.segment_rows import usage_add
 from fastobj.objects.store import Store
@@ -56,14 +56,8 @@ async def put_large(
     store: Store, upload: Upload, number: int, content: Content, body: LargeBody
 ) -> PartRecord:
     """Stores a part whose body is in its volume. Raises what `put_small` raises."""
-    error: BaseException | None = None
-    try:
-        return await _put(store, upload, number, content, carry_large(store, body))
-    except BaseException as failure:
-        error = failure
-        raise
-    finally:
-        await body.close(error)
+    async with carry_large(store, body) as carried:
+        return await _put(store, upload, number, content, carried)
 
 
 async def _put(

@@ -6,28 +6,25 @@ its volume before the transaction is sent. An overwrite releases the body that i
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from fastobj._ext.crc import crc32c
 from fastobj.core import codes
-from fastobj.core.errors import Conflict, S3Error
+from fastobj.core.errors import Conflict
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, KEEP, Add, BodyRef, Row, Token, Txn, new_txn_id
+from fastobj.meta.base import ABSENT, KEEP, Add, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import bodies, buckets
 from fastobj.objects.bodies import Release
 from fastobj.objects.buckets import Bucket
+from fastobj.objects.carried import Carried, LargeBody, carry_large, carry_small
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
-from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.objects.store import Store
 from fastobj.objects.turns import Turn
-from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
 
 # Where the rows of these stand in a transaction that puts an object.
 _BUCKET_ROW: Final = 0
@@ -43,72 +40,6 @@ class Content(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
     checksums: dict[str, str] = {}
     acl: records.Acl = None
-
-
-class LargeBody:
-    """A body that its writer has finished, and that no transaction names yet."""
-
-    def __init__(self, writer: Writer, data_id: bytes, location: Location) -> None:
-        self.writer = writer
-        self.data_id = data_id
-        self.location = location
-        self._is_sent = False
-
-    def send(self) -> None:
-        """A transaction that names the body is about to be sent."""
-        if not self._is_sent:
-            self._is_sent = True
-            self.writer.sent()
-
-    async def close(self, error: BaseException | None = None) -> None:
-        """No transaction will be sent any more; `error` is how the last one ended.
-
-        Gives the room back where none was sent. A cancelled commit may still be on its way, so
-        its body stays held.
-        """
-        if not self._is_sent:
-            await self.writer.abort()
-        elif not isinstance(error, asyncio.CancelledError):
-            self.writer.settled()
-
-
-async def receive(
-    store: Store,
-    length: int,
-    digests: Sequence[Digest],
-    readinto: Callable[[memoryview], Awaitable[int]],
-) -> LargeBody:
-    """Takes a body of `length` bytes into the volume; `readinto` fills what it is given.
-
-    Raises IncompleteBody where it fills less, what it raises itself, and NoSpace. Nothing is
-    left then.
-    """
-    data_id = new_data_id()
-    writer = await store.volume.writer(length, data_id, digests)
-    try:
-        while length:
-            room = (await writer.buffer())[:length]
-            if await readinto(room) != len(room):
-                raise S3Error(codes.INCOMPLETE_BODY)
-            await writer.push(len(room))
-            length -= len(room)
-        return LargeBody(writer, data_id, await writer.finish())
-    except BaseException:
-        await writer.abort()
-        raise
-
-
-class Placed(NamedTuple):
-    """What a body puts into the record and into each try of the transaction."""
-
-    data_id: bytes
-    location: bytes
-    bodies: tuple[SmallBody, ...] = ()
-    rows: tuple[Row, ...] = ()
-    adds: tuple[Add, ...] = ()
-
-
-_EMPTY = Placed(b"", NO_LOCATION)
 
 
 async def check_conditions(
@@ -133,13 +64,8 @@ async def put_small(
     Raises S3Error (PreconditionFailed, NoSuchKey, NoSuchBucket, SlowDown), Unknown, Unavailable,
     NoSpace.
     """
-    placed = _EMPTY
-    if body:
-        data_id = new_data_id()
-        hint = bucket.name.encode() + b"/" + key
-        small = SmallBody(data_id, body, crc32c(body), hint)
-        placed = Placed(data_id, NO_LOCATION, bodies=(small,))
-    return await _put(store, bucket, key, content, placed, conditions, None)
+    carried = carry_small(body, bucket.name.encode() + b"/" + key)
+    return await _put(store, bucket, key, content, carried, conditions)
 
 
 async def put_large(
@@ -154,20 +80,8 @@ async def put_large(
 
     Raises what `put_small` raises.
     """
-    error: BaseException | None = None
-    try:
-        placed = Placed(
-            body.data_id,
-            body.location.encode(),
-            rows=tuple(sealing_rows(body.writer)),
-            adds=(usage_add(store.volume.accounts(body.location, +1)),),
-        )
-        return await _put(store, bucket, key, content, placed, conditions, body)
-    except BaseException as failure:
-        error = failure
-        raise
-    finally:
-        await body.close(error)
+    async with carry_large(store, body) as carried:
+        return await _put(store, bucket, key, content, carried, conditions)
 
 
 async def _put(
@@ -175,14 +89,13 @@ async def _put(
     bucket: Bucket,
     key: bytes,
     content: Content,
-    placed: Placed,
+    carried: Carried,
     conditions: WriteConditions,
-    large: LargeBody | None,
 ) -> ObjectRecord:
     row_key = keys.current(bucket.record.id, key)
     with store.turns.of(row_key) as turn:
         await turn.join()
-        return await _put_in_turn(store, bucket, row_key, content, placed, conditions, large, turn)
+        return await _put_in_turn(store, bucket, row_key, content, carried, conditions, turn)
 
 
 async def _put_in_turn(
@@ -190,9 +103,8 @@ async def _put_in_turn(
     bucket: Bucket,
     row_key: bytes,
     content: Content,
-    placed: Placed,
+    carried: Carried,
     conditions: WriteConditions,
-    large: LargeBody | None,
     turn: Turn,
 ) -> ObjectRecord:
     conditional = conditions != UNCONDITIONAL
@@ -205,13 +117,12 @@ async def _put_in_turn(
         if await bodies.join(turn, old):
             present = await store.meta.get(keys.CURRENT, row_key)
             continue
-        record = _record(store, content, placed)
+        record = _record(store, content, carried)
         release = await bodies.release(store, old)
-        txn = transaction(bucket, row_key, record, placed, present, old, release)
-        if large is not None:
-            large.send()
+        txn = transaction(bucket, row_key, record, carried, present, old, release)
+        carried.send()
         try:
-            await store.ledger.commit(Entry(txn, placed.bodies, retry.arrival))
+            await store.ledger.commit(Entry(txn, carried.bodies, retry.arrival))
             return record
         except Conflict as conflict:
             lost = conflict
@@ -234,11 +145,11 @@ def same_bucket(bucket: Bucket, conflict: Conflict) -> Bucket:
     return present
 
 
-def _record(store: Store, content: Content, placed: Placed) -> ObjectRecord:
+def _record(store: Store, content: Content, carried: Carried) -> ObjectRecord:
     return ObjectRecord(
         format=records.FORMAT,
-        location=placed.location,
-        data_id=placed.data_id,
+        location=carried.location,
+        data_id=carried.data_id,
         size=content.size,
         etag=content.etag,
         modified_ns=store.clock.now_ns(),
@@ -253,23 +164,25 @@ def transaction(
     bucket: Bucket,
     row_key: bytes,
     record: ObjectRecord,
-    placed: Placed,
+    carried: Carried,
     present: tuple[bytes, Token] | None,
     old: ObjectRecord | None,
     release: Release,
+    others: Sequence[Row] = (),
 ) -> Txn:
-    """Puts the object in place of `old`, which is what the row `present` holds."""
+    """Puts the object in place of `old`, which is what the row `present` holds.
+
+    `others` are rows that change with it; they stand right behind the object's.
+    """
     value = records.encode(record)
     rows = [
         Row(keys.BUCKETS, bucket.name.encode(), bucket.token, KEEP),
         Row(keys.CURRENT, row_key, present[1] if present else ABSENT, value),
-        *placed.rows,
+        *others,
+        *carried.rows,
         *release.rows,
     ]
     counted = (0, record.size - old.size) if old is not None else (1, record.size)
     counter = keys.bucket_counter(bucket.record.id)
-    adds = [Add(keys.CURRENT, counter, counted), *placed.adds, *release.adds]
-    refs = [
-        BodyRef(body.data_id, OBJECT_ROW, records.location_offset(value)) for body in placed.bodies
-    ]
-    return Txn(new_txn_id(), rows, adds, refs)
+    adds = [Add(keys.CURRENT, counter, counted), *carried.adds, *release.adds]
+    return Txn(new_txn_id(), rows, adds, carried.refs(OBJECT_ROW, value))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from asyncio import Semaphore
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from fastobj.core.clock import Clock
 from fastobj.core.limits import (
+    MANIFESTS_KEPT_BYTES_MAX,
     PART_BYTES_MIN,
+    PART_COPIES_MAX,
     PART_NUMBER_MAX,
     SMALL_BODY_BYTES_MAX,
     UPLOAD_EXPIRY_DAYS,
 )
 from fastobj.meta.base import MetaReader
+from fastobj.objects.kept import Kept
 from fastobj.objects.ledger import Ledger
 from fastobj.objects.turns import Turns
 from fastobj.storage.base import Volume
+
+if TYPE_CHECKING:
+    from fastobj.objects.manifest import Parts
 
 
 class Epochs(Protocol):
@@ -41,3 +49,5 @@ class Store:
     parts_max: int = PART_NUMBER_MAX
     upload_expiry_days: int = UPLOAD_EXPIRY_DAYS
     turns: Turns = field(default_factory=Turns)
+    manifests: Kept[Parts] = field(default_factory=partial(Kept, MANIFESTS_KEPT_BYTES_MAX))
+    part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))

@@ -22,12 +22,13 @@ def expiry_row(bucket_id: bytes, key: bytes, upload_id: bytes, hour: int) -> Row
     return Row(keys.DUE, keys.due(hour, keys.DUE_UPLOAD, upload_id), ANY, value)
 
 
-def parts_due(upload_id: bytes, kept: bytes = b"") -> Row:
+def parts_due(upload_id: bytes, kept: bytes = b"", since_ns: int = 0) -> Row:
     """Has all parts of an ended upload let go of but the `kept` ones (suffixes, joined).
 
-    One row for each upload: who lets go of all takes the place of who kept some.
+    At once, or a while after `since_ns`. One row for each upload: who lets go of all takes the
+    place of who kept some.
     """
-    value = records.encode(PartsDue(records.FORMAT, kept))
+    value = records.encode(PartsDue(records.FORMAT, kept, since_ns))
     return Row(keys.DUE, keys.due(keys.AT_ONCE, keys.DUE_PARTS, upload_id), ANY, value)
 
 
@@ -47,9 +48,9 @@ def aborting(row_key: bytes, token: Token, record: UploadRecord) -> list[Row]:
     return [*closing(row_key, token, record), parts_due(upload_id)]
 
 
-def releasing(record: ObjectRecord | None) -> list[Row]:
+def releasing(record: ObjectRecord, now_ns: int) -> list[Row]:
     """What it takes, beside the body's own account, to let go of an object made of parts."""
-    return [parts_due(record.upload_id)] if record is not None and record.upload_id else []
+    return [parts_due(record.upload_id, since_ns=now_ns)] if record.upload_id else []
 
 
 async def abort_all(store: Store, bucket_id: bytes) -> None:

@@ -1,17 +1,13 @@
-"""Who sends a request: its signature, in the Authorization header or in the query.
+"""Who sends a request: whether what it claims in `auth_claim` is true, and signed.
 
-Version 4 is read here, Version 2 in `auth_v2`; this decides what holds for both. Nothing here
-looks at what the request wants. A secret is never part of a message.
+Nothing here looks at what the request wants. A secret is never part of a message.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -23,40 +19,21 @@ from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identities, Identity
-from fastobj.s3 import auth_v2
+from fastobj.s3 import auth_claim, auth_v2
+from fastobj.s3.auth_claim import (
+    CHUNKED_V4A,
+    STREAMING,
+    UNSIGNED,
+    Claim,
+    Credential,
+    known_payload,
+    malformed_claim,
+)
 from fastobj.s3.chunked_body import MODES, Chunking
 from fastobj.s3.dates import instant
 
-_ALGORITHM: Final = b"AWS4-HMAC-SHA256"
-_ALGORITHM_V4A: Final = b"AWS4-ECDSA-P256-SHA256"
 _SERVICE: Final = "s3"
 _TERMINATOR: Final = "aws4_request"
-_UNSIGNED: Final = b"UNSIGNED-PAYLOAD"
-_EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest().encode()
-# Chunks signed with Signature Version 4A, which is not served.
-_CHUNKED_V4A: Final = frozenset(
-    {
-        b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD",
-        b"STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER",
-    }
-)
-_STREAMING: Final = _CHUNKED_V4A.union(MODES)
-
-_SHA256_HEX: Final = re.compile(rb"[0-9a-fA-F]{64}")
-_SIGNATURE: Final = re.compile(rb"[0-9a-f]{64}")
-_AMZ_DATE: Final = re.compile(rb"[0-9]{8}T[0-9]{6}Z")
-_EXPIRES: Final = re.compile(r"-?[0-9]{1,20}")
-
-_QUERY_SIGNS: Final = frozenset({"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"})
-_QUERY_V2_SIGNS: Final = frozenset({"AWSAccessKeyId", "Signature"})
-_QUERY_REQUIRED: Final = (
-    "X-Amz-Algorithm",
-    "X-Amz-Credential",
-    "X-Amz-Date",
-    "X-Amz-Expires",
-    "X-Amz-SignedHeaders",
-    "X-Amz-Signature",
-)
 
 
 class Authenticated(NamedTuple):
@@ -69,43 +46,6 @@ class Authenticated(NamedTuple):
     identity: Identity
     payload_sha256: bytes | None
     chunking: Chunking | None = None
-
-
-class _Credential(NamedTuple):
-    """The parts of `key/date/region/service/terminator`."""
-
-    access_key: str
-    date: str
-    region: str
-    service: str
-    terminator: str
-
-    @property
-    def scope(self) -> bytes:
-        """What is signed of it."""
-        return "/".join(self[1:]).encode()
-
-
-class Claim(NamedTuple):
-    """What a request says about its signature, from either place.
-
-    `payload` stands for the body in what is signed; None where the request leaves it to the
-    body's own hash, which has to be set before the claim can be verified. `texts_v2` are what
-    Version 2 may have signed, none for Version 4; `expires_s` is a time there, else a duration.
-    """
-
-    credential: _Credential
-    signed_headers: bytes
-    signature: bytes
-    amz_date: bytes
-    payload: bytes | None
-    malformed: ErrorCode
-    expires_s: int | None = None
-    texts_v2: tuple[bytes, ...] = ()
-
-    def with_body(self, body: bytes) -> Claim:
-        """The claim over the hash of this body."""
-        return self._replace(payload=hashlib.sha256(body).hexdigest().encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +80,8 @@ class Authenticator:
 
         Raises S3Error: AccessDenied for an unsigned request, else what is wrong with it.
         """
-        claim = _claim(request, query, self._rules)
+        rules = self._rules
+        claim = auth_claim.read(request, query, rules.signature_v2, rules.domains)
         if not claim.texts_v2:
             self._check_credential(claim)
             self._check_time(claim)
@@ -166,7 +107,7 @@ class Authenticator:
             extra = [("AWSAccessKeyId", claim.credential.access_key)]
             raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH, extra=extra)
         _check_no_session(request, query)
-        if claim.payload not in _STREAMING:
+        if claim.payload not in STREAMING:
             return Authenticated(identity, _payload_sha256(claim.payload))
         key = self._signing_key(identity, claim.credential.date)
         signed = (key, claim.amz_date, claim.credential.scope, claim.signature)
@@ -229,7 +170,7 @@ class Authenticator:
             reason = f'incorrect terminal "{terminator}"; this endpoint uses "{_TERMINATOR}"'
         else:
             return
-        raise _malformed(claim.malformed, reason)
+        raise malformed_claim(claim.malformed, reason)
 
     def _now_s(self) -> int:
         return self._clock.now_ns() // 1_000_000_000
@@ -264,173 +205,22 @@ class OpenAuthenticator:
 
     def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
         """A claim of nothing but what the body hashes to. Raises InvalidArgument."""
-        payload = _known_payload(request.header(b"x-amz-content-sha256") or _UNSIGNED)
-        nobody = _Credential("", "", "", "", "")
+        payload = known_payload(request.header(b"x-amz-content-sha256") or UNSIGNED)
+        nobody = Credential("", "", "", "", "")
         return Claim(nobody, b"", b"", b"", payload, codes.ACCESS_DENIED)
 
     def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
         """The identity. Raises NotImplemented for a body in signed chunks: nobody has the key."""
-        payload = claim.payload or _UNSIGNED
-        if payload not in _STREAMING:
+        payload = claim.payload or UNSIGNED
+        if payload not in STREAMING:
             return Authenticated(self._identity, _payload_sha256(payload))
         if (mode := _mode(payload)) is not Mode.UNSIGNED_TRAILER:
             raise _chunks_not_served(payload)
         return Authenticated(self._identity, None, Chunking(mode))
 
 
-# --- reading the claim
-
-
-def _claim(request: Request, query: Mapping[str, str], rules: Rules) -> Claim:
-    header = request.header(b"authorization")
-    in_query = bool(query) and not _QUERY_SIGNS.isdisjoint(query)
-    is_v2 = bool(query) and _QUERY_V2_SIGNS.issubset(query)
-    if header and (in_query or is_v2):
-        message = (
-            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter,"
-            " Signature query string parameter or the Authorization header should be specified"
-        )
-        raise S3Error(codes.INVALID_ARGUMENT, message)
-    if header:
-        if sum(name == b"authorization" for name, _ in request.headers) > 1:
-            raise S3Error(codes.INVALID_ARGUMENT, "Only one Authorization header is allowed")
-        if header.startswith(auth_v2.SCHEME):
-            return _v2_claim(request, query, rules, header)
-        return _header_claim(request, header)
-    if in_query:
-        return _query_claim(request, query)
-    if is_v2:
-        return _v2_claim(request, query, rules)
-    raise S3Error(codes.ACCESS_DENIED)
-
-
-def _v2_claim(
-    request: Request, query: Mapping[str, str], rules: Rules, header: bytes = b""
-) -> Claim:
-    """A claim with Signature Version 2: the body is unsigned, unless its hash is sent."""
-    signed = auth_v2.read(request, query, header, rules.signature_v2, rules.domains)
-    payload = _known_payload(request.header(b"x-amz-content-sha256") or _UNSIGNED)
-    if payload in _STREAMING:
-        message = "Signature Version 2 does not sign a body in chunks"
-        raise S3Error(codes.INVALID_REQUEST, message)
-    amz_date = _header_date(request) if header else b""
-    keys = _Credential(signed.access_key, "", "", "", "")
-    found = Claim(keys, b"", signed.signature, amz_date, payload, codes.ACCESS_DENIED)
-    return found._replace(expires_s=signed.expires_s, texts_v2=signed.texts)
-
-
-def _header_claim(request: Request, header: bytes) -> Claim:
-    malformed = codes.AUTHORIZATION_HEADER_MALFORMED
-    algorithm, _, rest = header.partition(b" ")
-    _check_algorithm(algorithm, malformed)
-    parts: dict[bytes, bytes] = {}
-    for part in rest.split(b","):
-        name, _, value = part.strip().partition(b"=")
-        if name in parts:
-            raise _malformed(malformed, "a part stands twice")
-        parts[name] = value
-    try:
-        credential, signed_headers = parts[b"Credential"], parts[b"SignedHeaders"]
-        signature = parts[b"Signature"]
-    except KeyError as missing:
-        raise _malformed(malformed, f"{missing.args[0].decode()} is missing") from None
-    return Claim(
-        _credential(credential.decode("utf-8", "replace"), malformed),
-        signed_headers,
-        _checked_signature(signature),
-        _header_date(request),
-        _header_payload(request),
-        malformed,
-    )
-
-
-def _query_claim(request: Request, query: Mapping[str, str]) -> Claim:
-    malformed = codes.AUTHORIZATION_QUERY_PARAMETERS_ERROR
-    if (algorithm := query.get("X-Amz-Algorithm")) is not None:
-        _check_algorithm(algorithm.encode(), malformed)
-    if any(name not in query for name in _QUERY_REQUIRED):
-        raise _malformed(malformed, f"all of {', '.join(_QUERY_REQUIRED)} are needed")
-    if request.query.count(b"X-Amz-Signature=") > 1:
-        raise _malformed(malformed, "X-Amz-Signature stands twice")
-    amz_date = query["X-Amz-Date"].encode()
-    if not _AMZ_DATE.fullmatch(amz_date):
-        raise _malformed(malformed, "X-Amz-Date must be in the ISO8601 Long Format")
-    payload = query.get("X-Amz-Content-Sha256", "").encode()
-    return Claim(
-        _credential(query["X-Amz-Credential"], malformed),
-        query["X-Amz-SignedHeaders"].encode(),
-        _checked_signature(query["X-Amz-Signature"].encode()),
-        amz_date,
-        _known_payload(payload or request.header(b"x-amz-content-sha256") or _UNSIGNED),
-        malformed,
-        _expires(query["X-Amz-Expires"], malformed),
-    )
-
-
-def _check_algorithm(algorithm: bytes, malformed: ErrorCode) -> None:
-    if algorithm == _ALGORITHM:
-        return
-    if algorithm == _ALGORITHM_V4A:
-        raise S3Error(codes.NOT_IMPLEMENTED, "Signature Version 4A is not implemented")
-    if malformed is codes.AUTHORIZATION_HEADER_MALFORMED:
-        raise S3Error(codes.INVALID_ARGUMENT, "Unsupported Authorization Type")
-    raise _malformed(malformed, f'X-Amz-Algorithm only supports "{_ALGORITHM.decode()}"')
-
-
-def _credential(text: str, malformed: ErrorCode) -> _Credential:
-    parts = text.rsplit("/", 4)  # an access key may hold slashes
-    if len(parts) != 5 or not parts[0]:
-        example = '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"'
-        raise _malformed(malformed, f"the Credential is mal-formed; expecting {example}")
-    return _Credential(*parts)
-
-
-def _checked_signature(signature: bytes) -> bytes:
-    if not _SIGNATURE.fullmatch(signature):
-        raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH)
-    return signature
-
-
-def _header_date(request: Request) -> bytes:
-    value = request.header(b"x-amz-date") or request.header(b"date") or b""
-    if _AMZ_DATE.fullmatch(value):
-        return value
-    try:
-        instant = parsedate_to_datetime(value.decode("latin-1"))
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=UTC)
-        return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ").encode()
-    except (ValueError, OverflowError):  # the latter for the zones of years 1 and 9999
-        message = "AWS authentication requires a valid Date or x-amz-date header"
-        raise S3Error(codes.ACCESS_DENIED, message) from None
-
-
-def _header_payload(request: Request) -> bytes | None:
-    value = request.header(b"x-amz-content-sha256")
-    if value is not None:
-        return _known_payload(value)
-    return _EMPTY_SHA256 if request.body.length == 0 else None
-
-
-def _known_payload(value: bytes) -> bytes:
-    if _SHA256_HEX.fullmatch(value) or value == _UNSIGNED or value in _STREAMING:
-        return value
-    known = ", ".join(name.decode() for name in (_UNSIGNED, *sorted(_STREAMING)))
-    message = f"x-amz-content-sha256 must be {known} or a valid sha256 value."
-    raise S3Error(codes.INVALID_ARGUMENT, message)
-
-
-def _expires(text: str, malformed: ErrorCode) -> int:
-    if not _EXPIRES.fullmatch(text):
-        raise _malformed(malformed, "X-Amz-Expires should be a number")
-    seconds = int(text)
-    if seconds < 1:
-        raise _malformed(malformed, "X-Amz-Expires must be at least 1 second")
-    return seconds
-
-
 def _expires_out_of_range(malformed: ErrorCode, most_s: int) -> S3Error:
-    return _malformed(malformed, f"X-Amz-Expires must be at most {most_s} seconds")
+    return malformed_claim(malformed, f"X-Amz-Expires must be at most {most_s} seconds")
 
 
 # --- judging it
@@ -441,7 +231,7 @@ def _seconds(amz_date: bytes, malformed: ErrorCode) -> int:
     try:
         return _instant_of(amz_date)
     except ValueError:
-        raise _malformed(malformed, "the date does not exist") from None
+        raise malformed_claim(malformed, "the date does not exist") from None
 
 
 @lru_cache(maxsize=16)  # requests of one second have one date
@@ -495,11 +285,11 @@ def _check_no_session(request: Request, query: Mapping[str, str]) -> None:
 
 
 def _payload_sha256(payload: bytes) -> bytes | None:
-    return None if payload == _UNSIGNED else bytes.fromhex(payload.decode())
+    return None if payload == UNSIGNED else bytes.fromhex(payload.decode())
 
 
 def _mode(payload: bytes) -> Mode:
-    if payload in _CHUNKED_V4A:
+    if payload in CHUNKED_V4A:
         raise _chunks_not_served(payload)
     return MODES[payload]
 
@@ -507,7 +297,3 @@ def _mode(payload: bytes) -> Mode:
 def _chunks_not_served(payload: bytes) -> S3Error:
     message = f"The payload mode {payload.decode()} is not implemented"
     return S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", "x-amz-content-sha256")])
-
-
-def _malformed(code: ErrorCode, reason: str) -> S3Error:
-    return S3Error(code, f"{code.message} ({reason})")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from fastobj.core.codes import ErrorCode
+from fastobj.core.limits import OBJECT_BYTES_MAX
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identities, Identity
@@ -31,7 +32,7 @@ class Context:
     `payload_sha256` is the 32-byte hash that the signed request promises for its body, None for
     UNSIGNED-PAYLOAD. `chunked` is the request's body where it came in aws-chunked coding. `found`
     and `found_source` are the buckets as they were when the request was authorised, None where
-    there is none of that name.
+    there is none of that name. `object_bytes_max` bounds a body that is stored.
     """
 
     op: Op
@@ -49,6 +50,7 @@ class Context:
     chunked: ChunkedBody | None = None
     document: Document | None = None
     identities: Identities = _NOBODY
+    object_bytes_max: int = OBJECT_BYTES_MAX
 
     def existing(self) -> Bucket:
         """The bucket that the request names. Raises NoSuchBucket."""

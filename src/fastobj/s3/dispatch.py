@@ -26,14 +26,14 @@ from fastobj.iam import access
 from fastobj.objects import buckets
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
-from fastobj.s3 import errors, headers, xml
+from fastobj.s3 import errors, headers, slow_answer, xml
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticated, Authenticator, OpenAuthenticator
 from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.s3.context import Context, Document, Exchange, Observer, Result
 from fastobj.s3.names import copy_source, is_bucket_name, locate, parse_query
 from fastobj.s3.operations import OPERATIONS
-from fastobj.s3.payload import PayloadCheck
+from fastobj.s3.payload import PayloadCheck, check_length
 from fastobj.s3.router import resolve
 from fastobj.s3.shapes import SHAPES
 
@@ -188,6 +188,7 @@ class S3Application:
             query=query,
             payload_sha256=sender.payload_sha256,
             identities=self._authenticator.identities,
+            object_bytes_max=self._object_bytes_max,
         )
         await authorise(context)
         _check_support(context)
@@ -195,10 +196,14 @@ class S3Application:
         if sender.chunking is not None:
             _decode_chunks(context, sender.chunking)
         if op.body is Body.STREAM:
-            _check_length(request.body.length, self._object_bytes_max)
+            check_length(request.body.length, self._object_bytes_max)
         elif op.body is Body.XML:
             context.document = await _read_document(context)
-        return _render(op, await self._handlers[op.name](context))
+        working = self._handlers[op.name](context)
+        if op.is_slow and request.takes_chunks:
+            answer = partial(_render, op)
+            return await slow_answer.answer(working, answer, partial(self._fail, exchange=exchange))
+        return _render(op, await working)
 
     async def _authenticate(self, exchange: Exchange, query: Mapping[str, str]) -> Authenticated:
         """Who sent the request. A body whose hash no header tells is read first, within bounds."""
@@ -265,13 +270,6 @@ def _decode_chunks(context: Context, chunking: Chunking) -> None:
         message = f"{context.op.name} does not take a body in chunks"
         raise S3Error(codes.INVALID_REQUEST, message)
     context.chunked = context.request.body = ChunkedBody(context.request, chunking)
-
-
-def _check_length(length: int | None, most: int) -> None:
-    """Raises EntityTooLarge from the declared length, before a byte is read."""
-    if length is not None and length > most:
-        extra = [("ProposedSize", str(length)), ("MaxSizeAllowed", str(most))]
-        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
 
 
 def _hash_missing() -> S3Error:

@@ -85,7 +85,7 @@ STORED: Final = (
     b"expires",
 )
 
-_COPY: Final = frozenset(
+_COPY_SOURCE: Final = frozenset(
     {
         b"x-amz-copy-source",
         b"x-amz-copy-source-if-match",
@@ -93,6 +93,11 @@ _COPY: Final = frozenset(
         b"x-amz-copy-source-if-modified-since",
         b"x-amz-copy-source-if-unmodified-since",
         b"x-amz-source-expected-bucket-owner",
+    }
+)
+
+_COPY: Final = _COPY_SOURCE.union(
+    {
         b"x-amz-metadata-directive",
         b"x-amz-meta-",
         b"x-amz-checksum-algorithm",
@@ -113,6 +118,7 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
         STORED, {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"}
     ),
     "UploadPart": _BODY_CHECKS | {b"content-length"},
+    "UploadPartCopy": _COPY_SOURCE | {b"x-amz-copy-source-range"},
     "CompleteMultipartUpload": _CHECKSUMS
     | {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
     "CreateBucket": _BODY_CHECKS | _ACL,
@@ -216,6 +222,10 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
     },
     "UploadPart": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
+    "UploadPartCopy": {
+        **_refuse(*_CUSTOMER_KEY),
+        **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
+    },
     "CompleteMultipartUpload": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
     "AbortMultipartUpload": _refuse(b"x-amz-if-match-initiated-time"),
     "ListParts": _READ_REFUSALS,
@@ -285,6 +295,7 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "PutObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
     "CopyObject": {"versionId": _check_no_version_id, "partNumber": _check_no_part_number},
     "UploadPart": {"partNumber": check_part_number},
+    "UploadPartCopy": {"partNumber": check_part_number},
 }
 
 _RESPONSE_HEADERS: Final = frozenset(
@@ -312,6 +323,7 @@ QUERY_USED: Final[Mapping[str, frozenset[str]]] = {
     "ListObjectVersions": _LISTING | {"key-marker", "version-id-marker"},
     "ListObjectsV2": _LISTING | {"continuation-token", "fetch-owner", "start-after"},
     "UploadPart": frozenset({"uploadId"}),
+    "UploadPartCopy": frozenset({"uploadId"}),
     "CompleteMultipartUpload": frozenset({"uploadId"}),
     "AbortMultipartUpload": frozenset({"uploadId"}),
     "ListParts": frozenset({"uploadId", "max-parts", "part-number-marker"}),

@@ -150,8 +150,13 @@ def checksum_elements(record: ObjectRecord) -> dict[str, str]:
     """The same as elements of an answer's document."""
     if not record.checksums:
         return {}
-    found = {f"Checksum{name.upper()}": value for name, value in record.checksums.items()}
-    return {**found, "ChecksumType": checksum_type(record.checksums) or ""}
+    kind = checksum_type(record.checksums) or ""
+    return {**sum_elements(record.checksums), "ChecksumType": kind}
+
+
+def sum_elements(checksums: Mapping[str, str]) -> dict[str, str]:
+    """Checksums without what kind they are, as elements."""
+    return {f"Checksum{name.upper()}": value for name, value in checksums.items()}
 
 
 def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:

@@ -91,7 +91,9 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.PRECONDITION_FAILED,
     ),
     "UploadPartCopy": (
-        codes.INVALID_RANGE,
+        codes.INVALID_ARGUMENT,
+        codes.INVALID_REQUEST,
+        codes.NO_SUCH_UPLOAD,
         codes.NO_SUCH_KEY,
         codes.NO_SUCH_VERSION,
         codes.PRECONDITION_FAILED,

@@ -64,7 +64,7 @@ _SERVED: Final = (
     Op(
         "CopyObject", PUT, OBJECT, "s3:PutObject", header="x-amz-copy-source",
         also=("s3:GetObject@source",), cost=Cost.WRITE, xml_out="CopyObjectResult",
-        event="s3:ObjectCreated:Copy",
+        event="s3:ObjectCreated:Copy", is_slow=True,
     ),
     Op("GetObject", GET, OBJECT, "s3:GetObject", cost=Cost.READ),
     Op("HeadObject", HEAD, OBJECT, "s3:GetObject", cost=Cost.READ),
@@ -84,9 +84,15 @@ _SERVED_MULTIPART: Final = (
         cost=Cost.WRITE, body=Body.STREAM,
     ),
     Op(
+        "UploadPartCopy", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
+        header="x-amz-copy-source", also=("s3:GetObject@source",), cost=Cost.WRITE,
+        xml_out="CopyPartResult", is_slow=True,
+    ),
+    Op(
         "CompleteMultipartUpload", POST, OBJECT, "s3:PutObject", ("uploadId",),
         cost=Cost.WRITE, body=Body.XML, xml_in="CompleteMultipartUpload",
         xml_out="CompleteMultipartUploadResult", event="s3:ObjectCreated:CompleteMultipartUpload",
+        is_slow=True,
     ),
     Op(
         "AbortMultipartUpload", DELETE, OBJECT, "s3:AbortMultipartUpload", ("uploadId",),
@@ -377,10 +383,6 @@ _REFUSED_OBJECT: Final = (
     _refused("PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", "tagging"),
     _refused("RenameObject", PUT, OBJECT, "s3:PutObject", "renameObject"),
     _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
-    Op(
-        "UploadPartCopy", PUT, OBJECT, "s3:PutObject", ("uploadId", "partNumber"),
-        header="x-amz-copy-source", also=("s3:GetObject@source",), support=Support.REFUSED,
-    ),
     _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
     Op(
         "SelectObjectContent", POST, OBJECT, "s3:GetObject", ("select",),

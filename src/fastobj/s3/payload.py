@@ -92,6 +92,24 @@ class Sums(NamedTuple):
     checksums: dict[str, str]
 
 
+class Computed:
+    """The sums of bytes about which nobody promised anything: MD5, and one more where named."""
+
+    __slots__ = ("_algorithm", "digests")
+
+    def __init__(self, algorithm: str) -> None:
+        self._algorithm = algorithm
+        self.digests = [_md5()]
+        if algorithm:
+            self.digests.append(ALGORITHMS[algorithm].begin())
+
+    def finish(self) -> Sums:
+        """What the digests come to once they have seen all bytes."""
+        md5, *others = [digest.digest() for digest in self.digests]
+        checksums = {self._algorithm: b64encode(others[0]).decode()} if others else {}
+        return Sums(md5.hex(), checksums)
+
+
 class PayloadCheck:
     """The promises of one request, and the digests that settle them.
 
@@ -177,6 +195,13 @@ class PayloadCheck:
             self._promised = _sum(self._algorithm, value)
         if trailers:
             raise S3Error(codes.MALFORMED_TRAILER)
+
+
+def check_length(length: int | None, most: int) -> None:
+    """Raises EntityTooLarge for a body of that many bytes, None: not known before it is read."""
+    if length is not None and length > most:
+        extra = [("ProposedSize", str(length)), ("MaxSizeAllowed", str(most))]
+        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
 
 
 def _sha256_mismatch(promised: bytes, computed: bytes) -> S3Error:

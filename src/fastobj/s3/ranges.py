@@ -1,4 +1,4 @@
-"""The Range header: one range of bytes, or none that S3 heeds."""
+"""Ranges of bytes: the Range header, which S3 heeds or not, and that of a copy, which is exact."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastobj.core import codes
 from fastobj.core.errors import S3Error
 
 _RANGE = re.compile(rb"bytes=([0-9]*)-([0-9]*)", re.IGNORECASE)
+_COPY_RANGE = re.compile(rb"bytes=([0-9]+)-([0-9]+)")
 _DIGITS_MAX = 20  # that many are above any size, and more of them say no more
 
 
@@ -44,6 +45,44 @@ def resolve(value: bytes | None, size: int) -> ByteRange | None:
     if offset >= end:
         raise _unsatisfiable(value or b"", size)
     return ByteRange(offset, end - offset, size)
+
+
+class CopyRange(NamedTuple):
+    """The bytes of a source that a copy asks for, both ends included; all of them where None."""
+
+    value: bytes | None
+    first: int = 0
+    last: int = 0
+
+    def resolve(self, size: int) -> ByteRange:
+        """The range in a source of `size` bytes. Raises InvalidArgument for one beyond its end."""
+        if self.value is None:
+            return ByteRange(0, size, size)
+        if self.last >= size:
+            message = f"Range specified is not valid for source object of size: {size}"
+            raise _bad_copy_range(self.value, message)
+        return ByteRange(self.first, self.last - self.first + 1, size)
+
+
+def parse_copy(value: bytes | None) -> CopyRange:
+    """The header x-amz-copy-source-range. Raises InvalidArgument where it is malformed."""
+    if value is None:
+        return CopyRange(None)
+    match = _COPY_RANGE.fullmatch(value)
+    first, last = map(_number, match.groups()) if match is not None else (1, 0)
+    if first > last:
+        message = (
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first"
+            " and last are the zero-based offsets of the first and last bytes to copy"
+        )
+        raise _bad_copy_range(value, message)
+    return CopyRange(value, first, last)
+
+
+def _bad_copy_range(value: bytes, message: str) -> S3Error:
+    text = value.decode("latin-1")
+    extra = (("ArgumentName", "x-amz-copy-source-range"), ("ArgumentValue", text))
+    return S3Error(codes.INVALID_ARGUMENT, message, extra=extra)
 
 
 def _number(digits: bytes) -> int:

@@ -243,6 +243,11 @@ _ROWS: Final = (
         ),
     ),
     Shape(
+        "CopyPartResult",
+        "CopyPartResult",
+        (Field("ETag", Kind.ETAG), Field("LastModified", Kind.TIME), *_CHECKSUMS),
+    ),
+    Shape(
         "CreateBucketConfiguration",
         "CreateBucketConfiguration",
         (

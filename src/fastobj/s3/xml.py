@@ -21,7 +21,7 @@ Document = Mapping[str, Any]
 
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 XSI_NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema-instance"
-_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 # --- encoding
 
@@ -140,7 +140,7 @@ def _content(fields: tuple[Field, ...]) -> _Write:
 
 def _root_writer(shape: Shape) -> _Write:
     namespace = f' xmlns="{NAMESPACE}"' if shape.has_namespace else ""
-    start, end = f"{_DECLARATION}<{shape.root}{namespace}>", f"</{shape.root}>"
+    start, end = f"{DECLARATION}<{shape.root}{namespace}>", f"</{shape.root}>"
     content = _content(shape.fields)
     if shape.text:
         return lambda document: f"{start}{escape(document[shape.root])}{end}"

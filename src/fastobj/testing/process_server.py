@@ -5,6 +5,7 @@ It is what `fastobj server` runs, on free ports of 127.0.0.1, in a directory of 
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import os
 import signal
@@ -19,6 +20,8 @@ from typing import Final
 
 from fastobj.core.clock import SystemClock
 from fastobj.http.tls import CERTIFICATE_FILE
+from fastobj.objects.audit import Difference
+from fastobj.testing.audited import differences_at
 
 ACCESS_KEY: Final = "test-access-key"
 SECRET_KEY: Final = "test-secret-key"
@@ -139,6 +142,10 @@ class ProcessServer:
         if not self.log_path.exists():
             return ""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+    def differences(self) -> list[Difference]:
+        """Counters that are not what the rows add up to; for a moment without writes."""
+        return asyncio.run(differences_at(self.directory))
 
     def kill_supervisor(self) -> None:
         """SIGKILL to the supervisor: its children end with it."""

@@ -135,6 +135,61 @@ async def test_pieces_without_a_length_are_not_sent():
         assert (await client.ask(get("/")))[0] == 500
 
 
+async def pieces_of(*pieces):
+    for piece in pieces:
+        yield memoryview(piece)
+
+
+def in_chunks(body):
+    response = Response(200, body=body)
+    response.chunked = True
+    return response
+
+
+@on_both_loops
+async def test_bodies_in_chunks():
+    """The end is told by the last chunk, and the connection is kept."""
+    bodies = [(), (b"",), (b"a",), (b"", b"ab", b"", b"x" * 300), (b"y" * MIB, b"z" * MIB)]
+    wanted = iter(bodies)
+
+    async def answer(seen):
+        return in_chunks(pieces_of(*next(wanted)))
+
+    async with site(application=answer) as place:
+        client = await place.client()
+        for pieces in bodies:
+            await client.send(get("/"))
+            status, headers, body = await client.response_in_chunks()
+            assert (status, "content-length" in headers) == (200, False)
+            assert body == b"".join(pieces)
+
+
+async def test_a_body_in_chunks_that_fails_never_looks_whole():
+    async def answer(seen):
+        return in_chunks(place.bench.stream(3 * MIB, 2 * MIB))
+
+    async with site(application=answer) as place:
+        client = await place.client()
+        await client.send(get("/"))
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await client.response_in_chunks()
+
+
+async def test_who_takes_chunks():
+    takes = []
+
+    async def answer(seen):
+        takes.append(seen.takes_chunks)
+        return Response(200)
+
+    async with site(application=answer) as place:
+        for version in ("1.0", "1.1"):
+            client = await place.client()
+            head = f"GET / HTTP/{version}\r\nHost: test\r\n\r\n".encode()
+            assert (await client.ask(head))[0] == 200
+    assert takes == [False, True]
+
+
 @on_both_loops
 async def test_clients_that_do_not_read_are_cut():
     async with site(Timeouts(write_s=0.1)) as place:

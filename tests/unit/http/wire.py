@@ -129,14 +129,30 @@ class Client:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def response(self, *, bodiless: bool = False) -> tuple[int, dict[str, str], bytes]:
-        """Reads one response: status, headers by lower-case name, body."""
+    async def head(self) -> tuple[int, dict[str, str]]:
+        """Reads the head of a response: status, headers by lower-case name."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {
             name.lower(): value for name, value in (line.split(": ", 1) for line in head[1:-2])
         }
+        return int(head[0].split()[1]), headers
+
+    async def response(self, *, bodiless: bool = False) -> tuple[int, dict[str, str], bytes]:
+        """Reads one response: status, headers by lower-case name, body."""
+        status, headers = await self.head()
         length = 0 if bodiless else int(headers.get("content-length", 0))
-        return int(head[0].split()[1]), headers, await self.reader.readexactly(length)
+        return status, headers, await self.reader.readexactly(length)
+
+    async def response_in_chunks(self) -> tuple[int, dict[str, str], bytes]:
+        """The same for a body in chunks."""
+        status, headers = await self.head()
+        assert headers["transfer-encoding"] == "chunked"
+        body = b""
+        while size := int(await self.reader.readuntil(b"\r\n"), 16):
+            body += await self.reader.readexactly(size)
+            assert await self.reader.readexactly(2) == b"\r\n"
+        assert await self.reader.readexactly(2) == b"\r\n"
+        return status, headers, body
 
     async def ask(self, data: bytes, **options: bool) -> tuple[int, dict[str, str], bytes]:
         """Sends bytes and reads one response."""

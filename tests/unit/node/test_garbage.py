@@ -31,7 +31,7 @@ def client_of(server):
 
 @pytest.fixture
 def server(tmp_path):
-    with ProcessServer(tmp_path / "store") as running:
+    with ProcessServer(tmp_path / "store", arguments=("--parts-grace-seconds", "1")) as running:
         with client_of(running) as s3:
             s3.create_bucket(Bucket="bucket")
         yield running
@@ -69,6 +69,24 @@ def test_parts_of_every_end(server):
         part(s3, named, 1)
         s3.delete_bucket(Bucket="bucket")
         wait_until(lambda: not files(server), "the end of the bucket's upload")
+
+
+def test_a_download_outlives_its_object(tmp_path):
+    """Parts that it has not come to yet stay where they are, though others have gone meanwhile."""
+    with ProcessServer(tmp_path / "store") as server, client_of(server) as s3:
+        s3.create_bucket(Bucket="bucket")
+        named = begin(s3)
+        listed = [part(s3, named, number) for number in (1, 2)]
+        s3.complete_multipart_upload(**named, MultipartUpload={"Parts": listed})
+        body = s3.get_object(Bucket="bucket", Key="key")["Body"]
+        begun = body.read(MIB)
+        s3.delete_object(Bucket="bucket", Key="key")
+        aborted = begin(s3)
+        part(s3, aborted, 1)
+        assert len(files(server)) == 3
+        s3.abort_multipart_upload(**aborted)
+        wait_until(lambda: len(files(server)) == 2, "the end of what is aborted")
+        assert begun + body.read() == bytes(2 * LARGE)
 
 
 def test_after_a_kill(server):

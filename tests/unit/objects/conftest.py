@@ -10,7 +10,7 @@ from fastobj.core.clock import FixedClock
 from fastobj.core.errors import Conflict
 from fastobj.meta import keys, records
 from fastobj.meta.memory import MemoryEngine
-from fastobj.objects import buckets, get, put
+from fastobj.objects import buckets, carried, get, put
 from fastobj.objects.conditions import UNCONDITIONAL
 from fastobj.objects.get import Span
 from fastobj.storage.base import new_data_id
@@ -83,7 +83,7 @@ class World:
             room[:] = rest[: len(room)]
             await writer.push(len(room))
             rest = rest[len(room) :]
-        return put.LargeBody(writer, data_id, await writer.finish())
+        return carried.LargeBody(writer, data_id, await writer.finish())
 
     async def read(self, bucket, key, offset=0, length=None):
         """The bytes of an object."""

@@ -1,6 +1,5 @@
 """Uploads in parts: what becomes of them, who wins races, and that nothing of them is left."""
 
-import asyncio
 import hashlib
 import itertools
 import os
@@ -10,33 +9,18 @@ import pytest
 from fastobj.core import codes
 from fastobj.core.errors import S3Error, Unavailable
 from fastobj.meta import keys
-from fastobj.objects import buckets, complete, copy, delete, get, parts, put, uploads
+from fastobj.objects import complete, copy, delete, get, parts, put, uploads
 from fastobj.objects.complete import Listed
 from fastobj.objects.conditions import WriteConditions
 from fastobj.objects.copy import Source
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from tests.unit.objects.conftest import describe
-from tests.unit.objects.uploading import everywhere, site_in_memory, together
+from tests.unit.objects.uploading import everywhere, quick, refused, together
+
+__all__ = ["quick"]
 
 DAY_NS = 24 * 3600 * 10**9
-
-
-@pytest.fixture
-def quick():
-    """A store in memory only."""
-    return asyncio.run(site_in_memory().begin())
-
-
-def code_of(error):
-    assert isinstance(error, S3Error), error
-    return error.code.name
-
-
-async def refused(coroutine):
-    with pytest.raises(S3Error) as caught:
-        await coroutine
-    return caught.value.code.name
 
 
 # --- the whole of it
@@ -77,7 +61,8 @@ async def test_a_part_by_its_number(site):
     for number, body in bodies.items():
 
         def choose(record, found, number=number):
-            return Span(*found.place(number))
+            start, part = found.find(number)
+            return Span(start, part.size)
 
         _, read = await get.read_part(site.store, site.bucket, b"key", choose)
         assert (read if isinstance(read, bytes) else b"".join([bytes(p) async for p in read])) == (
@@ -86,7 +71,7 @@ async def test_a_part_by_its_number(site):
     _, found = await get.read_part(
         site.store, site.bucket, b"key", lambda _, found: seen.append(found), seen := []
     )
-    assert (seen[0].place(1), found) == (None, b"")
+    assert (seen[0].find(1), found) == (None, b"")
 
 
 @everywhere
@@ -310,169 +295,6 @@ async def test_conditions(site):
     await site.check(bodies=1, parts=0)
 
 
-# --- races
-
-
-@everywhere
-async def test_a_part_that_comes_while_the_upload_completes(site):
-    """It is not listed, so it goes."""
-    upload = await site.create()
-    listed = [await site.part(upload, 1, b"x" * 2000)]
-
-    async def another():
-        await site.part(upload, 2, b"late" * 600)
-
-    site.gate.before = [another]
-    await site.complete(upload, listed)
-    assert await site.read() == b"x" * 2000
-    await site.check(bodies=2, parts=1)
-
-
-@everywhere
-async def test_a_part_that_is_replaced_while_the_upload_completes(site):
-    """No object ever names a body that has gone."""
-    upload = await site.create()
-    listed = [await site.part(upload, 1, b"x" * 2000)]
-
-    async def replace():
-        listed[0] = await site.part(upload, 1, b"y" * 2000)
-
-    site.gate.before = [replace]
-    assert await refused(site.complete(upload, [*listed])) == "InvalidPart"
-    await site.complete(upload, listed)
-    assert await site.read() == b"y" * 2000
-    await site.check(bodies=2, parts=1)
-
-
-@everywhere
-async def test_the_same_part_again_while_the_upload_completes(site):
-    """As clients do that had no answer."""
-    upload = await site.create()
-    listed = [await site.part(upload, n, b"x" * 2000) for n in (1, 2)]
-
-    async def again():
-        await site.part(upload, 1, b"x" * 2000)
-
-    async def and_again():
-        await site.part(upload, 2, b"x" * 2000)
-
-    site.gate.before = [again, lambda: asyncio.sleep(0), and_again]
-    await site.complete(upload, listed)
-    assert await site.read() == b"x" * 4000
-    await site.check(bodies=3, parts=2)
-
-
-@everywhere
-async def test_abort_while_a_part_is_replaced(site):
-    upload = await site.create()
-    await site.part(upload, 1, b"x" * 2000)
-    await site.part(upload, 1, b"y" * 2000)
-    await uploads.abort(site.store, upload)  # with the token of before
-    await site.check(bodies=0, parts=0)
-
-
-@everywhere
-async def test_complete_abort_and_parts_race(site):
-    for turn in range(12):
-        upload = await site.create()
-        listed = [await site.part(upload, n, b"x" * 700 * n) for n in (1, 2)]
-        calls = [
-            site.complete(upload, listed),
-            uploads.abort(site.store, upload),
-            site.part(upload, 1, b"other" * 300),
-            site.part(upload, 3, b"more"),
-        ]
-        order = list(itertools.permutations(range(4)))[turn * 2]
-        outcome = dict(zip(order, await together(*(calls[n] for n in order)), strict=True))
-        wins = [not isinstance(outcome[n], Exception) for n in (0, 1)]
-        if sum(wins) == 0:  # the part under number 1 came in between
-            assert code_of(outcome[0]) == "InvalidPart"
-            wins[1] = True
-        assert sum(wins) == 1, outcome
-        for part in (2, 3):
-            if isinstance(outcome[part], Exception):
-                assert code_of(outcome[part]) == "NoSuchUpload"
-        if wins[0]:
-            assert len(await site.read()) == 2100
-            await site.check(bodies=3, parts=2)
-            await delete.delete_object(site.store, site.bucket, Deletion(b"key"))
-        await site.check(bodies=0, parts=0)
-        assert await site.rows(keys.UPLOADS) == []
-
-
-@everywhere
-async def test_an_upload_that_ends_under_a_complete(site):
-    upload = await site.create()
-    listed = [await site.part(upload, 1, b"x" * 2000)]
-
-    async def abort():
-        await uploads.abort(site.store, upload)
-
-    site.gate.before = [abort]
-    assert await refused(site.complete(upload, listed)) == "NoSuchUpload"
-    assert await site.usage() == (0, 0)
-    await site.check(bodies=0, parts=0)
-
-
-@everywhere
-async def test_a_read_while_the_object_is_overwritten(site):
-    """A reader that comes in between finds one object or the other, whole."""
-    await site.upload([b"a" * 3000, b"b" * 3000])
-    manifest_load = get.manifest.load
-    news = b"new" * 900
-
-    async def load(store, record, location):
-        found = await manifest_load(store, record, location)
-        get.manifest.load = manifest_load
-        await site.upload([news])
-        await site.clear()
-        return found
-
-    get.manifest.load = load
-    try:
-        body = await site.read()
-    finally:
-        get.manifest.load = manifest_load
-    # On a disk nothing has been recycled yet, so the old bytes are still there.
-    assert body in (news, b"a" * 3000 + b"b" * 3000)
-
-
-@everywhere
-async def test_delete_bucket_aborts_what_is_open(site):
-    first, second = await site.create(b"a"), await site.create(b"b")
-    await site.part(first, 1, b"x" * 2000)
-    for _ in range(120):
-        await site.create(b"many")
-    await site.upload([b"object"])
-    assert await refused(buckets.delete(site.store, site.bucket)) == "BucketNotEmpty"
-    await site.part(second, 1, b"still there")
-    await delete.delete_object(site.store, site.bucket, Deletion(b"key"))
-    bucket = await buckets.get(site.store, "bucket")
-    await buckets.delete(site.store, bucket)
-    assert await refused(site.part(first, 2, b"late")) == "NoSuchUpload"
-    assert await site.rows(keys.UPLOADS) == []
-    await site.check(bodies=0, parts=0)
-    assert await refused(uploads.create(site.store, bucket, b"key", "owner", _PLAIN)) == (
-        "NoSuchBucket"
-    )
-
-
-_PLAIN = uploads.Description()
-
-
-@everywhere
-async def test_complete_into_a_bucket_that_goes(site):
-    upload = await site.create()
-    listed = [await site.part(upload, 1, b"x")]
-
-    async def drop():
-        await buckets.delete(site.store, site.bucket)
-
-    site.gate.before = [drop]
-    assert await refused(site.complete(upload, listed)) in ("NoSuchBucket", "NoSuchUpload")
-    await site.check(bodies=0, parts=0)
-
-
 # --- expiry
 
 
@@ -628,7 +450,8 @@ async def test_a_copy_shares_the_parts_until_the_last_name_goes(site):
     assert await site.read(b"copy", offset=2990, length=20) == whole[2990:]
 
     def choose(record, found):
-        return Span(*found.place(2))
+        start, part = found.find(2)
+        return Span(start, part.size)
 
     _, read = await get.read_part(site.store, site.bucket, b"copy", choose)
     assert (read if isinstance(read, bytes) else b"".join([bytes(p) async for p in read])) == (

@@ -7,14 +7,17 @@ import hashlib
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from inspect import Signature, signature
 from pathlib import Path
 
 import pytest
 
 from fastobj.background.garbage import Cleared, Garbage
 from fastobj.core.clock import FixedClock
+from fastobj.core.errors import S3Error
+from fastobj.core.limits import PARTS_GRACE_S
 from fastobj.meta import keys
-from fastobj.objects import audit, buckets, complete, get, parts, put, uploads
+from fastobj.objects import audit, buckets, carried, complete, copy, get, parts, put, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.conditions import UNCONDITIONAL
 from fastobj.objects.get import Span
@@ -23,7 +26,7 @@ from fastobj.objects.uploads import Description
 from fastobj.storage.memory import MemoryVolume
 from fastobj.testing.store import assemble
 from tests.golden.make import opened
-from tests.unit.objects.conftest import START_NS, Gate
+from tests.unit.objects.conftest import START_NS, Gate, describe
 
 SMALL_BYTES_MAX = 1000
 
@@ -52,12 +55,7 @@ class Site:
         if len(body) <= SMALL_BYTES_MAX:
             await parts.put_small(self.store, upload, number, described, body)
         else:
-            source = io.BytesIO(body)
-
-            async def readinto(room):
-                return source.readinto(room)
-
-            large = await put.receive(self.store, len(body), [], readinto)
+            large = await self.large(body)
             await parts.put_large(self.store, upload, number, described, large)
         return Listed(number, described.etag)
 
@@ -67,6 +65,31 @@ class Site:
         return await complete.complete(
             self.store, self.bucket, key, text, listed, Expected(**expected), conditions
         )
+
+    async def put(self, key, body):
+        """An object, small or large as its length has it."""
+        place = (self.store, self.bucket, key, describe(body))
+        if len(body) <= SMALL_BYTES_MAX:
+            return await put.put_small(*place, body)
+        return await put.put_large(*place, await self.large(body))
+
+    async def large(self, body):
+        """A body in the volume."""
+        source = io.BytesIO(body)
+
+        async def readinto(room):
+            return source.readinto(room)
+
+        return await carried.receive(self.store, len(body), [], readinto)
+
+    async def copy(self, key, target):
+        """A copy by reference, with all that is said of its source."""
+
+        async def same(source):
+            return source
+
+        source = copy.Source(self.bucket, key)
+        return await copy.copy_object(self.store, source, self.bucket, target, same)
 
     async def upload(self, bodies, key=b"key", **described):
         """A whole upload, from begin to end; the parts have the numbers 1, 2, ..."""
@@ -94,7 +117,8 @@ class Site:
         return Garbage(self.store.meta, commit_rows, self.store.volume.accounts, self.clock)
 
     async def clear(self) -> Cleared:
-        """Works off what is due."""
+        """Works off what is due once nobody can still be reading it."""
+        self.clock.advance((PARTS_GRACE_S + 1) * 10**9)
         return await self.garbage().run()
 
     async def live(self):
@@ -118,6 +142,12 @@ def site_in_memory() -> Site:
     return Site(assemble(volume=MemoryVolume(piece_bytes=700), clock=clock), clock)
 
 
+@pytest.fixture
+def quick():
+    """A site in memory only: bodies that are let go of are gone at once."""
+    return asyncio.run(site_in_memory().begin())
+
+
 @asynccontextmanager
 async def site_on_disk(directory: Path) -> AsyncIterator[Site]:
     """A site with the group commit on a disk."""
@@ -129,13 +159,16 @@ async def site_on_disk(directory: Path) -> AsyncIterator[Site]:
 def everywhere(test):
     """Runs a test of a site on one in memory, and on one on a disk."""
 
-    async def run(place, tmp_path):
+    async def run(place, tmp_path, **fixtures):
         if place == "memory":
-            await test(await site_in_memory().begin())
+            await test(await site_in_memory().begin(), **fixtures)
         else:
             async with site_on_disk(tmp_path / "store") as site:
-                await test(site)
+                await test(site, **fixtures)
 
+    own = list(signature(run).parameters.values())[:2]
+    asked = list(signature(test).parameters.values())[1:]
+    run.__signature__ = Signature([*own, *asked])
     run.__name__, run.__doc__ = test.__name__, test.__doc__
     return pytest.mark.parametrize("place", ["memory", "disk"])(run)
 
@@ -143,3 +176,16 @@ def everywhere(test):
 async def together(*coroutines):
     """Results of concurrent calls; errors stand among them."""
     return await asyncio.gather(*coroutines, return_exceptions=True)
+
+
+def code_of(error):
+    """The S3 code of an error."""
+    assert isinstance(error, S3Error), error
+    return error.code.name
+
+
+async def refused(coroutine):
+    """The S3 code with which a call is refused."""
+    with pytest.raises(S3Error) as caught:
+        await coroutine
+    return caught.value.code.name

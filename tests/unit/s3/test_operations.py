@@ -41,6 +41,7 @@ SERVED = {
     "ListObjectsV2",
     "CreateMultipartUpload",
     "UploadPart",
+    "UploadPartCopy",
     "CompleteMultipartUpload",
     "AbortMultipartUpload",
     "ListParts",
@@ -176,6 +177,15 @@ def test_not_allowed_names_the_methods_that_are() -> None:
     assert caught.value.headers == ((b"allow", b"DELETE, GET, HEAD, OPTIONS, POST, PUT"),)
 
 
+def test_what_is_slow_answers_a_document() -> None:
+    """Its status and headers may have left before its result is there."""
+    slow = [op for op in OPERATIONS if op.is_slow]
+    assert {op.name for op in slow} == {"CompleteMultipartUpload", "CopyObject", "UploadPartCopy"}
+    for op in slow:
+        assert op.xml_out
+        assert op.body is not Body.STREAM
+
+
 def test_the_longest_matcher_wins() -> None:
     assert route("GET", Scope.BUCKET, "list-type=2&prefix=a") == "ListObjectsV2"
     assert route("GET", Scope.BUCKET, "list-type=1") == "ListObjects"
@@ -184,6 +194,8 @@ def test_the_longest_matcher_wins() -> None:
     assert route("PUT", Scope.OBJECT, "", "x-amz-copy-source") == "CopyObject"
     assert route("PUT", Scope.OBJECT, "acl", "x-amz-copy-source") == "PutObjectAcl"
     assert route("PUT", Scope.OBJECT, "partNumber=1&uploadId=2") == "UploadPart"
+    copied = route("PUT", Scope.OBJECT, "partNumber=1&uploadId=2", "x-amz-copy-source")
+    assert copied == "UploadPartCopy"
     assert route("GET", Scope.OBJECT, "partNumber=1&versionId=null") == "GetObject"
     assert route("POST", Scope.OBJECT, "uploads=") == "CreateMultipartUpload"
 

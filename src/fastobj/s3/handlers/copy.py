@@ -1,8 +1,9 @@
-"""Handler of CopyObject: what a copy is to be, apart from the bytes, which never move."""
+"""Handlers of copies: of objects, which never move a byte, and into parts of uploads."""
 
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -11,20 +12,22 @@ from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import OBJECT_BYTES_MAX
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import copy, get
-from fastobj.objects.conditions import Verdict, failed
+from fastobj.objects import copy, copy_part, get, uploads
+from fastobj.objects.conditions import ReadConditions, Verdict, failed
 from fastobj.objects.copy import Source
 from fastobj.objects.get import Span
-from fastobj.s3 import acl
+from fastobj.s3 import acl, ranges
 from fastobj.s3.context import Context, Result
+from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
     checksum_elements,
     source_conditions,
     stored_headers,
+    sum_elements,
     user_metadata,
     write_conditions,
 )
-from fastobj.s3.payload import ALGORITHMS
+from fastobj.s3.payload import ALGORITHMS, Computed, check_length
 
 _DIRECTIVE: Final = b"x-amz-metadata-directive"
 _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
@@ -71,12 +74,8 @@ class _Wish:
 
     async def describe(self, source: ObjectRecord) -> ObjectRecord:
         """The copy of that source. Raises PreconditionFailed, InvalidRequest, NoSuchKey."""
-        if self._conditions.judge(source) is Verdict.NOT_MODIFIED:
-            raise failed("x-amz-copy-source-If-None-Match or -If-Modified-Since")
-        if source.size > OBJECT_BYTES_MAX:
-            message = "The specified copy source is larger than the maximum allowable size"
-            message += f" for a copy source: {OBJECT_BYTES_MAX}"
-            raise S3Error(codes.INVALID_REQUEST, message)
+        _check_conditions(self._conditions, source)
+        _check_size(source.size)
         described = msgspec.structs.replace(
             source, checksums=await self._checksums(source), acl=self._acl
         )
@@ -111,6 +110,40 @@ class _Wish:
             async for piece in body:
                 digest.update(piece)
         self._sums[record.data_id] = {name: b64encode(digest.digest()).decode()}
+
+
+async def upload_part_copy(ctx: Context) -> Result:
+    """Makes a part of an upload from an object, or from a range of its bytes."""
+    check_part_number(ctx.query["partNumber"], ctx.store.parts_max)
+    upload = await uploads.get(ctx.store, ctx.existing(), ctx.key, ctx.query["uploadId"])
+    source = Source(*ctx.existing_source())
+    conditions = source_conditions(ctx.request)
+    asked = ranges.parse_copy(ctx.request.header(b"x-amz-copy-source-range"))
+
+    def choose(record: ObjectRecord) -> Span:
+        _check_conditions(conditions, record)
+        found = asked.resolve(record.size)
+        _check_size(found.length)
+        check_length(found.length, ctx.object_bytes_max)
+        return Span(found.offset, found.length)
+
+    number = int(ctx.query["partNumber"])
+    measure = partial(Computed, upload.record.algorithm)
+    part = await copy_part.copy_part(ctx.store, source, upload, number, choose, measure)
+    told = {"ETag": part.etag, "LastModified": part.modified_ns}
+    return Result(document=told | sum_elements(part.checksums))
+
+
+def _check_conditions(conditions: ReadConditions, source: ObjectRecord) -> None:
+    if conditions.judge(source) is Verdict.NOT_MODIFIED:
+        raise failed("x-amz-copy-source-If-None-Match or -If-Modified-Since")
+
+
+def _check_size(size: int) -> None:
+    if size > OBJECT_BYTES_MAX:
+        message = "The specified copy source is larger than the maximum allowable size"
+        message += f" for a copy source: {OBJECT_BYTES_MAX}"
+        raise S3Error(codes.INVALID_REQUEST, message)
 
 
 def _replaces(directive: bytes | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_PARTS_MAX, LIST_UPLOADS_MAX
 from fastobj.http.message import Request
 from fastobj.meta.records import PartRecord
-from fastobj.objects import complete, parts, put, uploads
+from fastobj.objects import carried, complete, parts, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
@@ -22,6 +21,7 @@ from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
     checksum_type,
     stored_headers,
+    sum_elements,
     sum_headers,
     user_metadata,
     write_conditions,
@@ -104,7 +104,7 @@ async def upload_part(ctx: Context) -> Result:
     length = ctx.request.body.length
     if length is None:
         raise S3Error(codes.MISSING_CONTENT_LENGTH)
-    check_part_number(str(_number(ctx)), ctx.store.parts_max)
+    check_part_number(ctx.query["partNumber"], ctx.store.parts_max)
     upload = await _upload(ctx)
     check = PayloadCheck(ctx, computed=upload.record.algorithm)
     _check_algorithm(upload, check.algorithm)
@@ -123,7 +123,7 @@ async def _put_small(ctx: Context, upload: Upload, length: int, check: PayloadCh
 
 
 async def _put_large(ctx: Context, upload: Upload, length: int, check: PayloadCheck) -> PartRecord:
-    body = await put.receive(ctx.store, length, check.digests, ctx.request.body.readinto)
+    body = await carried.receive(ctx.store, length, check.digests, ctx.request.body.readinto)
     try:
         content = _content(length, check.finish())
     except S3Error as error:
@@ -180,7 +180,7 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         "ETag": record.etag,
         "ChecksumType": checksum_type(record.checksums),
     }
-    return Result(document=told | _checksum_elements(record.checksums))
+    return Result(document=told | sum_elements(record.checksums))
 
 
 def _listed(part: Document) -> Listed:
@@ -200,10 +200,6 @@ def _expected(request: Request) -> Expected:
         message = "Expecting a single x-amz-checksum- header."
         raise S3Error(codes.INVALID_REQUEST, message)
     return Expected(None if size is None else int(size), _composite_asked(request), sums)
-
-
-def _checksum_elements(checksums: Mapping[str, str]) -> dict[str, str]:
-    return {f"Checksum{name.upper()}": value for name, value in checksums.items()}
 
 
 async def abort_multipart_upload(ctx: Context) -> Result:
@@ -241,7 +237,7 @@ def _listed_part(number: int, record: PartRecord) -> Document:
         "LastModified": record.modified_ns,
         "ETag": record.etag,
         "Size": record.size,
-        **_checksum_elements(record.checksums),
+        **sum_elements(record.checksums),
     }
 
 

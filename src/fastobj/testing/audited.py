@@ -1,27 +1,23 @@
-"""What a running server has counted, compared with its rows."""
+"""The audit of a store on a disk, from outside its server: whether it runs or has stopped."""
 
-import asyncio
+from __future__ import annotations
+
+from pathlib import Path
 
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node.layout import prepare
 from fastobj.objects import audit
+from fastobj.objects.audit import Difference
 from fastobj.objects.engine_ledger import EngineLedger
 from fastobj.objects.segment_rows import SegmentRows
 from fastobj.storage.local_volume import LocalVolume
 from fastobj.storage.memory import MemoryVolume
 from fastobj.storage.pool import IoPool
-from fastobj.testing.server import InProcessServer
 from fastobj.testing.store import assemble
 
 
-def differences(server):
-    """Counters that are not what the rows add up to; for a moment without requests."""
-    if isinstance(server, InProcessServer):
-        return server.differences()
-    return asyncio.run(_differences(server.directory))
-
-
-async def _differences(directory):
+async def differences_at(directory: Path) -> list[Difference]:
+    """Counters that are not what the rows add up to; for a moment without writes."""
     layout = prepare(directory)
     pool = IoPool()
     engine = SqliteEngine(layout.database, read_only=True)

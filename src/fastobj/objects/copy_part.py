@@ -1,0 +1,125 @@
+"""Copies bytes of an object into a part of an upload.
+
+They are read verified, and written as a body of the part's own. A part never shares a body: its
+row alone accounts for it, and a manifest could not tell where a shared one has moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from fastobj.core.limits import PIECE_BYTES
+from fastobj.meta.records import ObjectRecord, PartRecord
+from fastobj.objects import carried, get, manifest, parts
+from fastobj.objects.copy import Source
+from fastobj.objects.get import Span
+from fastobj.objects.manifest import ManifestPart, Parts
+from fastobj.objects.put import Content
+from fastobj.objects.store import Store
+from fastobj.objects.uploads import Upload
+from fastobj.storage.base import Digest, Writer
+
+
+class Sums(Protocol):
+    """What the copied bytes come to, once `digests` have seen them all."""
+
+    @property
+    def etag(self) -> str:
+        """The MD5 in hex."""
+        ...
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        """Algorithm to base64 text."""
+        ...
+
+
+class Measure(Protocol):
+    """Running sums of bytes; one is made for each try."""
+
+    @property
+    def digests(self) -> Sequence[Digest]:
+        """What to feed."""
+        ...
+
+    def finish(self) -> Sums:
+        """What they come to."""
+        ...
+
+
+async def copy_part(
+    store: Store,
+    source: Source,
+    upload: Upload,
+    number: int,
+    choose: Callable[[ObjectRecord], Span],
+    begin: Callable[[], Measure],
+) -> PartRecord:
+    """Stores a part with the bytes of the source that `choose` wants.
+
+    Where the source is gone before all are read, `choose` is asked again for what stands in its
+    place; what it raises is passed on. Raises S3Error (NoSuchKey of the source, NoSuchUpload,
+    SlowDown), ChecksumMismatch, Unknown, Unavailable, NoSpace.
+    """
+
+    async def copy(record: ObjectRecord, location: bytes) -> PartRecord:
+        span, sums = choose(record), begin()
+        reader = _Reader(store, await _parts_of(store, record, location), span)
+        if span.length <= store.small_body_bytes_max:
+            body = await reader.read(span.length)
+            for digest in sums.digests:
+                digest.update(memoryview(body))
+            return await parts.put_small(store, upload, number, _content(span, sums), body)
+        async with store.part_copies:
+            pump = partial(_pump, reader)
+            large = await carried.write(store, span.length, pump, sums.digests)
+        return await parts.put_large(store, upload, number, _content(span, sums), large)
+
+    return await get.with_body(store, source.bucket, source.key, copy)
+
+
+async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Parts:
+    """The bodies of an object; that of one that was put as a whole is its only part."""
+    if record.upload_id:
+        return await manifest.load(store, record, location)
+    return Parts([ManifestPart(1, record.size, record.data_id, location)])
+
+
+def _content(span: Span, measured: Measure) -> Content:
+    sums = measured.finish()
+    return Content(span.length, sums.etag, checksums=sums.checksums)
+
+
+class _Reader:
+    """Reads a range of an object from its begin to its end. Holds nothing between two calls."""
+
+    def __init__(self, store: Store, parts: Parts, span: Span) -> None:
+        self._volume = store.volume
+        self._parts = parts
+        self._next, self._end = span.offset, span.offset + span.length
+
+    async def read(self, length: int) -> bytes:
+        """The next verified bytes, at most `length`. Raises StaleLocation, ChecksumMismatch."""
+        length = min(length, self._end - self._next)
+        pieces = self._parts.pieces(self._next, length)
+        found = [await self._volume.read(*piece) for piece in pieces]
+        self._next += length
+        return found[0] if len(found) == 1 else b"".join(found)
+
+
+async def _pump(reader: _Reader, writer: Writer) -> None:
+    """A piece is read before room for it is asked for: both come out of one bounded memory, and
+    who holds some of it must not wait for more."""
+    filled = 0
+    while piece := memoryview(await reader.read(PIECE_BYTES)):
+        while piece:
+            room = (await writer.buffer())[filled:]
+            count = min(len(room), len(piece))
+            room[:count] = piece[:count]
+            piece = piece[count:]
+            filled += count
+            if count == len(room):
+                await writer.push(filled)
+                filled = 0
