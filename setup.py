@@ -18,7 +18,7 @@ BUILD = "build/cython"
 # Kernel -> its hand-written C files. Every kernel also gets the CPU probe. A kernel that uses the
 # functions of another one lists those files too: extensions share headers, never symbols.
 KERNELS = {
-    "chunked": ("chunked_impl.c", "sigv4_impl.c", "sigv4_sha256.c", "sigv4_sha_ni.c"),
+    "chunked": ("chunked_impl.c", "sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c"),
     "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
     "segio": (
         "segio_impl.c",
@@ -28,7 +28,7 @@ KERNELS = {
         "crc_sse42.c",
         "crc_avx512.c",
     ),
-    "sigv4": ("sigv4_impl.c", "sigv4_sha256.c", "sigv4_sha_ni.c"),
+    "sigv4": ("sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c"),
 }
 
 # Flags that one kernel alone needs, for compiler and linker alike.

@@ -1,6 +1,6 @@
 /* SHA-256 by the SHA instructions (Gulley and others, "Intel SHA Extensions", 2013). They want the
  * state as two registers, {A,B,E,F} and {C,D,G,H}, and do two rounds at a time. */
-#include "sigv4_sha256.h"
+#include "digest_sha256.h"
 
 #if FO_X86_64
 #include <immintrin.h>

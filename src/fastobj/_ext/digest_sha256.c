@@ -1,5 +1,5 @@
 /* SHA-256 in portable C, HMAC over it, and the choice of the block function. */
-#include "sigv4_sha256.h"
+#include "digest_sha256.h"
 
 #include <stdio.h>
 #include <stdlib.h>

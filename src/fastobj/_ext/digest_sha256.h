@@ -1,6 +1,6 @@
-/* SHA-256 and HMAC-SHA-256 (FIPS 180-4, RFC 2104) for the sigv4 kernel. */
-#ifndef FO_SIGV4_SHA256_H
-#define FO_SIGV4_SHA256_H
+/* SHA-256 and HMAC-SHA-256 (FIPS 180-4, RFC 2104) for every kernel that hashes. */
+#ifndef FO_DIGEST_SHA256_H
+#define FO_DIGEST_SHA256_H
 
 #include <stddef.h>
 #include <stdint.h>
