@@ -20,6 +20,19 @@ BUILD = "build/cython"
 KERNELS = {
     "chunked": ("chunked_impl.c", "sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c"),
     "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
+    "digest": (
+        "digest_impl.c",
+        "digest_schedule.c",
+        "digest_md5.c",
+        "digest_md5_avx2.c",
+        "digest_md5_avx512.c",
+        "digest_sha1.c",
+        "digest_sha1_ni.c",
+        "digest_sha256.c",
+        "digest_sha256_avx2.c",
+        "digest_sha256_avx512.c",
+        "digest_sha_ni.c",
+    ),
     "segio": (
         "segio_impl.c",
         "segio_pool.c",
