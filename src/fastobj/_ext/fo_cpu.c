@@ -83,9 +83,20 @@ static unsigned machine_features(void)
 }
 #endif
 
+/* Asked once: in a virtual machine each CPUID takes longer than all else here together. */
+static unsigned known_features(void)
+{
+    static int is_known;
+    static unsigned features;
+    if (!is_known)
+        features = machine_features();
+    is_known = 1;
+    return features;
+}
+
 fo_cpu_status fo_cpu_probe(unsigned *features)
 {
-    const unsigned machine = machine_features();
+    const unsigned machine = known_features();
     const char *forced = getenv("FASTOBJ_ISA");
     if (!forced || !*forced) {
         *features = machine;

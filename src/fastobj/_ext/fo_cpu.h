@@ -27,7 +27,8 @@ enum {
 typedef enum { FO_CPU_OK = 0, FO_CPU_UNKNOWN = -1, FO_CPU_UNAVAILABLE = -2 } fo_cpu_status;
 
 /* Sets the FO_CPU_* bits that kernels may use. FO_CPU_UNKNOWN: FASTOBJ_ISA names no level.
- * FO_CPU_UNAVAILABLE: this machine lacks it. Both leave `features` alone. Empty means unset. */
+ * FO_CPU_UNAVAILABLE: this machine lacks it. Both leave `features` alone. Empty means unset. For
+ * one thread at a time, as kernels are when they are imported. */
 fo_cpu_status fo_cpu_probe(unsigned *features);
 
 /* What a status means, for the ImportError. */
