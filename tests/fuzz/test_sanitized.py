@@ -23,7 +23,7 @@ LONG_TIMES = 50
 pytestmark = pytest.mark.timeout(1800)
 
 # Kernel -> rounds of its fuzzer in C in a normal run.
-ROUNDS = {"chunked": 5_000, "crc": 3_000, "digest": 5_000, "segio": 10_000, "sigv4": 15_000}
+ROUNDS = {"chunked": 5_000, "crc": 3_000, "digest": 3_000, "segio": 10_000, "sigv4": 15_000}
 
 # Kernel -> the fuzzers of `fuzzers.py` that call it. They run with the sanitized extensions too.
 PYTHON_FUZZERS = {
