@@ -18,8 +18,21 @@ BUILD = "build/cython"
 # Kernel -> its hand-written C files. Every kernel also gets the CPU probe. A kernel that uses the
 # functions of another one lists those files too: extensions share headers, never symbols.
 KERNELS = {
-    "chunked": ("chunked_impl.c", "sigv4_impl.c", "sigv4_sha256.c", "sigv4_sha_ni.c"),
+    "chunked": ("chunked_impl.c", "sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c"),
     "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
+    "digest": (
+        "digest_impl.c",
+        "digest_schedule.c",
+        "digest_md5.c",
+        "digest_md5_avx2.c",
+        "digest_md5_avx512.c",
+        "digest_sha1.c",
+        "digest_sha1_ni.c",
+        "digest_sha256.c",
+        "digest_sha256_avx2.c",
+        "digest_sha256_avx512.c",
+        "digest_sha_ni.c",
+    ),
     "segio": (
         "segio_impl.c",
         "segio_pool.c",
@@ -28,7 +41,7 @@ KERNELS = {
         "crc_sse42.c",
         "crc_avx512.c",
     ),
-    "sigv4": ("sigv4_impl.c", "sigv4_sha256.c", "sigv4_sha_ni.c"),
+    "sigv4": ("sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c"),
     "xmlout": ("xmlout_impl.c",),
 }
 

@@ -3,7 +3,7 @@
  * and no other signature is equal. What is right is for the Python fuzzers to say. */
 #include "fuzz.h"
 #include "sigv4_impl.h"
-#include "sigv4_sha256.h"
+#include "digest_sha256.h"
 
 enum { HEADERS_MAX = 70, PART_COUNT = 8 };
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fuzz import (
     blocks,
     chunks,
+    digests,
     documents,
     entries,
     heads,
@@ -34,6 +35,7 @@ _ROWS = (
     Fuzzer("piece-heads", pieces.heads, 3_000),
     Fuzzer("pieces", pieces.one, 3_000),
     Fuzzer("sums", pieces.sums, 1_500),
+    Fuzzer("digests", digests.one, 1_500),
     Fuzzer("link-frames", link_frames.one, 6_000),
 )
 

@@ -23,12 +23,20 @@ LONG_TIMES = 50
 pytestmark = pytest.mark.timeout(1800)
 
 # Kernel -> rounds of its fuzzer in C in a normal run.
-ROUNDS = {"chunked": 5_000, "crc": 3_000, "segio": 10_000, "sigv4": 15_000, "xmlout": 30_000}
+ROUNDS = {
+    "chunked": 5_000,
+    "crc": 3_000,
+    "digest": 3_000,
+    "segio": 10_000,
+    "sigv4": 15_000,
+    "xmlout": 30_000,
+}
 
 # Kernel -> the fuzzers of `fuzzers.py` that call it. They run with the sanitized extensions too.
 PYTHON_FUZZERS = {
     "chunked": ("uploads",),
     "crc": ("sums", "blocks"),
+    "digest": ("digests",),
     "segio": ("piece-heads", "pieces"),
     "sigv4": ("signatures", "signing-keys", "values"),
     "xmlout": ("entries",),

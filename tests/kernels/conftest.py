@@ -16,7 +16,9 @@ import pytest
 
 from tests.kernels.memory import GuardedPage
 
-LEVELS = ("generic", "sse42", "avx512")
+LEVELS = ("generic", "sse42", "avx2-no-sha", "avx2", "avx512-no-sha", "avx512")
+CRC_LEVELS = ("generic", "sse42", "avx512")
+SIGV4_LEVELS = ("generic", "sse42")
 NOT_HERE = "does not have"
 
 
@@ -63,16 +65,22 @@ def _load_or_skip(load_kernel, kernel, level):
         pytest.skip(f"{level}: not on this machine")
 
 
-@pytest.fixture(scope="session", params=LEVELS)
+@pytest.fixture(scope="session", params=CRC_LEVELS)
 def crc(request, load_kernel):
     """The crc kernel, at every level of this machine."""
     return _load_or_skip(load_kernel, "crc", request.param)
 
 
-@pytest.fixture(scope="session", params=LEVELS[:2])
+@pytest.fixture(scope="session", params=SIGV4_LEVELS)
 def sigv4(request, load_kernel):
     """The sigv4 kernel, at every level that it knows."""
     return _load_or_skip(load_kernel, "sigv4", request.param)
+
+
+@pytest.fixture(scope="session", params=LEVELS)
+def digest(request, load_kernel):
+    """The digest kernel, at every level of this machine."""
+    return _load_or_skip(load_kernel, "digest", request.param)
 
 
 @pytest.fixture

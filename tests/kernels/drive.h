@@ -12,7 +12,8 @@
 #include <string.h>
 #include <time.h>
 
-static const char *const LEVELS[] = {"generic", "sse42", "avx512"};
+static const char *const LEVELS[] = {"generic",     "sse42",         "avx2",
+                                     "avx2-no-sha", "avx512-no-sha", "avx512"};
 #define LEVEL_COUNT (sizeof LEVELS / sizeof LEVELS[0])
 
 static uint64_t random_state;

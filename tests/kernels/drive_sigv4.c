@@ -2,7 +2,7 @@
  * exact size on the heap, and all levels agree. What is right is for the Python tests to say. */
 #include "drive.h"
 #include "sigv4_impl.h"
-#include "sigv4_sha256.h"
+#include "digest_sha256.h"
 
 #define HEADERS_MAX 80
 #define SLICES_MAX (2 * HEADERS_MAX + 16)

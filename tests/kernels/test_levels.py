@@ -24,22 +24,38 @@ FLAGS = _cpu_flags()
 HERE = {
     "generic": True,
     "sse42": "sse4_2" in FLAGS,
+    "avx2-no-sha": "avx2" in FLAGS,
+    "avx2": "avx2" in FLAGS,
+    "avx512-no-sha": FLAGS >= AVX512,
     "avx512": FLAGS >= AVX512,
 }
+KERNELS = ("chunked", "crc", "digest", "sigv4")
 
 
-def _expected_isa(kernel: str, level: str) -> str:
+def _expected_digest_isa(level: str) -> dict[str, str]:
+    sha_ni = level in ("sse42", "avx2", "avx512") and "sha_ni" in FLAGS
+    wide = level.split("-")[0] if level.startswith("avx") else "generic"
+    return {
+        "md5": wide,
+        "sha1": "sha_ni" if sha_ni else "generic",
+        "sha256": "sha_ni" if sha_ni else wide,
+    }
+
+
+def _expected_isa(kernel: str, level: str) -> str | dict[str, str]:
+    if kernel == "digest":
+        return _expected_digest_isa(level)
     if level == "generic":
         return "generic"
     if kernel in ("sigv4", "chunked"):
-        return "sha_ni" if "sha_ni" in FLAGS else "generic"
-    if level == "avx512" and "vpclmulqdq" in FLAGS:
+        return _expected_digest_isa(level)["sha1"]
+    if level.startswith("avx512") and "vpclmulqdq" in FLAGS:
         return "avx512"
     return "sse42" if "pclmulqdq" in FLAGS else "generic"
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_level_gives_what_the_machine_has(load_kernel, kernel, level):
     if HERE[level]:
         assert _expected_isa(kernel, level) == load_kernel(kernel, level).ISA
@@ -48,13 +64,13 @@ def test_level_gives_what_the_machine_has(load_kernel, kernel, level):
             load_kernel(kernel, level)
 
 
-@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_best_level_is_the_default(load_kernel, kernel):
     best = [level for level in LEVELS if HERE[level]][-1]
     assert load_kernel(kernel, "").ISA == load_kernel(kernel, best).ISA
 
 
-@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("wrong", ["fastest", "SSE42", "sse", "generic "])
 def test_unknown_level_is_an_import_error(kernel, wrong):
     done = subprocess.run(
@@ -68,6 +84,6 @@ def test_unknown_level_is_an_import_error(kernel, wrong):
     assert "ImportError: FASTOBJ_ISA names no level" in done.stderr
 
 
-@pytest.mark.parametrize("kernel", ["crc", "sigv4", "chunked"])
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_version_is_a_number(load_kernel, kernel):
     assert isinstance(load_kernel(kernel, "generic").VERSION, int)

@@ -19,7 +19,7 @@ from tests.reference import sigv4 as reference
 
 SECRET = b"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # the one of the AWS documents
 EMPTY_HASH = hashlib.sha256(b"").hexdigest().encode()
-SHA256_SOURCE = Path(__file__).parents[2] / "src/fastobj/_ext/sigv4_sha256.c"
+SHA256_SOURCE = Path(__file__).parents[2] / "src/fastobj/_ext/digest_sha256.c"
 
 DATE = b"20130524T000000Z"
 SCOPE = b"20130524/us-east-1/s3/aws4_request"

@@ -17,7 +17,7 @@
 
 #include "fo_common.h"
 #include "sigv4_impl.h"
-#include "sigv4_sha256.h"
+#include "digest_sha256.h"
 
 /* S3's limit of one PUT or part; the CRT clients send a whole part as one chunk. */
 #define FO_CHUNKED_SIZE_MAX (UINT64_C(5) << 30)

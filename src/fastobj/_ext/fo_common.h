@@ -11,6 +11,11 @@
  * compiler flags builds everything and no such instruction leaks into code that runs anywhere. */
 #define FO_TARGET(features) __attribute__((target(features)))
 
+/* The value as it is, where the compiler must not look through it: it puts the terms of a long sum
+ * in an order of its own, and so late terms onto the chain that everything waits for. */
+#define FO_HOLD_WORD(value) __asm__("" : "+r"(value))
+#define FO_HOLD_VECTOR(value) __asm__("" : "+v"(value))
+
 #if defined(__x86_64__)
 #define FO_X86_64 1
 #else
@@ -33,6 +38,16 @@ static inline uint64_t fo_load_le64(const uint8_t *at)
     return word;
 }
 
+static inline uint32_t fo_load_le32(const uint8_t *at)
+{
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    return word;
+}
+
 static inline uint32_t fo_load_be32(const uint8_t *at)
 {
     uint32_t word;
@@ -51,10 +66,24 @@ static inline void fo_store_be32(uint8_t *at, uint32_t word)
     memcpy(at, &word, sizeof word);
 }
 
+static inline void fo_store_le32(uint8_t *at, uint32_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap32(word);
+#endif
+    memcpy(at, &word, sizeof word);
+}
+
 static inline void fo_store_be64(uint8_t *at, uint64_t word)
 {
     fo_store_be32(at, (uint32_t)(word >> 32));
     fo_store_be32(at + 4, (uint32_t)word);
+}
+
+static inline void fo_store_le64(uint8_t *at, uint64_t word)
+{
+    fo_store_le32(at, (uint32_t)word);
+    fo_store_le32(at + 4, (uint32_t)(word >> 32));
 }
 
 /* memcpy with a NULL source is undefined even for no bytes, and empty slices may be NULL. */

@@ -12,12 +12,18 @@ typedef struct {
 } level_row;
 
 #define SSE42_ALLOWS (FO_CPU_SSE42 | FO_CPU_PCLMUL | FO_CPU_SHA_NI)
+#define AVX2_ALLOWS (SSE42_ALLOWS | FO_CPU_AVX2)
+#define AVX512_ALLOWS (AVX2_ALLOWS | FO_CPU_AVX512 | FO_CPU_VPCLMUL)
 
-static const level_row LEVELS[FO_LEVEL_COUNT] = {
-    [FO_LEVEL_GENERIC] = {"generic", 0, 0},
-    [FO_LEVEL_SSE42] = {"sse42", FO_CPU_SSE42, SSE42_ALLOWS},
-    [FO_LEVEL_AVX512] = {"avx512", FO_CPU_AVX512, SSE42_ALLOWS | FO_CPU_AVX512 | FO_CPU_VPCLMUL},
+static const level_row LEVELS[] = {
+    {"generic", 0, 0},
+    {"sse42", FO_CPU_SSE42, SSE42_ALLOWS},
+    {"avx2-no-sha", FO_CPU_AVX2, AVX2_ALLOWS & ~FO_CPU_SHA_NI},
+    {"avx2", FO_CPU_AVX2, AVX2_ALLOWS},
+    {"avx512-no-sha", FO_CPU_AVX512, AVX512_ALLOWS & ~FO_CPU_SHA_NI},
+    {"avx512", FO_CPU_AVX512, AVX512_ALLOWS},
 };
+#define LEVEL_COUNT (sizeof LEVELS / sizeof LEVELS[0])
 
 #if FO_X86_64
 #include <cpuid.h>
@@ -41,14 +47,21 @@ static unsigned basic_features(unsigned ecx)
     return FO_CPU_SSE42 | (BIT(ecx, 1) ? FO_CPU_PCLMUL : 0);
 }
 
+/* 1 when all of these bits are set. */
+static int is_saved(unsigned state)
+{
+    return (saved_state() & state) == state;
+}
+
 static unsigned wide_features(unsigned ebx, unsigned ecx)
 {
-    const unsigned state_needed = 0xE6; /* SSE, AVX, opmask, and both parts of the ZMM registers */
-    if (!(BIT(ebx, 16) && BIT(ebx, 17) && BIT(ebx, 30) && BIT(ebx, 31)))
+    const unsigned ymm = 0x06, zmm = 0xE6; /* SSE and AVX; opmask and both parts of ZMM too */
+    if (!BIT(ebx, 5) || !is_saved(ymm))
         return 0;
-    if ((saved_state() & state_needed) != state_needed)
-        return 0;
-    return FO_CPU_AVX512 | (BIT(ecx, 10) ? FO_CPU_VPCLMUL : 0);
+    const int has_avx512 = BIT(ebx, 16) && BIT(ebx, 17) && BIT(ebx, 30) && BIT(ebx, 31);
+    if (!has_avx512 || !is_saved(zmm))
+        return FO_CPU_AVX2;
+    return FO_CPU_AVX2 | FO_CPU_AVX512 | (BIT(ecx, 10) ? FO_CPU_VPCLMUL : 0);
 }
 
 static unsigned machine_features(void)
@@ -70,15 +83,26 @@ static unsigned machine_features(void)
 }
 #endif
 
+/* Asked once: in a virtual machine each CPUID takes longer than all else here together. */
+static unsigned known_features(void)
+{
+    static int is_known;
+    static unsigned features;
+    if (!is_known)
+        features = machine_features();
+    is_known = 1;
+    return features;
+}
+
 fo_cpu_status fo_cpu_probe(unsigned *features)
 {
-    const unsigned machine = machine_features();
+    const unsigned machine = known_features();
     const char *forced = getenv("FASTOBJ_ISA");
     if (!forced || !*forced) {
         *features = machine;
         return FO_CPU_OK;
     }
-    for (int level = 0; level < FO_LEVEL_COUNT; level++) {
+    for (size_t level = 0; level < LEVEL_COUNT; level++) {
         const level_row *row = &LEVELS[level];
         if (strcmp(row->name, forced) != 0)
             continue;
@@ -94,7 +118,8 @@ const char *fo_cpu_message(fo_cpu_status status)
 {
     switch (status) {
     case FO_CPU_UNKNOWN:
-        return "FASTOBJ_ISA names no level; the levels are generic, sse42 and avx512";
+        return "FASTOBJ_ISA names no level; the levels are generic, sse42, avx2, avx512, "
+               "avx2-no-sha and avx512-no-sha";
     case FO_CPU_UNAVAILABLE:
         return "FASTOBJ_ISA names a level that this machine does not have";
     default:

@@ -16,7 +16,7 @@ cdef extern from "fo_cpu.h" nogil:
     const char *fo_cpu_message(fo_cpu_status status)
 
 
-cdef extern from "sigv4_sha256.h" nogil:
+cdef extern from "digest_sha256.h" nogil:
     ctypedef struct fo_sha256:
         pass
     ctypedef struct fo_hmac:

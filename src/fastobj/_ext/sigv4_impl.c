@@ -2,7 +2,7 @@
  * computed by fo_sigv4_measure before the first byte is written. */
 #include "sigv4_impl.h"
 
-#include "sigv4_sha256.h"
+#include "digest_sha256.h"
 
 #include <stdlib.h>
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from fastobj._ext.crc import crc32, crc32c, crc64nvme
+from fastobj._ext.digest import Md5
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.http.message import Headers
@@ -60,10 +61,6 @@ class Algorithm(NamedTuple):
 
     begin: Callable[[], Digest]
     size: int
-
-
-def _md5() -> Digest:
-    return hashlib.md5(usedforsecurity=False)
 
 
 def _sha1() -> Digest:
@@ -145,7 +142,7 @@ class PayloadCheck:
     def digests(self) -> list[Digest]:
         """The sums to feed; the same ones each time."""
         if not self._sums:
-            self._sums["md5"] = _md5()
+            self._sums["md5"] = Md5()
             if self._algorithm:
                 self._sums[self._algorithm] = ALGORITHMS[self._algorithm].begin()
             if self._sha256 is not None and "sha256" not in self._sums:

@@ -1,5 +1,5 @@
 /* SHA-256 in portable C, HMAC over it, and the choice of the block function. */
-#include "sigv4_sha256.h"
+#include "digest_sha256.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ _Alignas(16) const uint32_t fo_sha256_round_constants[64] = {
 };
 
 /* FIPS 180-4, 5.3.3: fractions of the square roots of the first 8 primes. */
-static const uint32_t INITIAL_STATE[8] = {
+const uint32_t fo_sha256_initial_state[FO_SHA256_WORDS] = {
     0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
 };
 
@@ -26,52 +26,69 @@ static inline uint32_t rotate_right(uint32_t word, int count)
     return (word >> count) | (word << (32 - count));
 }
 
-static void expand(uint32_t schedule[64], const uint8_t *block)
+static inline uint32_t sum_0(uint32_t word)
 {
-    for (int i = 0; i < 16; i++)
-        schedule[i] = fo_load_be32(block + 4 * i);
-    for (int i = 16; i < 64; i++) {
-        const uint32_t far = schedule[i - 15], near = schedule[i - 2];
-        const uint32_t sigma0 = rotate_right(far, 7) ^ rotate_right(far, 18) ^ (far >> 3);
-        const uint32_t sigma1 = rotate_right(near, 17) ^ rotate_right(near, 19) ^ (near >> 10);
-        schedule[i] = schedule[i - 16] + sigma0 + schedule[i - 7] + sigma1;
-    }
+    return rotate_right(word, 2) ^ rotate_right(word, 13) ^ rotate_right(word, 22);
 }
+
+static inline uint32_t sum_1(uint32_t word)
+{
+    return rotate_right(word, 6) ^ rotate_right(word, 11) ^ rotate_right(word, 25);
+}
+
+static inline uint32_t sigma_0(uint32_t word)
+{
+    return rotate_right(word, 7) ^ rotate_right(word, 18) ^ (word >> 3);
+}
+
+static inline uint32_t sigma_1(uint32_t word)
+{
+    return rotate_right(word, 17) ^ rotate_right(word, 19) ^ (word >> 10);
+}
+
+#define ROUND(a, b, c, d, e, f, g, h, word)                                                        \
+    h += constants[word] + words[word] + sum_1(e) + (g ^ (e & (f ^ g)));                           \
+    d += h;                                                                                        \
+    h += sum_0(a) + ((a & b) | (c & (a | b)));
+
+/* The schedule: each word is wanted sixteen times, and then makes room for the one that is next. */
+#define ROUND_OF_NEXT_WORD(a, b, c, d, e, f, g, h, word)                                           \
+    words[word] += sigma_0(words[(word + 1) & 15]) + words[(word + 9) & 15] +                      \
+                   sigma_1(words[(word + 14) & 15]);                                               \
+    ROUND(a, b, c, d, e, f, g, h, word)
 
 static void compress_block(uint32_t state[8], const uint8_t *block)
 {
-    uint32_t schedule[64];
-    expand(schedule, block);
+    const uint32_t *constants = fo_sha256_round_constants;
+    uint32_t words[16];
+    for (int word = 0; word < 16; word++)
+        words[word] = fo_load_be32(block + 4 * word);
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
     uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int i = 0; i < 64; i++) {
-        const uint32_t sum1 = rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25);
-        const uint32_t choice = (e & f) ^ (~e & g);
-        const uint32_t first = h + sum1 + choice + fo_sha256_round_constants[i] + schedule[i];
-        const uint32_t sum0 = rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22);
-        const uint32_t majority = (a & b) ^ (a & c) ^ (b & c);
-        h = g, g = f, f = e, e = d + first;
-        d = c, c = b, b = a, a = first + sum0 + majority;
+    FO_SHA256_SIXTEEN_ROUNDS(ROUND)
+    for (int round = 16; round < 64; round += 16) {
+        constants += 16;
+        FO_SHA256_SIXTEEN_ROUNDS(ROUND_OF_NEXT_WORD)
     }
     state[0] += a, state[1] += b, state[2] += c, state[3] += d;
     state[4] += e, state[5] += f, state[6] += g, state[7] += h;
 }
 
-void fo_sha256_compress_generic(uint32_t state[8], const uint8_t *at, size_t block_count)
+void fo_sha256_compress_generic(uint32_t *state, const uint8_t *at, size_t block_count)
 {
     for (; block_count; block_count--, at += FO_SHA256_BLOCK_BYTES)
         compress_block(state, at);
 }
 
 /* In place until fo_sha256_init: a kernel that forgot it must not get a wrong digest. */
-static void compress_without_init(uint32_t state[8], const uint8_t *at, size_t block_count)
+static void compress_without_init(uint32_t *state, const uint8_t *at, size_t block_count)
 {
     (void)state, (void)at, (void)block_count;
     fputs("fastobj: SHA-256 used before fo_sha256_init()\n", stderr);
     abort();
 }
 
-static fo_sha256_compress *compress = compress_without_init;
+static fo_compress *compress = compress_without_init;
 static const char *isa = "none";
 
 fo_cpu_status fo_sha256_init(void)
@@ -98,44 +115,18 @@ const char *fo_sha256_isa(void)
 
 void fo_sha256_start(fo_sha256 *hash)
 {
-    memcpy(hash->state, INITIAL_STATE, sizeof INITIAL_STATE);
+    memcpy(hash->state, fo_sha256_initial_state, sizeof fo_sha256_initial_state);
     hash->length = 0;
 }
 
 void fo_sha256_add(fo_sha256 *hash, const void *bytes, size_t length)
 {
-    const uint8_t *at = bytes;
-    const size_t waiting = hash->length % FO_SHA256_BLOCK_BYTES;
-    hash->length += length;
-    if (waiting) {
-        const size_t room = FO_SHA256_BLOCK_BYTES - waiting;
-        const size_t taken = length < room ? length : room;
-        fo_append(hash->block + waiting, at, taken);
-        if (taken < room)
-            return;
-        compress(hash->state, hash->block, 1);
-        at += taken, length -= taken;
-    }
-    const size_t whole = length / FO_SHA256_BLOCK_BYTES;
-    if (whole)
-        compress(hash->state, at, whole);
-    fo_append(hash->block, at + whole * FO_SHA256_BLOCK_BYTES, length % FO_SHA256_BLOCK_BYTES);
+    fo_running_add(hash, compress, bytes, length);
 }
 
 void fo_sha256_finish(fo_sha256 *hash, uint8_t digest[FO_SHA256_BYTES])
 {
-    size_t used = hash->length % FO_SHA256_BLOCK_BYTES;
-    hash->block[used++] = 0x80;
-    if (used > FO_SHA256_BLOCK_BYTES - 8) {
-        memset(hash->block + used, 0, FO_SHA256_BLOCK_BYTES - used);
-        compress(hash->state, hash->block, 1);
-        used = 0;
-    }
-    memset(hash->block + used, 0, FO_SHA256_BLOCK_BYTES - 8 - used);
-    fo_store_be64(hash->block + FO_SHA256_BLOCK_BYTES - 8, hash->length * 8);
-    compress(hash->state, hash->block, 1);
-    for (int i = 0; i < 8; i++)
-        fo_store_be32(digest + 4 * i, hash->state[i]);
+    fo_running_finish(hash, compress, digest, FO_SHA256_WORDS, 1);
 }
 
 /* RFC 2104: a key longer than a block is replaced by its digest, a shorter one padded by nought. */
