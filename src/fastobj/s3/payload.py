@@ -96,7 +96,7 @@ class Computed:
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
-        self.digests = [_md5()]
+        self.digests = [Md5()]
         if algorithm:
             self.digests.append(ALGORITHMS[algorithm].begin())
 
