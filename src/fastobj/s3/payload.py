@@ -96,7 +96,7 @@ class Computed:
 
     def __init__(self, algorithm: str) -> None:
         self._algorithm = algorithm
-        self.digests = [Md5()]
+        self.digests: list[Digest] = [Md5()]
         if algorithm:
             self.digests.append(ALGORITHMS[algorithm].begin())
 
