@@ -50,9 +50,9 @@ class Pip(Kind):
 
     def make(self, place: Path) -> None:
         """A virtual environment by this interpreter."""
-        _run([sys.executable, "-m", "venv", str(place)])
+        run([sys.executable, "-m", "venv", str(place)])
         pip = [str(place / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        _run([*pip, "install", "--quiet", *self.requirements])
+        run([*pip, "install", "--quiet", *self.requirements])
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Npm(Kind):
         for path in self._files():
             shutil.copy(path, place)
         options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
-        _run(["npm", "ci", *options], place, cure="install Node.js 20 or later with npm")
+        run(["npm", "ci", *options], place, cure="install Node.js 20 or later with npm")
 
     def _files(self) -> list[Path]:
         return [self.source / name for name in ("package.json", "package-lock.json")]
@@ -94,7 +94,7 @@ class Go(Kind):
         """The program has the name of the folder of its sources."""
         output = place / "bin" / self.source.name
         command = ["go", "build", "-mod=readonly", "-buildvcs=false", "-o", str(output), "."]
-        _run(command, self.source, cure="install Go 1.26 or later")
+        run(command, self.source, cure="install Go 1.26 or later")
 
 
 # Name of the environment -> what is installed into it.
@@ -109,7 +109,8 @@ CLIENTS: Mapping[str, Kind] = {
 }
 
 
-def _run(command: Sequence[str], folder: Path | None = None, cure: str = "install it") -> None:
+def run(command: Sequence[str], folder: Path | None = None, cure: str = "install it") -> None:
+    """Runs one step of an installation. Raises ClientEnvError with its output."""
     try:
         done = subprocess.run(
             command,

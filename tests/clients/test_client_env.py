@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools import client_env
-from tools.client_env import CLIENTS, ClientEnvError, Kind, Pip, ensure
+from tools.client_env import CLIENTS, ClientEnvError, Kind, ensure
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,20 @@ def test_without_its_tool(
         CLIENTS[name].make(tmp_path / "place")
 
 
+@dataclass(frozen=True)
+class Failing(Counted):
+    """A step of its installation ends with 3."""
+
+    def make(self, place: Path) -> None:
+        super().make(place)
+        client_env.run(["sh", "-c", "echo no such package; exit 3"])
+
+
 def test_a_failed_step_shows_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
     monkeypatch.setattr(client_env, "HOME", tmp_path)
-    monkeypatch.setattr(client_env, "CLIENTS", {"none": Pip(("./no-such-package",))})
-    for _ in range(2):  # and it is no better the second time
-        with pytest.raises(ClientEnvError, match="no-such-package"):
-            ensure("none")
+    monkeypatch.setattr(client_env, "CLIENTS", {"failing": Failing("a", made.append)})
+    for _ in range(2):  # it is not taken for made the second time
+        with pytest.raises(ClientEnvError, match=r"ended with 3\nno such package"):
+            ensure("failing")
+    assert made == ["a", "a"]

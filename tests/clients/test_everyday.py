@@ -17,7 +17,7 @@ from tests.clients.scripts import SCRIPTS, Script
 from tests.clients.site import STYLES, Site, fetched
 
 KEYS = ["plain", "a/b/c", "with blanks + signs", "ümlaut/键", "..", "a//b", "%2e"]
-PATH_STYLE_ONLY = ("awscrt",)  # finds no names below localhost, which real ones need not
+PATH_STYLE_ONLY = ("awscrt",)  # it asks for names itself, and finds none below localhost
 
 
 def test_boto3(site: Site) -> None:
