@@ -49,7 +49,7 @@ LANES = (
     Lane("connections", "tests/connections", budget_s=60),
     Lane("faults", "tests/faults", budget_s=60),
     Lane("image", "tests/image", budget_s=90),
-    Lane("clients", "tests/clients", budget_s=200, workers=2),
+    Lane("clients", "tests/clients", budget_s=240, workers=2),
     Lane("crash", "tests/crash", budget_s=120),
 )
 
