@@ -1,70 +1,160 @@
-"""A virtual environment per S3 client that cannot share ours: `python -m tools.client_env NAME`.
+"""An environment per S3 client that tests run: `python -m tools.client_env NAME`.
 
-Some clients pin libraries that the tests use in another version. Each gets `.venv-clients/NAME`,
-made once and again only when its row or the interpreter changes.
+Clients pin libraries that the tests, or other clients, use in another version. Each gets
+`.venv-clients/NAME`, made once and again only when its row, what it is made from, or the
+interpreter changes.
 """
 
 import fcntl
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".venv-clients"
+SOURCES = ROOT / "tests/clients"
+
+
+class ClientEnvError(Exception):
+    """An environment could not be made; the text says why, with the output of the step."""
+
+
+class Kind(ABC):
+    """How one client is installed, and from what."""
+
+    folder = ""  # below the environment: what `ensure` returns
+
+    @abstractmethod
+    def wanted(self) -> str:
+        """What an environment is made from: another text, another environment."""
+
+    @abstractmethod
+    def make(self, place: Path) -> None:
+        """Makes the environment in a folder, which is empty. Raises ClientEnvError."""
+
+
+@dataclass(frozen=True)
+class Pip(Kind):
+    """Python packages in a virtual environment of their own."""
+
+    requirements: tuple[str, ...]
+    folder = "bin"
+
+    def wanted(self) -> str:
+        """The interpreter and the requirements."""
+        return "\n".join([sys.version, *self.requirements])
+
+    def make(self, place: Path) -> None:
+        """A virtual environment by this interpreter."""
+        run([sys.executable, "-m", "venv", str(place)])
+        pip = [str(place / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        run([*pip, "install", "--quiet", *self.requirements])
+
+
+@dataclass(frozen=True)
+class Npm(Kind):
+    """JavaScript packages, as the lock file in a folder of sources names them."""
+
+    source: Path
+    folder = "node_modules"
+
+    def wanted(self) -> str:
+        """The packages, each with its checksum."""
+        return "\n".join(path.read_text() for path in self._files())
+
+    def make(self, place: Path) -> None:
+        """Exactly what the lock file says; no package runs a script of its own."""
+        place.mkdir()
+        for path in self._files():
+            shutil.copy(path, place)
+        options = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
+        run(["npm", "ci", *options], place, cure="install Node.js 20 or later with npm")
+
+    def _files(self) -> list[Path]:
+        return [self.source / name for name in ("package.json", "package-lock.json")]
+
+
+@dataclass(frozen=True)
+class Go(Kind):
+    """A program in Go that is built from a folder of sources, with the modules of its go.sum."""
+
+    source: Path
+    folder = "bin"
+
+    def wanted(self) -> str:
+        """All of its sources."""
+        paths = sorted(path for path in self.source.iterdir() if path.is_file())
+        return "\n".join(f"{path.name}\n{path.read_text()}" for path in paths)
+
+    def make(self, place: Path) -> None:
+        """The program has the name of the folder of its sources."""
+        output = place / "bin" / self.source.name
+        command = ["go", "build", "-mod=readonly", "-buildvcs=false", "-o", str(output), "."]
+        run(command, self.source, cure="install Go 1.26 or later")
+
 
 # Name of the environment -> what is installed into it.
-CLIENTS: dict[str, tuple[str, ...]] = {
-    "aws": ("awscli>=1.40,<2",),
-    "minio": ("minio>=7.2,<8",),
-    "s3tests": (
-        *("boto3", "botocore", "munch", "isodate", "requests", "pytz", "httplib2", "lxml"),
-        *("pytest", "pytest-timeout", "pyyaml"),
+CLIENTS: Mapping[str, Kind] = {
+    "aws": Pip(("awscli>=1.40,<2",)),
+    "awscrt": Pip(("awscrt>=0.38,<1",)),
+    "go": Go(SOURCES / "go"),
+    "javascript": Npm(SOURCES / "javascript"),
+    "minio": Pip(("minio>=7.2,<8",)),
+    "s3cmd": Pip(("s3cmd>=2.4,<3",)),
+    "s3fs": Pip(("s3fs>=2026",)),
+    "s3tests": Pip(
+        (
+            *("boto3", "botocore", "munch", "isodate", "requests", "pytz", "httplib2", "lxml"),
+            *("pytest", "pytest-timeout", "pyyaml"),
+        )
     ),
 }
 
 
-class ClientEnvError(Exception):
-    """An environment could not be made; the text holds the output of the step that failed."""
-
-
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
+def run(command: Sequence[str], folder: Path | None = None, cure: str = "install it") -> None:
+    """Runs one step of an installation. Raises ClientEnvError with its output."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise ClientEnvError(f"{command[0]} is not on PATH: {cure}") from None
     if done.returncode:
         raise ClientEnvError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}")
 
 
-def _make(place: Path, requirements: Sequence[str]) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    _run([sys.executable, "-m", "venv", str(place)])
-    pip = [str(place / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    _run([*pip, "install", "--quiet", *requirements])
-
-
 def ensure(name: str) -> Path:
-    """The `bin` directory of a client's environment, which is made first if need be.
+    """The folder with a client's programs or packages, which is made first if need be.
 
     Safe to call from several processes at once. Raises KeyError for a name without a row, and
     ClientEnvError when the installation fails.
     """
-    requirements = CLIENTS[name]
+    kind = CLIENTS[name]
     place = HOME / name
     stamp = place / "stamp"
-    wanted = "\n".join([sys.version, str(place), *requirements])
+    wanted = f"{place}\n{kind.wanted()}"
     HOME.mkdir(exist_ok=True)
     with (HOME / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
-            _make(place, requirements)
+            shutil.rmtree(place, ignore_errors=True)
+            kind.make(place)
             stamp.write_text(wanted)
-    return place / "bin"
+    return place / kind.folder
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the named environment and print its `bin` directory."""
+    """Make the named environment and print its folder."""
     if len(argv) != 1 or argv[0] not in CLIENTS:
         print(f"usage: python -m tools.client_env {{{','.join(CLIENTS)}}}", file=sys.stderr)
         return 2

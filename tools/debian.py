@@ -1,8 +1,8 @@
 """Programs of Debian that tests run: `python -m tools.debian PACKAGE PROGRAM`.
 
-A program on PATH is taken as it is. Else its package, with the packages that it lacks here, is
-downloaded and unpacked into `.debian/PACKAGE`, and nothing is installed: no service starts, no
-user is made, and removing the folder undoes it all.
+A program on PATH is taken as it is, unless another one may have that name. Else its package, with
+the packages that it lacks here, is downloaded and unpacked into `.debian/PACKAGE`, and nothing is
+installed: no service starts, no user is made, and removing the folder undoes it all.
 """
 
 import fcntl
@@ -17,19 +17,21 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".debian"
 # Daemons live in folders that are not on every user's PATH.
 FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+MODULES = "usr/lib/python3/dist-packages"
 
 
 class DebianError(Exception):
     """A program could not be provided; the text says why, with the output of the step."""
 
 
-def provide(package: str, program: str) -> Path:
+def provide(package: str, program: str, *, path_counts: bool = True) -> Path:
     """The path of a program, which is unpacked from its Debian package first if need be.
 
-    Safe to call from several processes at once. Raises DebianError.
+    With `path_counts` false a program of that name on PATH is not taken. Safe to call from several
+    processes at once. Raises DebianError.
     """
     path = os.pathsep.join([os.environ.get("PATH", ""), *FOLDERS])
-    if installed := shutil.which(program, path=path):
+    if path_counts and (installed := shutil.which(program, path=path)):
         return Path(installed)
     HOME.mkdir(exist_ok=True)
     with (HOME / f"{package}.lock").open("w") as lock:
@@ -50,6 +52,8 @@ def _unpack(package: str, place: Path) -> None:
     for archive in archives.glob("*.deb"):
         _run(["dpkg-deb", "--extract", str(archive), str(unfinished)])
     shutil.rmtree(archives)
+    if (modules := unfinished / MODULES).is_dir():  # as the package does once it is installed
+        _run(["/usr/bin/python3", "-m", "compileall", "-q", str(modules)])
     unfinished.rename(place)
 
 
@@ -70,7 +74,10 @@ def _download(package: str, archives: Path) -> None:
 
 
 def _starter(place: Path, package: str, program: str) -> Path:
-    """A script in place of the program, which finds its libraries where they were unpacked."""
+    """A script in place of the program, which finds its libraries where they were unpacked.
+
+    A program in Python finds its modules there too, in front of those that PYTHONPATH names.
+    """
     starter = place / f"start-{program}"
     if starter.exists():
         return starter
@@ -79,9 +86,11 @@ def _starter(place: Path, package: str, program: str) -> Path:
         raise DebianError(f"the Debian package {package} has no program {program}")
     libraries = sorted({str(path.parent) for path in place.rglob("*.so*")})
     unfinished = starter.with_suffix(".new")
-    unfinished.write_text(
-        f'#!/bin/sh\nLD_LIBRARY_PATH="{":".join(libraries)}" exec "{found}" "$@"\n'
-    )
+    lines = ["#!/bin/sh", f'export LD_LIBRARY_PATH="{":".join(libraries)}"']
+    if (modules := place / MODULES).is_dir():
+        lines.append(f'export PYTHONPATH="{modules}${{PYTHONPATH:+:$PYTHONPATH}}"')
+    lines.append(f'exec "{found}" "$@"\n')
+    unfinished.write_text("\n".join(lines))
     unfinished.chmod(0o755)
     return unfinished.rename(starter)
 

@@ -50,7 +50,7 @@ LANES = (
     Lane("faults", "tests/faults", budget_s=60),
     Lane("conformance", "tests/conformance", budget_s=60),
     Lane("image", "tests/image", budget_s=90),
-    Lane("clients", "tests/clients", budget_s=180),
+    Lane("clients", "tests/clients", budget_s=240, workers=2),
     Lane("crash", "tests/crash", budget_s=120),
 )
 

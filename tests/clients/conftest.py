@@ -1,8 +1,6 @@
-"""A whole server with two workers, and the tree of files that clients move."""
+"""Whole servers with two workers, and the files that clients move."""
 
-import os
-import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +8,11 @@ import pytest
 from fastobj.testing.process_server import ProcessServer
 from tests.clients.resolver.sitecustomize import resolve_below_localhost
 from tests.clients.site import HOST, Site, combinations
+from tests.clients.trees import write_few
 from tests.unit.http.certificates import make_pair
 
-MIB = 1024 * 1024
-
-
+HERE = Path(__file__).parent
+INSTALL_S_MAX = 900
 DOMAIN = ("--domain", HOST)
 
 
@@ -35,12 +33,27 @@ def secure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessS
         yield server
 
 
+@pytest.fixture
+def sites(request: pytest.FixtureRequest) -> Callable[[str, str], Site]:
+    """A site for a scheme and a style; only the servers that are asked for are started."""
+
+    def made(scheme: str, style: str) -> Site:
+        name = "server" if scheme == "http" else "secure_server"
+        return Site(request.getfixturevalue(name), scheme, style)
+
+    return made
+
+
 @pytest.fixture(params=combinations(), ids="-".join)
-def site(request: pytest.FixtureRequest) -> Site:
+def site(request: pytest.FixtureRequest, sites: Callable[[str, str], Site]) -> Site:
     """Each scheme with each style of addressing."""
-    scheme, style = request.param
-    name = "server" if scheme == "http" else "secure_server"
-    return Site(request.getfixturevalue(name), scheme, style)
+    return sites(*request.param)
+
+
+@pytest.fixture(params=[("http", "path"), ("https", "virtual")], ids="-".join)
+def crossed_site(request: pytest.FixtureRequest, sites: Callable[[str, str], Site]) -> Site:
+    """Each scheme and each style once, for clients that are slow to start."""
+    return sites(*request.param)
 
 
 @pytest.fixture
@@ -56,43 +69,13 @@ def names_below_localhost() -> None:
 
 
 @pytest.fixture(scope="session")
-def standard_library() -> Path:
-    """A real tree of files: the sources of Python's standard library."""
-    return Path(sysconfig.get_path("stdlib"))
+def few_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small tree, to be read only."""
+    return write_few(tmp_path_factory.mktemp("few") / "tree")
 
 
-@pytest.fixture
-def small_tree(tmp_path: Path, standard_library: Path) -> Path:
-    """Some hundred files of the standard library, and three of 7 MB, in a folder of their own."""
-    return link_tree(standard_library, tmp_path / "tree", ("json", "email", "asyncio", "http"))
-
-
-def link_tree(source: Path, target: Path, packages: tuple[str, ...] | None = None) -> Path:
-    """The Python sources below `source` (of some packages, or all) as links, and large files."""
-    for folder, names, files in os.walk(source):
-        below = Path(folder).relative_to(source)
-        names[:] = [
-            name
-            for name in names
-            if name not in ("__pycache__", "site-packages", "test")
-            and (packages is None or below.parts or name in packages)
-        ]
-        for file in files:
-            if file.endswith(".py"):
-                place = target / below / file
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.symlink_to(Path(folder) / file)
-    for number in range(3):
-        place = target / "large" / f"{number} with blanks + signs.bin"
-        place.parent.mkdir(exist_ok=True)
-        place.write_bytes(os.urandom(7 * MIB + number))
-    return target
-
-
-def same_trees(one: Path, other: Path) -> None:
-    """Asserts that two trees hold the same files with the same bytes."""
-    files = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
-    others = {path.relative_to(other) for path in other.rglob("*") if path.is_file()}
-    assert files == others
-    for path in files:
-        assert (one / path).read_bytes() == (other / path).read_bytes(), path
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first run on a machine installs clients within tests, and compiles one."""
+    for item in items:
+        if item.path.parent == HERE and not item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(INSTALL_S_MAX))

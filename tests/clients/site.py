@@ -1,7 +1,9 @@
 """A server as one client sees it: its scheme, its style of addressing, its keys."""
 
 import os
+import ssl
 import subprocess
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,6 @@ import boto3
 from botocore.config import Config
 
 from fastobj.testing.process_server import ProcessServer
-from tools.client_env import ensure
 
 RESOLVER = Path(__file__).with_name("resolver")
 HOST = "s3.localhost"  # wildcards of certificates need two labels behind them
@@ -35,8 +36,16 @@ class Site:
 
     @property
     def endpoint(self) -> str:
-        """The URL that clients are given; a bucket in virtual-host style stands in front of it."""
-        return f"{self.scheme}://{HOST}:{self.server.port}"
+        """The URL that clients are given; a bucket in virtual-host style stands in front of it.
+
+        In path style it has an address: so clients choose that style by themselves.
+        """
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def host(self) -> str:
+        """The endpoint's name or address, and the port."""
+        return f"{'127.0.0.1' if self.style == 'path' else HOST}:{self.server.port}"
 
     @property
     def name(self) -> str:
@@ -73,27 +82,19 @@ class Site:
         if self.certificate:
             found |= {
                 "AWS_CA_BUNDLE": str(self.certificate),
+                "NODE_EXTRA_CA_CERTS": str(self.certificate),
                 "SSL_CERT_FILE": str(self.certificate),
             }
         return found
 
 
-class Aws:
-    """Runs the AWS command line, version 1, against a site."""
-
-    def __init__(self, site: Site, home: Path) -> None:
-        self._program = str(ensure("aws") / "aws")
-        self._site = site
-        self._environment = site.environment(home)
-        self("configure", "set", "default.s3.addressing_style", site.style)
-
-    def __call__(self, *arguments: str) -> str:
-        """Standard output; asserts success."""
-        done = run(
-            [self._program, "--endpoint-url", self._site.endpoint, *arguments], self._environment
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+def fetched(site: Site, url: str, **more: Any) -> bytes:
+    """What a URL answers to somebody without keys."""
+    trusted = ssl.create_default_context(cafile=site.certificate) if site.certificate else None
+    request = urllib.request.Request(url, **more)
+    with urllib.request.urlopen(request, context=trusted) as response:
+        answer: bytes = response.read()
+        return answer
 
 
 def run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

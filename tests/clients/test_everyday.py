@@ -1,32 +1,23 @@
-"""boto3, the AWS command line and minio-py: over HTTP and HTTPS, in both styles of addressing."""
+"""Client libraries, in a day's use: over HTTP and HTTPS, in both styles of addressing."""
 
 import os
-import ssl
-import time
-import urllib.request
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
 
 from fastobj.testing.process_server import ProcessServer
-from tests.clients.conftest import DOMAIN, same_trees
-from tests.clients.site import STYLES, Aws, Site, run
-from tools.client_env import ensure
+from tests.clients.conftest import DOMAIN
+from tests.clients.scripts import SCRIPTS, Script
+from tests.clients.site import STYLES, Site, fetched
 
 KEYS = ["plain", "a/b/c", "with blanks + signs", "ümlaut/键", "..", "a//b", "%2e"]
-
-
-def fetched(site: Site, url: str, **more: Any) -> bytes:
-    """What a URL answers to somebody without keys."""
-    trusted = ssl.create_default_context(cafile=site.certificate) if site.certificate else None
-    request = urllib.request.Request(url, **more)
-    with urllib.request.urlopen(request, context=trusted) as response:
-        answer: bytes = response.read()
-        return answer
+PATH_STYLE_ONLY = ("awscrt",)  # it asks for names itself, and finds none below localhost
 
 
 def test_boto3(site: Site) -> None:
@@ -38,15 +29,21 @@ def test_boto3(site: Site) -> None:
         assert (found["Body"].read(), found["Metadata"]) == (key.encode(), {"note": "x y"})
     listed = [entry["Key"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]]
     assert listed == sorted(KEYS, key=str.encode)
-    large = os.urandom(3 * 1024 * 1024 + 1)
-    s3.put_object(Bucket=bucket, Key="large", Body=large)
-    assert s3.get_object(Bucket=bucket, Key="large")["Body"].read() == large
+    s3.copy({"Bucket": bucket, "Key": KEYS[2]}, bucket, "copy")
+    assert s3.head_object(Bucket=bucket, Key="copy")["Metadata"] == {"note": "x y"}
+    large = os.urandom(9 * 1024 * 1024 + 1)
+    s3.upload_fileobj(BytesIO(large), bucket, "large")
+    found = s3.get_object(Bucket=bucket, Key="large")
+    assert (found["Body"].read(), found["ETag"][-3:]) == (large, '-2"')
     part = s3.get_object(Bucket=bucket, Key="large", Range="bytes=-7")
     assert part["Body"].read() == large[-7:]
+    s3.copy({"Bucket": bucket, "Key": "large"}, bucket, "large-copy")  # in parts
+    found = s3.get_object(Bucket=bucket, Key="large-copy")
+    assert (found["Body"].read(), found["ETag"][-3:]) == (large, '-2"')
     names = {"Bucket": bucket, "Key": "a/b/c"}
     fetched(site, s3.generate_presigned_url("put_object", names), data=b"link", method="PUT")
     assert fetched(site, s3.generate_presigned_url("get_object", names)) == b"link"
-    keys = [{"Key": key} for key in [*KEYS, "large"]]
+    keys = [{"Key": key} for key in [*KEYS, "copy", "large", "large-copy"]]
     answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys}, ChecksumAlgorithm="CRC32")
     assert len(answer["Deleted"]) == len(keys)
     s3.delete_bucket(Bucket=bucket)
@@ -115,45 +112,15 @@ def test_boto3_with_its_default_checksums_over_http(http_site: Site) -> None:
     assert s3.get_object(Bucket="boto3-defaults", Key="k")["Body"].read() == b"hello"
 
 
-def test_aws(site: Site, tmp_path: Path, few_files: Path) -> None:
-    aws, bucket = Aws(site, tmp_path), f"aws-{site.name}"
-    aws("s3", "mb", f"s3://{bucket}")
-    aws("s3", "sync", "--no-progress", str(few_files), f"s3://{bucket}/in")
-    assert aws("s3", "sync", "--no-progress", str(few_files), f"s3://{bucket}/in") == ""
-    listed = aws("s3", "ls", "--recursive", f"s3://{bucket}").splitlines()
-    assert len(listed) == sum(path.is_file() for path in few_files.rglob("*"))
-    aws("s3", "cp", "--recursive", "--no-progress", f"s3://{bucket}/in", str(tmp_path / "back"))
-    same_trees(few_files, tmp_path / "back")
-    url = aws("s3", "presign", f"s3://{bucket}/in/a file.txt").strip()
-    assert fetched(site, url) == (few_files / "a file.txt").read_bytes()
-    aws("s3", "rb", "--force", f"s3://{bucket}")
+@pytest.mark.parametrize("client", SCRIPTS)
+def test_scripts(crossed_site: Site, client: str, tmp_path: Path) -> None:
+    style = "path" if client in PATH_STYLE_ONLY else crossed_site.style
+    site = replace(crossed_site, style=style)
+    Script(site, tmp_path, client).everyday(f"{client}-{site.name}")
 
 
-def test_minio_py(site: Site, tmp_path: Path) -> None:
-    script = Path(__file__).with_name("minio_session.py")
-    host = site.endpoint.partition("://")[2]
-    command = [str(ensure("minio") / "python"), str(script), host, site.scheme, site.style]
-    done = run([*command, f"minio-{site.name}"], site.environment(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture
-def few_files(tmp_path: Path) -> Path:
-    """A small tree with awkward names and one file of 3 MB, all of it a minute old.
-
-    S3 tells when an object was changed in whole seconds, so a file that is uploaded within the
-    second in which it was written looks newer than its object, and `sync` sends it again.
-    """
-    tree = tmp_path / "tree"
-    written = time.time() - 60
-    for name, content in (
-        ("a file.txt", b"text"),
-        ("folder/empty", b""),
-        ("folder/deep/er/ümlaut + 键", b"x" * 70_000),
-        ("large.bin", os.urandom(3 * 1024 * 1024)),
-    ):
-        place = tree / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
-        os.utime(place, (written, written))
-    return tree
+@pytest.mark.parametrize(("scheme", "style"), [("http", "virtual"), ("https", "path")])
+def test_minio_py_the_other_way_round(
+    sites: Callable[[str, str], Site], scheme: str, style: str, tmp_path: Path
+) -> None:
+    Script(sites(scheme, style), tmp_path, "minio-py").everyday(f"minio-{scheme}-{style}")

@@ -6,7 +6,6 @@ own, and the clone, which this checkout is.
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 
 from fastobj.testing.process_server import free_port
 from tools.client_env import ensure
+from tools.debian import provide
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
@@ -53,10 +53,22 @@ class Reader:
         self.environment = {
             **kept,
             "HOME": str(folder),
-            "PATH": f"{ensure('aws')}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{self.programs()}{os.pathsep}{os.environ['PATH']}",
             "FASTOBJ_ADDRESS": f"127.0.0.1:{self.port}",
             "FASTOBJ_CONSOLE_ADDRESS": f"127.0.0.1:{self.console_port}",
         }
+
+    def programs(self) -> Path:
+        """A folder with the clients that README names."""
+        folder = self.folder / "bin"
+        folder.mkdir()
+        for program in (
+            ensure("aws") / "aws",
+            ensure("s3cmd") / "s3cmd",
+            provide("rclone", "rclone"),
+        ):
+            (folder / program.name.removeprefix("start-")).symlink_to(program)
+        return folder
 
     def adapted(self, text: str) -> str:
         """The text with this reader's ports and folders."""
@@ -149,4 +161,3 @@ def test_the_commands_of_the_readme(reader: Reader) -> None:
     for block in blocks():
         if not block.remark.startswith(NOT_RUN):
             reader.follow(block)
-    assert shutil.which("aws", path=reader.environment["PATH"])

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from fastobj.core.op import Support
 from fastobj.s3.operations import OPERATIONS
+from tests.clients.programs import aws_program
 from tests.clients.site import Site, run
-from tools.client_env import ensure
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools/smoke.sh"
 LINE = re.compile(r"(ok|not served|FAILED) +(.*)")
@@ -19,16 +20,21 @@ SERVED = {op.name for op in OPERATIONS if op.support is Support.YES}
 NEEDS = {"copy an object": "CopyObject", "upload in parts": "CompleteMultipartUpload"}
 
 
-def smoke(site: Site, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = {**site.environment(home), "AWS": str(ensure("aws") / "aws"), **more}
+def smoke(
+    site: Site, home: Path, version: int = 1, **more: str
+) -> subprocess.CompletedProcess[str]:
+    environment = {**site.environment(home), "AWS": str(aws_program(version)), **more}
     return run(["sh", str(SCRIPT), site.endpoint], environment)
 
 
-@pytest.mark.parametrize("scheme", ["http", pytest.param("https", marks=pytest.mark.long)])
-def test_twenty_checks(request: pytest.FixtureRequest, tmp_path: Path, scheme: str) -> None:
-    server = request.getfixturevalue("server" if scheme == "http" else "secure_server")
-    site = Site(server, scheme, "path")
-    done = smoke(site, tmp_path)
+@pytest.mark.parametrize(
+    ("scheme", "version"), [("http", 1), pytest.param("https", 2, marks=pytest.mark.long)]
+)
+def test_twenty_checks(
+    sites: Callable[[str, str], Site], tmp_path: Path, scheme: str, version: int
+) -> None:
+    site = sites(scheme, "path")
+    done = smoke(site, tmp_path, version)
     *lines, summary = done.stdout.splitlines()
     found = {match[2]: match[1] for match in map(LINE.fullmatch, lines) if match}
     assert len(found) == len(lines) == 20, done.stdout + done.stderr
