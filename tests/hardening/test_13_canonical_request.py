@@ -9,10 +9,10 @@ import pytest
 from tests.hardening import canonical
 
 PROCESSES = 2
-CASES_PER_CALL = 5_000
+CASES_PER_CALL = 10_000
 
 
-@pytest.mark.parametrize("cases", [3_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("cases", [10_000, pytest.param(1_000_000, marks=pytest.mark.long)])
 def test_no_difference_to_botocore(cases, seed, record_property):
     per_call = min(cases, CASES_PER_CALL)
     compare = partial(canonical.differences, seed, count=per_call)
