@@ -85,16 +85,8 @@ def seed(server: Server, signer: load.Signer) -> None:
     """Puts what the cases read."""
     run(server, 1, 0.01, lambda _: signer.request(b"PUT", b"/bench"))
     smalls = [signer.request(b"PUT", b"/bench/%06d" % key, SMALL) for key in range(_SEEDS)]
-    repeat(server, 1, _put_large(signer), _LARGE_KEYS)
-    repeat(server, 1, lambda number: smalls[number % _SEEDS], _SEEDS)
-
-
-def repeat(server: Server, concurrency: int, make: Make, least: int) -> None:
-    """Sends at least that many requests, `make` told their numbers from 0 on."""
-    done = 0
-    while done < least:
-        first = done
-        done += run(server, concurrency, 0.5, lambda number, first=first: make(first + number))
+    load.run_at_least("127.0.0.1", server.port, 1, _LARGE_KEYS, _put_large(signer))
+    load.run_at_least("127.0.0.1", server.port, 8, _SEEDS, lambda number: smalls[number % _SEEDS])
 
 
 def run(server: Server, concurrency: int, seconds: float, make: Make) -> int:
