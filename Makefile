@@ -3,12 +3,15 @@
 #   DATA=./data         where `make run` keeps its store
 #   LANES="unit s3"     only these lanes of `make test` and `make long`
 #   SUITE=PATH          the copy of ceph/s3-tests that `make conformance` runs
+#   BENCH=small         only this benchmark of `make bench`, or these
+#   UPDATE=1            `make bench` writes benchmarks/baseline.json
 #   SEED=1234           repeat a run of `make test` or `make long`
 PYTHON ?=
 DATA ?= ./data
 LANES ?=
 SEED ?=
 BENCH ?=
+UPDATE ?=
 SUITE ?=
 
 VENV := .venv/bin
@@ -36,8 +39,8 @@ test: dev ## check, then every lane of tests (at most 15 minutes)
 long: dev ## the tests marked long, lane by lane
 	@SEED="$(SEED)" $(VENV)/python -m tools.lanes --long $(LANES)
 
-bench: dev ## run the benchmarks (BENCH=kernels for one)
-	@$(VENV)/python -m tools.bench $(BENCH)
+bench: dev ## run the benchmarks (BENCH=kernels for one, UPDATE=1 for a new baseline)
+	@$(VENV)/python -m tools.bench $(if $(UPDATE),--update) $(BENCH)
 
 conformance: dev ## run ceph/s3-tests over HTTP and HTTPS (SUITE=PATH of a copy of it)
 	@$(VENV)/python -m tools.s3tests --http --https $(if $(SUITE),--suite "$(SUITE)")

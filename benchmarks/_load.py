@@ -157,6 +157,22 @@ def run(
     return uvloop.run(_run(host, port, concurrency, seconds, make))
 
 
+def run_at_least(
+    host: str, port: int, concurrency: int, requests: int, make: Callable[[int], bytes]
+) -> None:
+    """Runs `make(number)` for the numbers from 0 on, until that many have succeeded.
+
+    Raises SystemExit for one that fails.
+    """
+    done = 0
+    while done < requests:
+        first = done
+        result = run(host, port, concurrency, 0.5, lambda number, first=first: make(first + number))
+        if result.errors:
+            raise SystemExit(f"{result.errors} errors, the last: {result.last_error!r}")
+        done += len(result.latencies)
+
+
 async def _run(
     host: str, port: int, concurrency: int, seconds: float, make: Callable[[int], bytes]
 ) -> Result:

@@ -65,7 +65,7 @@ def main() -> None:
         signer = load.Signer("127.0.0.1", server.port, ACCESS_KEY, SECRET_KEY)
         load.run("127.0.0.1", server.port, 1, 0.01, lambda _: signer.request(b"PUT", b"/bench"))
         seeds = [signer.request(b"PUT", b"/bench/seed/%d" % number, BODY) for number in range(1000)]
-        load.run("127.0.0.1", server.port, 8, 1.0, lambda number: seeds[number % 1000])
+        load.run_at_least("127.0.0.1", server.port, 8, 1000, lambda number: seeds[number % 1000])
         for concurrency in options.concurrency:
             measure(server, "PUT 4 KiB", concurrency, options.seconds, put(signer, b"bench"))
         for concurrency in options.concurrency:

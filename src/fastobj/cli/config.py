@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fastobj.cli.main import Parser
 from fastobj.core.setting_sources import (
@@ -14,12 +15,14 @@ from fastobj.core.setting_sources import (
     load,
     raise_all,
     show,
-    show_json,
+    show_rows,
     spelled_out,
 )
+from fastobj.core.settings import Settings
 
 _DESCRIPTION = (
-    "show: print every setting with its origin, as a TOML file without the secrets. "
+    "show: print every setting with its origin, as a TOML file without the secrets, and which code "
+    "each C kernel has chosen for this processor. "
     "check: say whether a server would start with the settings, and all that it would object to."
 )
 
@@ -40,6 +43,35 @@ def main(argv: Sequence[str]) -> int:
         text = "the settings can be used"
     else:
         settings = load(arguments, os.environ)
-        text = show_json(settings) if arguments.json else "\n".join(show(settings))
+        text = _as_json(settings) if arguments.json else "\n".join(_lines(settings))
     sys.stdout.write(f"{text}\n")
     return 0
+
+
+def _lines(settings: Settings) -> Iterator[str]:
+    """A file of settings; the kernels are remarks in it, for nobody sets them there."""
+    yield from show(settings)
+    yield "\n# kernels"
+    origin = _isa_origin()
+    for name, isa in _kernels().items():
+        yield f"# {name} is {isa}, from {origin}"
+
+
+def _as_json(settings: Settings) -> str:
+    kernels = {"value": _kernels(), "origin": _isa_origin()}
+    return json.dumps({**show_rows(settings), "kernels": kernels}, indent=2)
+
+
+def _isa_origin() -> str:
+    return "FASTOBJ_ISA" if os.environ.get("FASTOBJ_ISA") else "this processor"
+
+
+def _kernels() -> dict[str, str]:
+    """The code of each kernel. Raises SettingsError for a FASTOBJ_ISA that cannot be used."""
+    # Only here: a server loads the kernels where it uses them.
+    from fastobj.core.kernels import chosen
+
+    try:
+        return chosen()
+    except ImportError as error:
+        raise SettingsError(str(error)) from error

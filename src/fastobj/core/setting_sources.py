@@ -346,16 +346,15 @@ def show(settings: Settings) -> Iterator[str]:
             yield f"{setting.name} = {json.dumps(value, ensure_ascii=False)}  # {origin}"
 
 
-def show_json(settings: Settings) -> str:
-    """The same as a JSON object of `{"value": ..., "origin": ...}`; a secret is null or "set"."""
-    rows = {
+def show_rows(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The same by name as `{"value": ..., "origin": ...}`; a secret is None or "set"."""
+    return {
         setting.name: {
             "value": _plain(setting, settings),
             "origin": settings.origin(setting.name),
         }
         for setting in _shown(settings)
     }
-    return json.dumps(rows, indent=2)
 
 
 def _shown(settings: Settings) -> Iterator[Setting]:

@@ -1,5 +1,6 @@
 """The command: its verbs, its exit codes, its two-line errors, and how little it imports."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastobj
+from fastobj._ext import digest
 from fastobj.cli import main as module
 from fastobj.cli.main import VERBS, main
 from fastobj.core.errors import StoreLocked
@@ -95,6 +97,52 @@ def test_config_show_can_be_read_by_programs(capsys: Capture) -> None:
     rows = json.loads(capsys.readouterr().out)
     assert rows["region"] == {"value": "eu", "origin": "--region"}
     assert rows["no-auth"] == {"value": True, "origin": "--no-auth"}
+
+
+def _config_show(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: a kernel chooses its code when it is imported."""
+    command = [sys.executable, "-m", "fastobj", "config", "show", *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_config_show_names_the_code_of_each_kernel() -> None:
+    kernels = json.loads(_config_show("--json", FASTOBJ_ISA="generic").stdout)["kernels"]
+    assert kernels["origin"] == "FASTOBJ_ISA"
+    assert {name.split(".")[0] for name in kernels["value"]} == {
+        path.stem for path in (Path(fastobj.__file__).parent / "_ext").glob("*.pyx")
+    }
+    assert {"digest.md5", "digest.sha1", "digest.sha256"} < set(kernels["value"])
+    assert set(kernels["value"].values()) == {"generic"}
+    lines = _config_show(FASTOBJ_ISA="generic").stdout.splitlines()
+    assert "# crc is generic, from FASTOBJ_ISA" in lines[lines.index("# kernels") :]
+
+
+def test_config_show_tells_what_the_kernels_have_chosen_by_themselves(capsys: Capture) -> None:
+    assert main(["config", "show", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["kernels"]
+    assert shown["origin"] == "this processor"
+    for name in ("chunked", "crc", "segio", "sigv4", "xmlout"):
+        assert shown["value"][name] == importlib.import_module(f"fastobj._ext.{name}").ISA
+    assert shown["value"]["digest.md5"] == digest.ISA["md5"]
+
+
+def test_config_show_with_an_unknown_level_names_the_levels() -> None:
+    done = _config_show(FASTOBJ_ISA="sse9")
+    assert done.returncode == 1
+    assert done.stderr.startswith("fastobj config: FASTOBJ_ISA names no level; the levels are ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_config_check_loads_no_kernel_for_it() -> None:
+    script = (
+        "import sys; from fastobj.cli.main import main; main(['config', 'check']);"
+        "print('fastobj.core.kernels' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
 
 
 def test_config_check_says_that_all_is_well(capsys: Capture) -> None:

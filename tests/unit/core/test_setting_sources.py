@@ -21,7 +21,7 @@ from fastobj.core.setting_sources import (
     gather,
     load,
     show,
-    show_json,
+    show_rows,
     spelled_out,
 )
 from fastobj.core.settings import SETTINGS, Settings
@@ -406,10 +406,15 @@ def test_secrets_of_every_setting_are_never_shown(file: Path) -> None:
     shown = "\n".join(show(settings))
     assert f"# identities is set, from {file}: 2 (alice, bob)" in shown
     assert f"# metrics-token is set, from {file}" in shown
-    rows = json.loads(show_json(settings))
+    rows = show_rows(settings)
     assert rows["identities"] == {"value": ["alice", "bob"], "origin": str(file)}
     assert rows["root-password"]["value"] == "set"
-    for text in (shown, show_json(settings), repr(settings), repr(Value(SECRET, "a file"))):
+    for text in (
+        shown,
+        json.dumps(show_rows(settings)),
+        repr(settings),
+        repr(Value(SECRET, "a file")),
+    ):
         assert SECRET not in text
 
 
@@ -461,7 +466,7 @@ def test_an_empty_text_that_was_given_is_shown_as_such(file: Path) -> None:
 
 
 def test_each_setting_of_json_has_its_value_and_origin() -> None:
-    rows = json.loads(show_json(load_from("--domain a,b --no-auth --idle-timeout 3")))
+    rows = show_rows(load_from("--domain a,b --no-auth --idle-timeout 3"))
     assert rows["domain"] == {"value": ["a", "b"], "origin": "--domain"}
     assert rows["no-auth"] == {"value": True, "origin": "--no-auth"}
     assert rows["idle-timeout"] == {"value": 3.0, "origin": "--idle-timeout"}
