@@ -5,7 +5,7 @@ Header names are lower-case bytes; values are bytes as received, stripped of out
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, KeysView
+from collections.abc import AsyncIterator, Awaitable, Callable, KeysView
 from typing import Protocol
 
 Header = tuple[bytes, bytes]
@@ -186,6 +186,6 @@ class Response:
 class Application(Protocol):
     """What the HTTP server calls for each request. It must not raise."""
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Awaitable[Response]:
         """Answers one request."""
         ...
