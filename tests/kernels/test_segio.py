@@ -166,6 +166,26 @@ def test_a_plain_read_is_whole_or_stale(driver):
     assert driver.wait() == [("read", segio.STALE)]
 
 
+def test_what_is_cached_is_read_at_once(tmp_path, rng):
+    written = rng.randbytes(3 * FRAME)
+    path = tmp_path / "file"
+    path.write_bytes(written)
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        for offset, head, body in ((0, 0, 0), (0, 48, 1), (7, 1, FRAME), (0, 48, 3 * FRAME - 48)):
+            behind = offset + head
+            wanted = (written[offset:behind], written[behind : behind + body])
+            assert segio.read_now(fd, offset, head, body) == wanted
+        assert segio.read_now(fd, 0, 48, 3 * FRAME - 47) is None
+        assert segio.read_now(fd, len(written), 48, 1) is None
+    finally:
+        os.close(fd)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        segio.read_now(fd, 0, 48, 1)
+    with pytest.raises(OverflowError):
+        segio.read_now(fd, 0, 48, -1)
+
+
 def test_failures_are_negative_errnos(driver, tmp_path):
     driver.pool.sync(-1, "none", 1)
     assert driver.wait() == [(1, -errno.EBADF)]

@@ -1,6 +1,6 @@
 """C functions of the segio kernel, declared for its own .pyx only."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "segio_impl.h" nogil:
@@ -47,6 +47,8 @@ cdef extern from "segio_impl.h" nogil:
 
     void fo_piece_encode(uint8_t *head, const fo_piece *piece, const uint8_t *payload)
     int fo_piece_check(const uint8_t *head, const fo_piece *expected)
+    int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
+                        size_t body_length)
     fo_pool *fo_pool_new(unsigned threads, unsigned capacity, int *error)
     int fo_pool_eventfd(const fo_pool *pool)
     int fo_pool_submit(fo_pool *pool, fo_job *job)

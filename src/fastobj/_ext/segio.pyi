@@ -26,6 +26,9 @@ def encode_piece_head(
 def check_piece_head(
     head: Buffer, data_id: bytes, segment: int, generation: int, index: int, length: int
 ) -> int: ...
+def read_now(
+    fd: int, offset: int, head_length: int, body_length: int
+) -> tuple[bytes, bytes] | None: ...
 
 class Pool:
     def __init__(self, threads: int, capacity: int = 256) -> None: ...

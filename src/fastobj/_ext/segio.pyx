@@ -4,7 +4,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.unistd cimport getpid
 
@@ -73,6 +73,20 @@ def check_piece_head(head, bytes data_id not None, uint64_t segment, uint32_t ge
         return fo_piece_check(<const uint8_t *>view.buf, &piece)
     finally:
         PyBuffer_Release(&view)
+
+
+def read_now(int fd, uint64_t offset, uint32_t head_length, uint32_t body_length):
+    """Head and body, which stand one behind the other, or None where they are not all cached."""
+    cdef bytes head = PyBytes_FromStringAndSize(NULL, head_length)
+    cdef bytes body = PyBytes_FromStringAndSize(NULL, body_length)
+    cdef char *head_at = PyBytes_AS_STRING(head)
+    cdef char *body_at = PyBytes_AS_STRING(body)
+    cdef int64_t count
+    with nogil:
+        count = fo_read_now(fd, offset, head_at, head_length, body_at, body_length)
+    if count < 0:
+        raise _os_error(<int>count)
+    return (head, body) if count == <int64_t>head_length + body_length else None
 
 
 @cython.final

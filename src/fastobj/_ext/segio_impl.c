@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum {
@@ -183,6 +184,17 @@ static int read_plain(const fo_job *job)
     if (count < 0)
         return (int)count;
     return (uint64_t)count < job->size ? FO_STALE : 0;
+}
+
+int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
+                    size_t body_length)
+{
+    const struct iovec parts[] = {{head, head_length}, {body, body_length}};
+    ssize_t count;
+    do
+        count = preadv2(fd, parts, 2, (off_t)offset, RWF_NOWAIT);
+    while (count < 0 && errno == EINTR);
+    return count < 0 ? -errno : count;
 }
 
 /* Never repeated, not even after EINTR: a second call may report success for lost bytes. */

@@ -77,6 +77,11 @@ struct fo_job {
  * and the frames that it touches, and leaves them in `buffer` at their place in the piece. */
 int fo_job_run(const fo_job *job);
 
+/* Reads head and body, which stand one behind the other, on the calling thread and as far as the
+ * page cache has them: the count of bytes, or a negative errno (-EAGAIN: none of them). */
+int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
+                    size_t body_length);
+
 typedef struct fo_pool fo_pool;
 
 /* Starts `threads` threads that take at most `capacity` jobs not yet handed back. NULL on failure,

@@ -45,8 +45,11 @@ class CellLayout:
 
     def at(self, family: Family, *values: str) -> int:
         """The first cell of a series. Raises KeyError for a value that is not in its set."""
+        places = self._labels[family]
+        if not places and not values:
+            return self._starts[family]
         index = 0
-        for place, value in zip(self._labels[family], values, strict=True):
+        for place, value in zip(places, values, strict=True):
             index = index * len(place) + place[value]
         return self._starts[family] + index * _width(family)
 

@@ -5,7 +5,7 @@ Header names are lower-case bytes; values are bytes as received, stripped of out
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, KeysView
 from typing import Protocol
 
 Header = tuple[bytes, bytes]
@@ -90,12 +90,15 @@ class BytesBody:
 class Request:
     """One request head, and its body to read.
 
-    `takes_chunks` tells whether the client knows the chunked coding, as all but HTTP/1.0 do.
+    `header(name)` is the value of a header (lower-case name), the first where it repeats; None if
+    absent. `takes_chunks` tells whether the client knows the chunked coding, as all but HTTP/1.0
+    do.
     """
 
     __slots__ = (
         "_index",
         "body",
+        "header",
         "headers",
         "method",
         "path",
@@ -127,20 +130,30 @@ class Request:
         self.peer = peer
         self.secure = secure
         self.takes_chunks = takes_chunks
-        self._index: dict[bytes, bytes] | None = None
+        self._index_headers()
 
-    def header(self, name: bytes) -> bytes | None:
-        """The value of a header (lower-case name), the first where it repeats; None if absent."""
-        if self._index is None:
-            self._index = dict(reversed(self.headers))
-        return self._index.get(name)
+    def _index_headers(self) -> None:
+        self._index = dict(reversed(self.headers))
+        # No method: it is called so often that a frame for each call would show.
+        self.header: Callable[[bytes], bytes | None] = self._index.get
+
+    @property
+    def names(self) -> KeysView[bytes]:
+        """The names of all headers, each once."""
+        return self._index.keys()
+
+    def count(self, name: bytes) -> int:
+        """How many headers of that name there are."""
+        if len(self._index) == len(self.headers):  # none repeats
+            return int(name in self._index)
+        return sum(name == other for other, _ in self.headers)
 
     def add(self, headers: Headers) -> None:
         """Adds headers that were said elsewhere; one of a name that is there already is not."""
         new = [(name, value) for name, value in headers if self.header(name) is None]
         if new:
             self.headers = [*self.headers, *new]
-            self._index = None
+            self._index_headers()
 
 
 class Response:
@@ -173,6 +186,6 @@ class Response:
 class Application(Protocol):
     """What the HTTP server calls for each request. It must not raise."""
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Awaitable[Response]:
         """Answers one request."""
         ...

@@ -43,10 +43,10 @@ class SqliteReader:
     def get(self, space: int, key: bytes) -> tuple[bytes, Token] | None:
         """The value and token of a row, or None."""
         try:
-            rows: list[Any] = self._cursor.execute(_GET, (space, key)).fetchall()
+            row: tuple[bytes, Token] | None = self._cursor.execute(_GET, (space, key)).get
         except apsw.Error as error:
             raise translated(error, self._path, self._connection) from error
-        return rows[0] if rows else None
+        return row
 
     def scan(
         self, space: int, start: bytes, end: bytes, limit: int, reverse: bool = False

@@ -11,6 +11,7 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import Final
@@ -21,8 +22,13 @@ from fastobj.core.errors import FastobjError, StoreError
 from fastobj.core.limits import IDLE_S
 from fastobj.node import frames, links
 from fastobj.node.committer_store import CommitterStore
-from fastobj.objects.ledger import Entry
-from fastobj.objects.local_ledger import LedgerBatch, Pending, Result, encoded_bytes
+from fastobj.objects.local_ledger import (
+    LedgerBatch,
+    LocalLedger,
+    Pending,
+    Result,
+    encoded_bytes,
+)
 
 EXIT_FENCED: Final = 75  # a sync failed: the supervisor starts all processes anew
 _RECEIVE_BYTES: Final = 1 << 20
@@ -66,14 +72,14 @@ class Peer:
 class _Request:
     """One commit frame on its way: its answer leaves when the last of its entries is done."""
 
-    __slots__ = ("_left", "_peer", "_request", "_results", "_sequence")
+    __slots__ = ("_ledger", "_left", "_peer", "_request", "_results")
 
-    def __init__(self, peer: Peer, request: int, count: int, sequence: Callable[[], int]) -> None:
+    def __init__(self, peer: Peer, request: int, count: int, ledger: LocalLedger) -> None:
         self._peer = peer
         self._request = request
         self._results: list[Result] = [None] * count
         self._left = count
-        self._sequence = sequence
+        self._ledger = ledger
         peer.open += 1
 
     def done(self, index: int, result: Result) -> None:
@@ -82,7 +88,7 @@ class _Request:
         if not self._left:
             self._peer.open -= 1
             results = [frames.result_head(error) for error in self._results]
-            answer = frames.AnswerHead(self._sequence(), results)
+            answer = frames.AnswerHead(self._ledger.last_sequence, results)
             self._peer.send(frames.encode(frames.ANSWER, self._request, answer))
 
 
@@ -202,11 +208,11 @@ class Committer:
         entries = frames.decode_commit(frame)
         if not entries:
             raise ValueError("a commit of nothing")
-        request = _Request(peer, frame.request, len(entries), lambda: self._ledger.last_sequence)
+        request = _Request(peer, frame.request, len(entries), self._ledger)
         alone = len(entries) == 1
         for index, entry in enumerate(entries):
             size = len(frame.head) if alone else encoded_bytes(entry.txn)
-            self._ledger.submit(_pending(request, index, entry, size))
+            self._ledger.submit(Pending(entry, size, partial(request.done, index)))
 
     def _answer_outcome(self, peer: Peer, frame: frames.Frame) -> None:
         asked = frames.decode_outcome(frame.head)
@@ -280,10 +286,6 @@ class Committer:
             if self._store.is_maintenance(peer.owner):
                 peer.send(frames.encode(frames.NUDGE, 0, nudge))
                 peer.flush()
-
-
-def _pending(request: _Request, index: int, entry: Entry, size: int) -> Pending:
-    return Pending(entry, size, lambda result: request.done(index, result))
 
 
 class _WriterThread:

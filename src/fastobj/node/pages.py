@@ -64,13 +64,15 @@ class PagesApplication:
         self._paths = _PATHS if where == "s3" else _HEALTH
         self._names_bucket = names_bucket
 
-    async def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Awaitable[Response]:
         """Answers one request."""
         if request.path in self._paths and self._is_ours(request):
-            response = await self._pages.answer(request)
-            if response is not None:
-                return response
-        return await self._inner(request)
+            return self._answer(request)
+        return self._inner(request)
+
+    async def _answer(self, request: Request) -> Response:
+        response = await self._pages.answer(request)
+        return response if response is not None else await self._inner(request)
 
     def _is_ours(self, request: Request) -> bool:
         if _is_signed(request):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Final, NamedTuple
+from collections.abc import Coroutine
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -57,15 +58,16 @@ class BucketCache:
         self.scan = meta.scan
         self.counters = meta.counters
 
-    async def get(self, space: int, key: bytes) -> tuple[bytes, Token] | None:
+    def get(self, space: int, key: bytes) -> Coroutine[Any, Any, tuple[bytes, Token] | None]:
         """The value and token of a row, or None."""
-        if space != keys.BUCKETS:
-            return await self._meta.get(space, key)
+        return self._meta.get(space, key) if space != keys.BUCKETS else self._bucket(key)
+
+    async def _bucket(self, key: bytes) -> tuple[bytes, Token] | None:
         epoch = self._epochs.read(key)
         cached = self._rows.get(key)
         if cached is not None and cached[0] == epoch:
             return cached[1]
-        row = await self._meta.get(space, key)
+        row = await self._meta.get(keys.BUCKETS, key)
         self._rows.pop(key, None)
         if row is not None:
             if len(self._rows) >= BUCKETS_CACHED_MAX:

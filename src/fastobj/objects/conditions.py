@@ -75,6 +75,9 @@ class ReadConditions(NamedTuple):
         return Verdict.GO_ON
 
 
+UNCONDITIONAL_READ: Final = ReadConditions()
+
+
 def failed(condition: str) -> S3Error:
     """PreconditionFailed, naming the condition."""
     return S3Error(codes.PRECONDITION_FAILED, extra=(("Condition", condition),))

@@ -124,6 +124,10 @@ class _Fold:
 
     def take(self, rows: list[ScanRow]) -> bytes:
         """Takes rows. Where the last one lies in a common prefix: the first key behind that."""
+        if not self._delimiter:  # each is an entry of its own
+            entries = [(keys.object_key(key), value) for key, value, _ in rows]
+            self._objects += map(_listed, entries)
+            return b""
         key = b""
         for row in rows:
             key = keys.object_key(row.key)

@@ -43,6 +43,7 @@ _PERMISSIONS: Final = {
     b"x-amz-grant-read-acp": "READ_ACP",
     b"x-amz-grant-write-acp": "WRITE_ACP",
 }
+_HEADERS: Final = frozenset({_CANNED_HEADER, *_PERMISSIONS})
 _KNOWN_PERMISSIONS: Final = frozenset(_PERMISSIONS.values())
 # What has matched is never given back, so that no value costs more than its length.
 _GRANTEE: Final = re.compile(
@@ -65,6 +66,8 @@ def from_headers(ctx: Context, owner: str) -> Named | None:
     Raises InvalidArgument, InvalidRequest for both forms at once, UnresolvableGrantByEmailAddress.
     """
     request = ctx.request
+    if request.names.isdisjoint(_HEADERS):
+        return None
     canned = request.header(_CANNED_HEADER)
     granted = [name for name in _PERMISSIONS if request.header(name) is not None]
     if canned is None:

@@ -5,6 +5,7 @@ Nothing here looks at what the request wants. A secret is never part of a messag
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from fastobj.s3.auth_claim import (
     UNSIGNED,
     Claim,
     Credential,
+    SignedHeaders,
     known_payload,
     malformed_claim,
 )
@@ -131,7 +133,7 @@ class Authenticator:
             request.path,
             request.query,
             headers,
-            claim.signed_headers,
+            claim.signed.text,
             claim.payload or b"",
             claim.amz_date,
             credential.scope,
@@ -159,7 +161,7 @@ class Authenticator:
         return key
 
     def _check_credential(self, claim: Claim) -> None:
-        _, date, region, service, terminator = claim.credential
+        _, date, region, service, terminator, _ = claim.credential
         if date.encode() != claim.amz_date[:8]:
             reason = f'the credential date "{date}" is not that of the request'
         elif region != self._rules.region:
@@ -206,8 +208,8 @@ class OpenAuthenticator:
     def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
         """A claim of nothing but what the body hashes to. Raises InvalidArgument."""
         payload = known_payload(request.header(b"x-amz-content-sha256") or UNSIGNED)
-        nobody = Credential("", "", "", "", "")
-        return Claim(nobody, b"", b"", b"", payload, codes.ACCESS_DENIED)
+        nobody = Credential("")
+        return Claim(nobody, SignedHeaders(), b"", b"", payload, codes.ACCESS_DENIED)
 
     def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
         """The identity. Raises NotImplemented for a body in signed chunks: nobody has the key."""
@@ -264,17 +266,15 @@ def _skewed(signed_s: int, now_s: int, skew_s_max: int) -> S3Error:
 
 def _check_signed_headers(request: Request, claim: Claim) -> None:
     """Host and every x-amz-* header are signed, and every signed header is there."""
-    signed = set(claim.signed_headers.split(b";"))
-    unsigned = [
-        name for name, _ in request.headers if name.startswith(b"x-amz-") and name not in signed
-    ]
+    present, signed = request.names, claim.signed.names
+    unsigned = [name for name in present - signed if name.startswith(b"x-amz-")]
     if b"host" not in signed:
         unsigned.append(b"host")
     if unsigned:
         message = "There were headers present in the request which were not signed"
-        names = ", ".join(sorted({name.decode("latin-1") for name in unsigned}))
+        names = ", ".join(sorted([name.decode("latin-1") for name in unsigned]))
         raise S3Error(codes.ACCESS_DENIED, message, extra=[("HeadersNotSigned", names)])
-    if not signed.issubset([name for name, _ in request.headers]):
+    if not signed <= present:
         raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH, "A signed header is missing.")
 
 
@@ -285,7 +285,7 @@ def _check_no_session(request: Request, query: Mapping[str, str]) -> None:
 
 
 def _payload_sha256(payload: bytes) -> bytes | None:
-    return None if payload == UNSIGNED else bytes.fromhex(payload.decode())
+    return None if payload == UNSIGNED else unhexlify(payload)
 
 
 def _mode(payload: bytes) -> Mode:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fastobj.core import codes
@@ -32,9 +33,14 @@ CHUNKED_V4A: Final = frozenset(
     }
 )
 STREAMING: Final = CHUNKED_V4A.union(MODES)
+_PAYLOADS: Final = STREAMING | {UNSIGNED, _EMPTY_SHA256}  # those of most requests
 
-_SHA256_HEX: Final = re.compile(rb"[0-9a-fA-F]{64}")
-_SIGNATURE: Final = re.compile(rb"[0-9a-f]{64}")
+_HEX: Final = b"0123456789abcdef"
+_HEX_OF_BOTH_CASES: Final = b"0123456789abcdefABCDEF"
+_SUM_BYTES: Final = 64  # SHA-256 in hexadecimal
+# What stands before the signature: the same in each request of a client and a day.
+_FORM_BYTES_MAX: Final = 1024
+_FORMS_KEPT_MAX: Final = 256
 _AMZ_DATE: Final = re.compile(rb"[0-9]{8}T[0-9]{6}Z")
 _EXPIRES: Final = re.compile(r"-?[0-9]{1,20}")
 
@@ -51,18 +57,26 @@ _QUERY_REQUIRED: Final = (
 
 
 class Credential(NamedTuple):
-    """The parts of `key/date/region/service/terminator`."""
+    """The parts of `key/date/region/service/terminator`; `scope` is what is signed of it."""
 
     access_key: str
-    date: str
-    region: str
-    service: str
-    terminator: str
+    date: str = ""
+    region: str = ""
+    service: str = ""
+    terminator: str = ""
+    scope: bytes = b""
 
-    @property
-    def scope(self) -> bytes:
-        """What is signed of it."""
-        return "/".join(self[1:]).encode()
+
+class SignedHeaders(NamedTuple):
+    """Which headers are signed: as the request names them, in one text and one by one."""
+
+    text: bytes = b""
+    names: frozenset[bytes] = frozenset()
+
+    @classmethod
+    def of(cls, text: bytes) -> SignedHeaders:
+        """Those of `host;x-amz-date` and the like."""
+        return cls(text, frozenset(text.split(b";")))
 
 
 class Claim(NamedTuple):
@@ -74,7 +88,7 @@ class Claim(NamedTuple):
     """
 
     credential: Credential
-    signed_headers: bytes
+    signed: SignedHeaders
     signature: bytes
     amz_date: bytes
     payload: bytes | None
@@ -104,7 +118,7 @@ def read(
         )
         raise S3Error(codes.INVALID_ARGUMENT, message)
     if header:
-        if sum(name == b"authorization" for name, _ in request.headers) > 1:
+        if request.count(b"authorization") > 1:
             raise S3Error(codes.INVALID_ARGUMENT, "Only one Authorization header is allowed")
         if header.startswith(auth_v2.SCHEME):
             return _v2_claim(request, query, signature_v2, domains, header)
@@ -130,12 +144,29 @@ def _v2_claim(
         message = "Signature Version 2 does not sign a body in chunks"
         raise S3Error(codes.INVALID_REQUEST, message)
     amz_date = _header_date(request) if header else b""
-    keys = Credential(signed.access_key, "", "", "", "")
-    found = Claim(keys, b"", signed.signature, amz_date, payload, codes.ACCESS_DENIED)
+    keys = Credential(signed.access_key)
+    found = Claim(keys, SignedHeaders(), signed.signature, amz_date, payload, codes.ACCESS_DENIED)
     return found._replace(expires_s=signed.expires_s, texts_v2=signed.texts)
 
 
 def _header_claim(request: Request, header: bytes) -> Claim:
+    form, signature = header[:-_SUM_BYTES], header[-_SUM_BYTES:]
+    if form.endswith(b"Signature=") and len(form) <= _FORM_BYTES_MAX and _is_sum(signature, _HEX):
+        credential, signed, _ = _read_again(form)
+    else:
+        credential, signed, signature = _read_header(header)
+    return Claim(
+        credential,
+        signed,
+        _checked_signature(signature),
+        _header_date(request),
+        _header_payload(request),
+        codes.AUTHORIZATION_HEADER_MALFORMED,
+    )
+
+
+def _read_header(header: bytes) -> tuple[Credential, SignedHeaders, bytes]:
+    """The credential, the signed headers and the signature, whose form is not checked yet."""
     malformed = codes.AUTHORIZATION_HEADER_MALFORMED
     algorithm, _, rest = header.partition(b" ")
     _check_algorithm(algorithm, malformed)
@@ -150,14 +181,11 @@ def _header_claim(request: Request, header: bytes) -> Claim:
         signature = parts[b"Signature"]
     except KeyError as missing:
         raise malformed_claim(malformed, f"{missing.args[0].decode()} is missing") from None
-    return Claim(
-        _credential(credential.decode("utf-8", "replace"), malformed),
-        signed_headers,
-        _checked_signature(signature),
-        _header_date(request),
-        _header_payload(request),
-        malformed,
-    )
+    text = credential.decode("utf-8", "replace")
+    return _credential(text, malformed), SignedHeaders.of(signed_headers), signature
+
+
+_read_again = lru_cache(_FORMS_KEPT_MAX)(_read_header)
 
 
 def _query_claim(request: Request, query: Mapping[str, str]) -> Claim:
@@ -174,7 +202,7 @@ def _query_claim(request: Request, query: Mapping[str, str]) -> Claim:
     payload = query.get("X-Amz-Content-Sha256", "").encode()
     return Claim(
         _credential(query["X-Amz-Credential"], malformed),
-        query["X-Amz-SignedHeaders"].encode(),
+        SignedHeaders.of(query["X-Amz-SignedHeaders"].encode()),
         _checked_signature(query["X-Amz-Signature"].encode()),
         amz_date,
         known_payload(payload or request.header(b"x-amz-content-sha256") or UNSIGNED),
@@ -198,11 +226,18 @@ def _credential(text: str, malformed: ErrorCode) -> Credential:
     if len(parts) != 5 or not parts[0]:
         example = '"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"'
         raise malformed_claim(malformed, f"the Credential is mal-formed; expecting {example}")
-    return Credential(*parts)
+    access_key, *scope = parts
+    date, region, service, terminator = scope
+    return Credential(access_key, date, region, service, terminator, "/".join(scope).encode())
+
+
+def _is_sum(value: bytes, digits: bytes) -> bool:
+    """Whether it is a SHA-256 in hexadecimal: a pass in C, where a pattern takes ten times that."""
+    return len(value) == _SUM_BYTES and not value.translate(None, digits)
 
 
 def _checked_signature(signature: bytes) -> bytes:
-    if not _SIGNATURE.fullmatch(signature):
+    if not _is_sum(signature, _HEX):
         raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH)
     return signature
 
@@ -230,7 +265,7 @@ def _header_payload(request: Request) -> bytes | None:
 
 def known_payload(value: bytes) -> bytes:
     """The payload word of a request, if it is one. Raises InvalidArgument."""
-    if _SHA256_HEX.fullmatch(value) or value == UNSIGNED or value in STREAMING:
+    if value in _PAYLOADS or _is_sum(value, _HEX_OF_BOTH_CASES):
         return value
     known = ", ".join(name.decode() for name in (UNSIGNED, *sorted(STREAMING)))
     message = f"x-amz-content-sha256 must be {known} or a valid sha256 value."

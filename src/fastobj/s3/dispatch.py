@@ -140,6 +140,7 @@ class S3Application:
         self._domains = domains
         self._object_bytes_max = object_bytes_max
         self._host_id = b64encode(os.urandom(24)).decode()
+        self._host_id_header = (b"x-amz-id-2", self._host_id.encode())
 
     async def __call__(self, request: Request) -> Response:
         """Answers one request; raises nothing but a cancellation."""
@@ -154,8 +155,8 @@ class S3Application:
         except BaseException:
             self._ended(exchange, 0, False)
             raise
-        response.headers.append((b"x-amz-request-id", exchange.request_id.encode()))
-        response.headers.append((b"x-amz-id-2", self._host_id.encode()))
+        request_id_header = (b"x-amz-request-id", exchange.request_id.encode())
+        response.headers += (request_id_header, self._host_id_header)
         exchange.status = response.status
         response.finished = partial(self._ended, exchange)
         return response

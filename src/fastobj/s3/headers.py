@@ -47,11 +47,11 @@ def _only(
 
 USED_BY_ALL: Final = frozenset({b"x-amz-expected-bucket-owner"})
 
-_CONDITIONS: Final = frozenset(
+CONDITIONS: Final = frozenset(
     {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
 )
 
-_READ: Final = _CONDITIONS | {b"range", b"x-amz-checksum-mode"}
+_READ: Final = CONDITIONS | {b"range", b"x-amz-checksum-mode"}
 
 _CHECKSUMS: Final = frozenset(
     {

@@ -14,10 +14,16 @@ from fastobj.core.errors import S3Error
 from fastobj.core.limits import USER_METADATA_BYTES_MAX
 from fastobj.http.message import Headers, Request
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects.conditions import Etags, ReadConditions, WriteConditions
+from fastobj.objects.conditions import (
+    UNCONDITIONAL,
+    UNCONDITIONAL_READ,
+    Etags,
+    ReadConditions,
+    WriteConditions,
+)
 from fastobj.objects.part_sums import is_composite
 from fastobj.s3.dates import http_date, parse_http_date
-from fastobj.s3.headers import STORED
+from fastobj.s3.headers import CONDITIONS, STORED
 
 _METADATA: Final = b"x-amz-meta-"
 _CONTENT_TYPE: Final = "binary/octet-stream"
@@ -31,7 +37,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 def stored_headers(request: Request) -> dict[str, str]:
     """The system headers to store with an object."""
     found: dict[str, str] = {}
-    for name in STORED:
+    for name in STORED if not request.names.isdisjoint(STORED) else ():
         value = request.header(name)
         if value and name == b"content-encoding":
             value = _without_chunked(value)
@@ -62,11 +68,15 @@ def user_metadata(request: Request) -> dict[str, str]:
 
 def write_conditions(request: Request) -> WriteConditions:
     """The conditions of a write. Raises InvalidArgument."""
+    if request.names.isdisjoint(CONDITIONS):
+        return UNCONDITIONAL
     return WriteConditions(_etags(request, b"if-match"), _etags(request, b"if-none-match"))
 
 
 def read_conditions(request: Request) -> ReadConditions:
     """The conditions of a read; a date that is none is no condition. Raises InvalidArgument."""
+    if request.names.isdisjoint(CONDITIONS):
+        return UNCONDITIONAL_READ
     return ReadConditions(
         _etags(request, b"if-match"),
         _etags(request, b"if-none-match"),

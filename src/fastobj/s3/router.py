@@ -99,9 +99,9 @@ def _first(
 ) -> Op | None:
     for op, keys, pinned, name in candidates:
         if (
-            all(key in query for key in keys)
-            and all(query.get(key) == value for key, value in pinned)
-            and (name is None or header(name) is not None)
+            (name is None or header(name) is not None)
+            and (not keys or all(key in query for key in keys))
+            and (not pinned or all(query.get(key) == value for key, value in pinned))
         ):
             return op
     return None

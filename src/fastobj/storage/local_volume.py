@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from fastobj._ext import crc
+from fastobj._ext import crc, segio
 from fastobj.core.errors import ChecksumMismatch, NoSpace, StaleLocation, StoreDamaged
 from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
 from fastobj.storage import io, log_format
 from fastobj.storage.base import BodyStream, Digest, Location, SegmentBook, Usage
 from fastobj.storage.extents import STRIDE, Extents, ExtentWriter, piece_length, run_bytes
+from fastobj.storage.log_format import RECORD_HEAD_BYTES
 from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, Buffer, BufferPool, IoPool, PieceName
 from fastobj.storage.segment_files import SegmentFiles, is_log
 
@@ -93,25 +94,25 @@ class LocalVolume:
     ) -> AsyncGenerator[memoryview, None]:
         if length:
             body = await self._read_record(location, data_id)
-            yield body[offset : offset + length]
+            yield memoryview(body)[offset : offset + length]
 
-    async def _read_record(self, location: Location, data_id: bytes) -> memoryview:
+    async def _read_record(self, location: Location, data_id: bytes) -> bytes | memoryview:
         """The whole body of a record: inline where the page cache has it."""
         if location.length > BLOCK_BYTES_MAX:
             raise StoreDamaged(f"a row places {location.length} bytes in a block of the log")
-        record = bytearray(log_format.RECORD_HEAD_BYTES + location.length)
         file = self.files.lend(location.segment)
-        if _read_now(file, record, location.offset) < len(record):
-            await self._read_later(location, record)
-        view = memoryview(record)
-        _check_record(view, location, data_id, file.path)
-        return view[log_format.RECORD_HEAD_BYTES :]
+        head, body = _read_now(file, location) or await self._read_later(location)
+        _check_record(head, body, location, data_id, file.path)
+        return body
 
-    async def _read_later(self, location: Location, record: bytearray) -> None:
+    async def _read_later(self, location: Location) -> tuple[memoryview, memoryview]:
+        record = bytearray(RECORD_HEAD_BYTES + location.length)
         file = self.files.duplicate(location.segment)
         done = self.pool.read(file, location.offset, record)
         done.add_done_callback(lambda _: file.close())
         await asyncio.shield(done)
+        view = memoryview(record)
+        return view[:RECORD_HEAD_BYTES], view[RECORD_HEAD_BYTES:]
 
 
 def accounts(location: Location, sign: int) -> Usage:
@@ -128,26 +129,33 @@ def _check_range(location: Location, offset: int, length: int) -> None:
         raise ValueError(f"{length} bytes at {offset} are not in a body of {location.length}")
 
 
-def _read_now(file: io.File, into: bytearray, offset: int) -> int:
-    """Reads what the page cache holds; the count of bytes, 0 where it cannot tell."""
+def _read_now(file: io.File, location: Location) -> tuple[bytes, bytes] | None:
+    """Head and body of a record; None where the page cache lacks some of it or cannot tell."""
     try:
-        return os.preadv(file.fd, [into], offset, os.RWF_NOWAIT)
+        return segio.read_now(file.fd, location.offset, RECORD_HEAD_BYTES, location.length)
     except OSError as error:
         if error.errno in _NOT_NOW:
-            return 0
+            return None
         raise io.store_error(error, file.path, "read") from error
 
 
-def _check_record(record: memoryview, location: Location, data_id: bytes, path: str) -> None:
-    head = log_format.decode_record_head(record)
-    if head is None or (head.data_id, head.segment, head.generation, head.length) != (
-        data_id,
-        location.segment,
-        location.generation,
-        location.length,
+def _check_record(
+    raw: bytes | memoryview,
+    body: bytes | memoryview,
+    location: Location,
+    data_id: bytes,
+    path: str,
+) -> None:
+    head = log_format.decode_record_head(raw)
+    if (
+        head is None
+        or head.data_id != data_id
+        or head.segment != location.segment
+        or head.generation != location.generation
+        or head.length != location.length
     ):
         raise StaleLocation(f"{path} no longer holds this body at {location.offset}")
-    if crc.crc32c(record[log_format.RECORD_HEAD_BYTES :]) != head.crc32c:
+    if crc.crc32c(body) != head.crc32c:
         raise ChecksumMismatch(f"{path} is damaged in the body at {location.offset}")
 
 

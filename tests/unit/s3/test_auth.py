@@ -117,6 +117,30 @@ def test_wrong_secret_and_unknown_key(signer: Callable[..., Request]) -> None:
     assert code_of(signer("GET", "/b/k", identity=STRANGER)) == ("InvalidAccessKeyId", 403)
 
 
+def test_a_header_seen_before_proves_nothing() -> None:
+    good = signing.signed("GET", "/b/k")
+    signature = (good.header(b"authorization") or b"")[-64:]
+    for _ in range(2):
+        authenticate(good)
+        forged = replace(good, signature, signature[::-1])
+        assert code_of(forged)[0] == "SignatureDoesNotMatch"
+        assert code_of(replace(good, signature, signature.upper()))[0] == "SignatureDoesNotMatch"
+        twice = replace(good, b"Signature=", b"Signature=%b,Signature=" % signature)
+        assert code_of(twice)[0] == "AuthorizationHeaderMalformed"
+        late = FixedClock(NOW_NS + 86_400_000_000_000)
+        assert code_of(good, late)[0] == "RequestTimeTooSkewed"
+
+
+def test_the_parts_of_the_header_stand_in_any_order() -> None:
+    good = signing.signed("GET", "/b/k")
+    header = good.header(b"authorization") or b""
+    algorithm, _, rest = header.partition(b" ")
+    parts = [part.strip() for part in rest.split(b",")]
+    for turn in range(len(parts)):
+        turned = algorithm + b" " + b", ".join(parts[turn:] + parts[:turn])
+        authenticate(replace(good, header, turned) if turn else good)
+
+
 @pytest.mark.parametrize("signer", SIGNERS)
 def test_another_users_signature(signer: Callable[..., Request]) -> None:
     request = replace(

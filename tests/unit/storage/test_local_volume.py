@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from fastobj._ext import segio
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
 from fastobj.core.limits import BLOCK_BYTES_MAX, KIB, MIB, PIECE_FRAME_BYTES, PIECE_HEAD_BYTES
 from fastobj.storage import io, local_volume, log_format
@@ -43,7 +44,7 @@ def _flip(path, offset, bit=0):
 @pytest.mark.parametrize("length", [1, 4096, 64 * KIB])
 async def test_records_come_back(tmp_path, monkeypatch, length, is_cached):
     if not is_cached:
-        monkeypatch.setattr(local_volume, "_read_now", lambda *a: 0)
+        monkeypatch.setattr(local_volume, "_read_now", lambda *a: None)
     body, data_id = body_of(length), new_data_id()
     async with volumes.local_volume(tmp_path) as volume:
         location, _ = _write_record(tmp_path, body, data_id)
@@ -68,7 +69,7 @@ async def test_a_cached_record_is_read_without_the_pool(tmp_path, monkeypatch):
 @pytest.mark.parametrize("is_cached", [True, False])
 async def test_any_damage_to_a_record_is_noticed(tmp_path, monkeypatch, is_cached):
     if not is_cached:
-        monkeypatch.setattr(local_volume, "_read_now", lambda *a: 0)
+        monkeypatch.setattr(local_volume, "_read_now", lambda *a: None)
     body, data_id = body_of(300), new_data_id()
     async with volumes.local_volume(tmp_path) as volume:
         location, path = _write_record(tmp_path, body, data_id)
@@ -120,7 +121,7 @@ async def test_a_file_system_that_cannot_tell_goes_through_the_pool(tmp_path, mo
 
     async with volumes.local_volume(tmp_path) as volume:
         location, _ = _write_record(tmp_path, b"abc", data_id)
-        monkeypatch.setattr(os, "preadv", unsupported)
+        monkeypatch.setattr(segio, "read_now", unsupported)
         assert await volume.read(location, data_id, 0, 3) == b"abc"
 
 
