@@ -37,7 +37,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]") -> Generator[None, object, object]:
     """Makes the prefix anew before the suite's own fixture looks for buckets that begin with it."""
     if fixturedef.argname == "setup_teardown":  # its `configfile` has been made by now
-        sys.modules["s3tests.functional"].prefix = _new_prefix()  # type: ignore[attr-defined]
+        suite: Any = sys.modules["s3tests.functional"]
+        suite.prefix = _new_prefix()
     return (yield)
 
 
