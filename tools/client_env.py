@@ -7,12 +7,13 @@ interpreter changes.
 
 import fcntl
 import shutil
-import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools import steps
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".venv-clients"
@@ -117,20 +118,7 @@ CLIENTS: Mapping[str, Kind] = {
 
 def run(command: Sequence[str], folder: Path | None = None, cure: str = "install it") -> None:
     """Runs one step of an installation. Raises ClientEnvError with its output."""
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ClientEnvError(f"{command[0]} is not on PATH: {cure}") from None
-    if done.returncode:
-        raise ClientEnvError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}")
+    steps.run(command, ClientEnvError, cure, folder)
 
 
 def ensure(name: str) -> Path:

@@ -8,10 +8,11 @@ installed: no service starts, no user is made, and removing the folder undoes it
 import fcntl
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from tools import steps
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".debian"
@@ -102,19 +103,7 @@ def _programs(place: Path, program: str) -> Iterator[Path]:
 
 
 def _run(command: Sequence[str]) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise DebianError(f"{command[0]} is missing: this is no Debian system") from None
-    if done.returncode:
-        raise DebianError(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}")
+    steps.run(command, DebianError, "this is no Debian system")
 
 
 def main(argv: Sequence[str]) -> int:
