@@ -77,23 +77,34 @@ class Watch:
 
 
 @contextmanager
-def watching(*watches: Watch) -> Iterator[None]:
-    """Samples the trees from a thread until the block ends."""
+def repeating(every_s: float, step: Callable[[int], bool]) -> Iterator[None]:
+    """Calls `step` from a thread, with 0, 1, 2, ..., until it returns False or the block ends."""
     stop = threading.Event()
 
     def run() -> None:
         number = 0
-        while not stop.wait(_CPU_EVERY_S if number else 0):
-            for watch in watches:
-                watch.look(number % _MEMORY_EVERY == 0)
+        while step(number) and not stop.wait(every_s):
             number += 1
 
-    thread = threading.Thread(target=run, name="watch", daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def watching(*watches: Watch) -> Iterator[None]:
+    """Samples the trees until the block ends."""
+
+    def look(number: int) -> bool:
         for watch in watches:
-            watch.look(False)
+            watch.look(number % _MEMORY_EVERY == 0)
+        return True
+
+    with repeating(_CPU_EVERY_S, look):
+        yield
+    for watch in watches:
+        watch.look(False)

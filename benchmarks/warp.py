@@ -19,16 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks._server import ACCESS_KEY, SECRET_KEY
 from benchmarks._targets import Fastobj, Minio, Missing, Target, program
-from benchmarks._tree import Watch, watching
+from benchmarks._tree import Watch, repeating, watching
 
 KIB, MIB = 1024, 1024 * 1024
 WARP_IMAGE = "minio/warp"
@@ -209,26 +208,18 @@ def start_warp(case: Case, endpoint: str, run: Run, directory: Path) -> subproce
     )
 
 
-@contextmanager
-def bounded(warp: subprocess.Popen[str], run: Run) -> Iterator[None]:
+def bounded(warp: subprocess.Popen[str], run: Run) -> AbstractContextManager[None]:
     """Interrupts warp, which then reports what it has, once the run has filled its share."""
     least = shutil.disk_usage(run.place).free - run.room_bytes
-    done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(_WAIT_S):
-            if shutil.disk_usage(run.place).free < least:
-                print("  (cut: its share of the disk is full)", file=sys.stderr)
-                warp.send_signal(signal.SIGINT)
-                return
+    def look(_: int) -> bool:
+        if shutil.disk_usage(run.place).free >= least:
+            return True
+        print("  (cut: its share of the disk is full)", file=sys.stderr)
+        warp.send_signal(signal.SIGINT)
+        return False
 
-    thread = threading.Thread(target=look, name="disk", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    return repeating(_WAIT_S, look)
 
 
 def median(rounds: Sequence[Figures]) -> Figures:
