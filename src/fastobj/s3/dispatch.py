@@ -40,7 +40,6 @@ from fastobj.s3.shapes import SHAPES
 Handler = Callable[[Context], Awaitable[Result]]
 
 _WORD: Final = re.compile("(?<!^)(?=[A-Z])")
-_XML: Final = (b"content-type", b"application/xml")
 _SERVER_FAULT: Final = 500
 _PRESIGNED: Final = "X-Amz-Signature"
 _REGION: Final = b"x-amz-bucket-region"
@@ -297,4 +296,4 @@ def _render(op: Op, result: Result) -> Response:
     if result.document is None or op.xml_out is None:
         return Response(result.status, result.headers, result.body, result.length)
     body = xml.encode(op.xml_out, result.document)
-    return Response(result.status, [_XML, *result.headers], body)
+    return Response(result.status, [xml.CONTENT_TYPE, *result.headers], body)

@@ -11,7 +11,6 @@ from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
 from fastobj.s3 import xml
 
 _RETRY_AFTER: Final = (b"retry-after", b"1")
-_XML: Final = (b"content-type", b"application/xml")
 _BODILESS_STATUS: Final = frozenset({204, 304})
 _TRY_AGAIN_STATUS: Final = 503
 
@@ -70,4 +69,4 @@ def render(error: S3Error, request: Request, request_id: str, host_id: str) -> R
             "HostId": host_id,
         },
     )
-    return Response(status, [_XML, *headers], body)
+    return Response(status, [xml.CONTENT_TYPE, *headers], body)

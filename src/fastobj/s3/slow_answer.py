@@ -16,7 +16,6 @@ from fastobj.http.message import Response
 from fastobj.s3 import xml
 from fastobj.s3.context import Result
 
-_XML: Final = (b"content-type", b"application/xml")
 _DECLARATION: Final = xml.DECLARATION.encode()
 _SPACE: Final = b" "
 
@@ -34,7 +33,7 @@ async def answer(working: Awaitable[Result], render: Render, fail: Fail) -> Resp
     if done:
         return render(work.result())
     document = asyncio.ensure_future(_document(work, render, fail))
-    response = Response(200, [_XML], _Waiting(document))
+    response = Response(200, [xml.CONTENT_TYPE], _Waiting(document))
     response.chunked = True
     return response
 

@@ -19,6 +19,7 @@ from fastobj.s3.shapes import SHAPES, Field, Kind, Shape
 
 Document = Mapping[str, Any]
 
+CONTENT_TYPE: Final = (b"content-type", b"application/xml")  # the header of every document
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 XSI_NAMESPACE: Final = "http://www.w3.org/2001/XMLSchema-instance"
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
