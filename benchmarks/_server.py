@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import _tree
+
 # Servers that benchmarks start with TLS have certificates of their own making.
-_ANYBODY = ssl.create_default_context()
-_ANYBODY.check_hostname, _ANYBODY.verify_mode = False, ssl.CERT_NONE
-TICKS = os.sysconf("SC_CLK_TCK")
+ANYBODY = ssl.create_default_context()
+ANYBODY.check_hostname, ANYBODY.verify_mode = False, ssl.CERT_NONE
 ACCESS_KEY = "benchmark"
 SECRET_KEY = "benchmark-secret"
 
@@ -127,7 +128,7 @@ class Server:
 
     def _get(self, path: str) -> tuple[int, bytes]:
         url = f"{self.scheme}://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(url, timeout=5, context=_ANYBODY) as response:
+        with urllib.request.urlopen(url, timeout=5, context=ANYBODY) as response:
             return response.status, response.read()
 
     def metrics(self) -> dict[str, float]:
@@ -145,8 +146,7 @@ class Server:
         """User and system time of each role so far."""
         total: dict[str, float] = {}
         for role, pid in self.pids():
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total[role] = total.get(role, 0.0) + (int(fields[11]) + int(fields[12])) / TICKS
+            total[role] = total.get(role, 0.0) + _tree.cpu_seconds(pid)
         return total
 
     def memory(self) -> list[Memory]:
