@@ -1,5 +1,7 @@
 """A full disk: writes are refused, reads and deletes go on, and space that comes back is used."""
 
+import os
+
 import pytest
 
 from fastobj.testing.audited import differences_at
@@ -95,6 +97,22 @@ async def test_a_kill_on_a_full_disk(full_disk, seed):
     (full_disk.root / "foreign").unlink()
     load.put_until_stored(60 * KIB)
     load.put_until_stored(8 * MIB)
+    await settle(full_disk, load)
+
+
+async def test_a_start_with_no_block_for_the_index(full_disk, seed):
+    """The database's index in shared memory begins anew with each start, and takes room for it."""
+    load = full_disk.load(small, seed)
+    load.fill()
+    full_disk.server.kill_supervisor()
+    (full_disk.root / "meta.db-shm").unlink()
+    os.sync()  # else its blocks are not free yet
+    disk.fill(full_disk.root / "foreign")
+    full_disk.start()
+    load.check()
+    full_disk.check_alive()
+    drain(load, 2)
+    load.put_until_stored(60 * KIB)
     await settle(full_disk, load)
 
 

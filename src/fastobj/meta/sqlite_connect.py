@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Literal
 
 import apsw
@@ -55,10 +57,11 @@ def check_version(version: str) -> None:
 
 
 def open_writer(path: str, synchronous: Synchronous, vfs: str | None = None) -> apsw.Connection:
-    """A connection that writes; makes the database where it is missing. Raises StoreError."""
-    check_version(apsw.sqlite_lib_version())
-    try:
-        connection = apsw.Connection(path, vfs=vfs)
+    """A connection that writes; makes the database where it is missing.
+
+    Raises NoSpace (call again once room was made), StoreError.
+    """
+    with _opening(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs) as connection:
         _configure(connection, limits.SQLITE_WRITER_CACHE_BYTES)
         set_chunk(connection)
         connection.pragma("page_size", PAGE_BYTES)  # counts only where the file is empty
@@ -67,34 +70,42 @@ def open_writer(path: str, synchronous: Synchronous, vfs: str | None = None) -> 
         connection.pragma("synchronous", synchronous)
         if connection.pragma("application_id") != APPLICATION_ID:
             _create(connection, path)
-    except apsw.Error as error:
-        raise translated(error, path) from error
-    check_format(connection, path)
+        check_format(connection, path)
     return connection
 
 
 def open_reader(path: str, vfs: str | None = None) -> apsw.Connection:
     """A connection that cannot write; the database must be there. Raises StoreError."""
-    check_version(apsw.sqlite_lib_version())
-    try:
-        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+    with _opening(path, apsw.SQLITE_OPEN_READONLY, vfs) as connection:
         _configure(connection, limits.SQLITE_READER_CACHE_BYTES)
-    except apsw.Error as error:
-        raise translated(error, path) from error
-    check_format(connection, path)
+        check_format(connection, path)
     return connection
 
 
 def open_checkpointer(path: str, vfs: str | None = None) -> apsw.Connection:
     """A connection for checkpoints alone: it reads no rows, so it needs no cache."""
-    try:
-        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+    with _opening(path, apsw.SQLITE_OPEN_READWRITE, vfs) as connection:
         _configure(connection, 0)
         set_chunk(connection)
         connection.pragma("synchronous", "NORMAL")  # syncs the WAL before, the database after
-    except apsw.Error as error:
-        raise translated(error, path) from error
     return connection
+
+
+@contextmanager
+def _opening(path: str, flags: int, vfs: str | None) -> Iterator[apsw.Connection]:
+    """A connection to be set up in the block; closed again where that fails."""
+    check_version(apsw.sqlite_lib_version())
+    connection: apsw.Connection | None = None
+    try:
+        connection = apsw.Connection(path, flags=flags, vfs=vfs)
+        yield connection
+    except BaseException as error:
+        told = translated(error, path, connection) if isinstance(error, apsw.Error) else error
+        if connection is not None:
+            connection.close()
+        if told is error:
+            raise
+        raise told from error
 
 
 def check_format(connection: apsw.Connection, path: str) -> None:
@@ -118,8 +129,8 @@ def translated(
     message = f"{path}: {error}"
     extended = getattr(error, "extendedresult", 0)
     number = connection.system_errno if connection is not None else 0
-    if isinstance(error, apsw.FullError):
-        return NoSpace(message)
+    if isinstance(error, apsw.FullError) or extended == apsw.SQLITE_IOERR_SHMSIZE:
+        return NoSpace(message)  # SHMSIZE: the index of the WAL could not be made longer
     if extended in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC):
         return SyncFailed(message)
     if isinstance(error, apsw.IOError | apsw.CantOpenError):

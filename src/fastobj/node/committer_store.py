@@ -6,7 +6,8 @@ import logging
 import os
 
 from fastobj.core.clock import SystemClock
-from fastobj.core.errors import FastobjError
+from fastobj.core.errors import FastobjError, NoSpace
+from fastobj.core.limits import LOG_SEGMENT_BYTES_MIN
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
 from fastobj.meta.sqlite import SqliteEngine
@@ -16,6 +17,7 @@ from fastobj.node.locks import StoreLock, take_store_lock
 from fastobj.node.shared_page import COMMITTER, MAINTENANCE, SharedPage
 from fastobj.objects.local_ledger import LedgerBatch
 from fastobj.objects.local_recovery import Recovered, recover
+from fastobj.storage.spares import Spares
 
 
 class CommitterStore:
@@ -30,7 +32,7 @@ class CommitterStore:
         self._lock: StoreLock = take_store_lock(layout)
         drop_caches_after_fence(layout)
         self.engine = SqliteEngine(layout.database, vfs=database_vfs())
-        self.engine.open_now()
+        self._open_database()
         self.checkpoints = self.engine.checkpointer
         self.recovered: Recovered = recover(
             layout.log,
@@ -50,6 +52,20 @@ class CommitterStore:
         self._forget_fence()
         self._count_positions()
         self._report()
+
+    def _open_database(self) -> None:
+        """On a full disk its index in shared memory, which begins anew, takes the room of a spare.
+
+        Raises NoSpace where there is none, StoreError.
+        """
+        spares = Spares(self._layout.log, LOG_SEGMENT_BYTES_MIN)
+        while True:
+            try:
+                return self.engine.open_now()
+            except NoSpace as full:
+                if not spares.free_smallest():
+                    raise
+                self.log.warning("%s: a spare log segment makes room", full)
 
     @property
     def covered_sequence(self) -> int:
