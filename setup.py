@@ -33,6 +33,7 @@ KERNELS = {
         "digest_sha256_avx512.c",
         "digest_sha_ni.c",
     ),
+    "httphead": ("httphead_impl.c",),
     "segio": (
         "segio_impl.c",
         "segio_pool.c",

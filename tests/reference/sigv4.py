@@ -55,6 +55,14 @@ def canonical_query(query: bytes) -> bytes:
     return b"&".join(name + b"=" + value for name, value in sorted(items))
 
 
+def covers(headers: Headers, signed_headers: bytes) -> bool:
+    """Whether Host and every x-amz-* header is signed, and every signed header is there."""
+    signed = set(signed_headers.split(b";"))
+    present = {name for name, _ in headers}
+    needed = {b"host"} | {name for name in present if name.startswith(b"x-amz-")}
+    return needed <= signed <= present
+
+
 def canonical_value(value: bytes) -> bytes:
     """Trimmed, runs of blanks made one space; a tab is a blank, as botocore has it."""
     return b" ".join(word for word in value.replace(b"\t", b" ").split(b" ") if word)

@@ -54,6 +54,7 @@ cdef extern from "sigv4_impl.h" nogil:
     fo_sigv4_status fo_sigv4_measure(const fo_sigv4_request *request, size_t *scratch_bytes)
     fo_slice fo_sigv4_canonical(const fo_sigv4_request *request, void *scratch)
     fo_sigv4_status fo_sigv4_sign(const fo_sigv4_request *request, uint8_t *signature)
+    int fo_sigv4_covers(const fo_header *headers, size_t header_count, fo_slice signed_headers)
     void fo_sigv4_signing_key(fo_slice secret, fo_slice date, fo_slice region, fo_slice service,
                               uint8_t *key)
     int fo_sigv4_equal(fo_slice a, fo_slice b)

@@ -4,8 +4,9 @@
 names and stand in wire order; a name may repeat. `signed_headers` is the list as the client sent
 it; a name without a header counts as empty, so the caller refuses it before. Any bytes are safe.
 A canonical request above 1 MiB is a ValueError, and False from `verify`; so is a line feed outside
-path and query, because the text could then be that of another request too. `ISA` names the SHA-256
-code that was chosen.
+path and query, because the text could then be that of another request too. `covers` tells whether
+Host and every x-amz-* header is signed, and every signed header there. `ISA` names the SHA-256 code
+that was chosen.
 """
 
 from typing import Final
@@ -47,5 +48,6 @@ def verify(
     key: bytes,
     signature: bytes,
 ) -> bool: ...
+def covers(headers: list[tuple[bytes, bytes]], signed_headers: bytes) -> bool: ...
 def sha256(data: Buffer) -> bytes: ...
 def hmac_sha256(key: bytes, data: Buffer) -> bytes: ...

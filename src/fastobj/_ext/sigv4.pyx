@@ -102,6 +102,23 @@ cdef bytes _run(
             free(table)
 
 
+def covers(list headers not None, bytes signed_headers not None):
+    """Whether Host and every x-amz-* header is signed, and every signed header is there."""
+    cdef fo_header few[STACK_HEADERS]
+    cdef fo_header *table = few
+    cdef tuple rows = tuple(headers)
+    if len(rows) > STACK_HEADERS:
+        table = <fo_header *>malloc(<size_t>len(rows) * sizeof(fo_header))
+        if table == NULL:
+            raise MemoryError
+    try:
+        _load_headers(rows, table)
+        return fo_sigv4_covers(table, <size_t>len(rows), _slice(signed_headers)) != 0
+    finally:
+        if table != few:
+            free(table)
+
+
 def canonical_request(
     bytes method not None, bytes path not None, bytes query not None, list headers not None,
     bytes signed_headers not None, bytes payload_hash not None,

@@ -235,6 +235,46 @@ static uint8_t *append_headers(uint8_t *out, const fo_sigv4_request *request)
     return out;
 }
 
+static int is_named(fo_slice names, fo_slice wanted)
+{
+    fo_slice name;
+    while (next_part(&names, ';', &name)) {
+        if (same(name, wanted))
+            return 1;
+    }
+    return 0;
+}
+
+static int is_present(const fo_header *headers, size_t header_count, fo_slice name)
+{
+    for (size_t i = 0; i < header_count; i++) {
+        if (same(headers[i].name, name))
+            return 1;
+    }
+    return 0;
+}
+
+int fo_sigv4_covers(const fo_header *headers, size_t header_count, fo_slice signed_headers)
+{
+    const fo_slice family = TEXT("x-amz-");
+    fo_slice rest = signed_headers, name;
+    if (!is_named(signed_headers, TEXT("host")))
+        return 0;
+    for (size_t i = 0; i < header_count; i++) {
+        fo_slice start = headers[i].name;
+        if (start.length < family.length)
+            continue;
+        start.length = family.length;
+        if (same(start, family) && !is_named(signed_headers, headers[i].name))
+            return 0;
+    }
+    while (next_part(&rest, ';', &name)) {
+        if (!is_present(headers, header_count, name))
+            return 0;
+    }
+    return 1;
+}
+
 /* --- sizes ----------------------------------------------------------------------------------- */
 
 /* Adds to a sum that stays at or below the limit; 0 when it would not. */

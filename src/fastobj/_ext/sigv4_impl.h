@@ -49,6 +49,9 @@ fo_slice fo_sigv4_canonical(const fo_sigv4_request *request, void *scratch);
 fo_sigv4_status fo_sigv4_sign(const fo_sigv4_request *request,
                               uint8_t signature[FO_SIGV4_SIGNATURE_BYTES]);
 
+/* Whether what must be signed is: Host, every x-amz-* header, and nothing that is not there. */
+int fo_sigv4_covers(const fo_header *headers, size_t header_count, fo_slice signed_headers);
+
 void fo_sigv4_signing_key(fo_slice secret, fo_slice date, fo_slice region, fo_slice service,
                           uint8_t key[32]);
 

@@ -1,9 +1,9 @@
-"""One HTTP/1.1 connection: heads in, one task per request, answers out, in the order of arrival.
+"""One HTTP/1.1 connection: heads in, one coroutine per request, answers out, in the order of arrival.
 
 A connection is in one of five states:
 
     HEAD      waits for a request head, or receives one
-    REQUEST   a task answers a request; while its body is incomplete, the connection reads only
+    REQUEST   a request is being answered; while its body is incomplete, the connection reads only
               while somebody waits for the body
     DRAIN     the request is answered, the short rest of its body is read away
     LINGER    the last answer is written; what comes is read away, so that no reset overtakes it
@@ -16,13 +16,14 @@ pauses meanwhile: memory is bounded by two reads (256 KiB), whatever the client 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, cast
 
 from fastobj.core import limits
 from fastobj.http.body import NO_BODY, Body, ChunkedBody, FixedBody, HeldBody
 from fastobj.http.cut import Cut
 from fastobj.http.deadline import Deadline
+from fastobj.http.eager import start
 from fastobj.http.head import HeadParser, HeadRefused
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Header, Request, Response
 from fastobj.http.render import CONTINUE, plain_response
@@ -258,9 +259,22 @@ class Connection(asyncio.BufferedProtocol):
             peer=self._peer,
             secure=self._secure,
             takes_chunks=head.takes_chunks,
+            parts=(head.path, head.query, head.index),
         )
-        self._task = self._loop.create_task(self._serve(request, head.keep_alive))
+        serving = self._serve(request, head.keep_alive)
+        if end < stop or data is not self._shared.buffer:
+            self._task = self._loop.create_task(serving)  # the next request is there already
+        else:
+            self._task = self._start(serving)
         return end
+
+    def _start(self, serving: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        """Answers at once what needs no waiting; returns the task of what does."""
+        try:
+            return start(self._loop, serving)
+        except Exception as error:
+            self._writer.report(error, "a request failed")
+            return None
 
     def _received_body(self, count: int) -> None:
         """Bytes came straight into the reader's buffer."""

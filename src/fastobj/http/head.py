@@ -10,8 +10,9 @@ from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from fastobj._ext import httphead
 from fastobj.core import limits
-from fastobj.http.message import Headers
+from fastobj.http.message import Headers, first_values
 
 _BLANK_LINE: Final = b"\r\n\r\n"
 # Headers that decide where a message ends or whether it is refused.
@@ -51,7 +52,11 @@ class HeadParser:
     """Parses the heads of one connection, one after the other; its attributes are the latest head.
 
     `bytes_max` bounds the size of each. `length` is the body's length in bytes, None for a chunked
-    transfer. `keep_alive` is False where the client wants the connection to end.
+    transfer. `keep_alive` is False where the client wants the connection to end. `index` has the
+    first value of each header.
+
+    A head that has arrived as a whole and is of the ordinary form is read by a kernel in one pass.
+    All others are for the general parser, which also says what is wrong with them.
     """
 
     __slots__ = (
@@ -66,12 +71,19 @@ class HeadParser:
         "complete",
         "expects_continue",
         "headers",
+        "index",
         "keep_alive",
         "length",
         "method",
+        "path",
+        "query",
         "takes_chunks",
         "target",
     )
+
+    headers: Headers
+    index: dict[bytes, bytes]
+    length: int | None
 
     def __init__(self, bytes_max: int = limits.HEAD_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
@@ -99,6 +111,11 @@ class HeadParser:
         `complete` tells whether the head has ended. Raises HeadRefused.
         """
         if self.complete:
+            self._fed = 0
+        if not self._fed:
+            size = self._read_whole(data, stop)
+            if size:
+                return size
             self._restart()
         if self._spent:
             self._parser, self._spent = HttpRequestParser(self), False
@@ -113,6 +130,27 @@ class HeadParser:
             start = end
         return stop
 
+    def _read_whole(self, data: bytearray, stop: int) -> int:
+        """Takes a head that is ordinary and there as a whole; returns its size, else 0."""
+        found = httphead.read(data, stop)
+        if found is None or found[0] > self._bytes_max or len(found[2]) > limits.TARGET_BYTES_MAX:
+            return 0
+        (
+            size,
+            self.method,
+            self.target,
+            self.path,
+            self.query,
+            self.headers,
+            self.index,
+            self.length,
+            self.keep_alive,
+            self.expects_continue,
+        ) = found
+        self._fed = size
+        self.takes_chunks = self.complete = True
+        return size
+
     def _restart(self) -> None:
         self._fed = 0
         self._framing: Headers = []
@@ -121,9 +159,10 @@ class HeadParser:
         self.complete = False
         self.takes_chunks = True
         self.expects_continue = False
-        self.headers: Headers = []
-        self.length: int | None = 0
-        self.target = b""
+        self.headers = []
+        self.index = {}
+        self.length = 0
+        self.target = self.path = self.query = b""
 
     def _execute(self, data: bytearray, start: int, end: int) -> None:
         """Feeds one slice, counted first: the parser calls nothing while one header grows."""
@@ -203,6 +242,8 @@ class HeadParser:
             raise HeadRefused(400)  # absolute form, `*`, or the authority of a CONNECT
         if codings:
             self._check_codings(codings, lengths)
+        self.path, _, self.query = self.target.partition(b"?")
+        self.index = first_values(self.headers)
         if self.length != 0:
             self._spent = True  # it now waits for a body that it will not be given
 

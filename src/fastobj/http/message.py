@@ -10,6 +10,12 @@ from typing import Protocol
 
 Header = tuple[bytes, bytes]
 Headers = list[Header]
+Parts = tuple[bytes, bytes, dict[bytes, bytes]]  # path, query, the first value of each header
+
+
+def first_values(headers: Headers) -> dict[bytes, bytes]:
+    """The first value of each header."""
+    return dict(reversed(headers))
 
 
 class BodyReader(Protocol):
@@ -92,7 +98,7 @@ class Request:
 
     `header(name)` is the value of a header (lower-case name), the first where it repeats; None if
     absent. `takes_chunks` tells whether the client knows the chunked coding, as all but HTTP/1.0
-    do.
+    do. `parts` are those of target and headers, where the caller has them.
     """
 
     __slots__ = (
@@ -119,21 +125,19 @@ class Request:
         peer: str = "",
         secure: bool = False,
         takes_chunks: bool = True,
+        parts: Parts | None = None,
     ) -> None:
         self.method = method
         self.target = target
-        path, _, query = target.partition(b"?")
-        self.path = path  # raw, still percent-encoded
-        self.query = query  # raw, still percent-encoded
+        if parts is None:
+            path, _, query = target.partition(b"?")
+            parts = path, query, first_values(headers)
+        self.path, self.query, self._index = parts  # raw, still percent-encoded
         self.headers = headers
         self.body = body
         self.peer = peer
         self.secure = secure
         self.takes_chunks = takes_chunks
-        self._index_headers()
-
-    def _index_headers(self) -> None:
-        self._index = dict(reversed(self.headers))
         # No method: it is called so often that a frame for each call would show.
         self.header: Callable[[bytes], bytes | None] = self._index.get
 
@@ -153,7 +157,7 @@ class Request:
         new = [(name, value) for name, value in headers if self.header(name) is None]
         if new:
             self.headers = [*self.headers, *new]
-            self._index_headers()
+            self._index |= first_values(new)
 
 
 class Response:

@@ -14,6 +14,7 @@ from collections import deque
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import COMMITTER_WAIT_S_MAX
+from fastobj.core.waiting import within
 
 _Waiter = asyncio.Future[None]
 
@@ -41,8 +42,7 @@ class Turns:
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         queue.append(waiter)
         try:
-            async with asyncio.timeout(COMMITTER_WAIT_S_MAX):
-                await waiter
+            await within(COMMITTER_WAIT_S_MAX, waiter)
         except BaseException as error:
             self._leave(row, waiter)
             if isinstance(error, TimeoutError):

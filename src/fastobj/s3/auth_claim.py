@@ -67,28 +67,17 @@ class Credential(NamedTuple):
     scope: bytes = b""
 
 
-class SignedHeaders(NamedTuple):
-    """Which headers are signed: as the request names them, in one text and one by one."""
-
-    text: bytes = b""
-    names: frozenset[bytes] = frozenset()
-
-    @classmethod
-    def of(cls, text: bytes) -> SignedHeaders:
-        """Those of `host;x-amz-date` and the like."""
-        return cls(text, frozenset(text.split(b";")))
-
-
 class Claim(NamedTuple):
     """What a request says about its signature, from either place.
 
+    `signed_headers` are the names of `host;x-amz-date` and the like.
     `payload` stands for the body in what is signed; None where the request leaves it to the
     body's own hash, which has to be set before the claim can be verified. `texts_v2` are what
     Version 2 may have signed, none for Version 4; `expires_s` is a time there, else a duration.
     """
 
     credential: Credential
-    signed: SignedHeaders
+    signed_headers: bytes
     signature: bytes
     amz_date: bytes
     payload: bytes | None
@@ -145,27 +134,28 @@ def _v2_claim(
         raise S3Error(codes.INVALID_REQUEST, message)
     amz_date = _header_date(request) if header else b""
     keys = Credential(signed.access_key)
-    found = Claim(keys, SignedHeaders(), signed.signature, amz_date, payload, codes.ACCESS_DENIED)
+    found = Claim(keys, b"", signed.signature, amz_date, payload, codes.ACCESS_DENIED)
     return found._replace(expires_s=signed.expires_s, texts_v2=signed.texts)
 
 
 def _header_claim(request: Request, header: bytes) -> Claim:
     form, signature = header[:-_SUM_BYTES], header[-_SUM_BYTES:]
     if form.endswith(b"Signature=") and len(form) <= _FORM_BYTES_MAX and _is_sum(signature, _HEX):
-        credential, signed, _ = _read_again(form)
+        credential, signed_headers, _ = _read_again(form)
     else:
-        credential, signed, signature = _read_header(header)
+        credential, signed_headers, signature = _read_header(header)
+        _check_signature(signature)
     return Claim(
         credential,
-        signed,
-        _checked_signature(signature),
+        signed_headers,
+        signature,
         _header_date(request),
         _header_payload(request),
         codes.AUTHORIZATION_HEADER_MALFORMED,
     )
 
 
-def _read_header(header: bytes) -> tuple[Credential, SignedHeaders, bytes]:
+def _read_header(header: bytes) -> tuple[Credential, bytes, bytes]:
     """The credential, the signed headers and the signature, whose form is not checked yet."""
     malformed = codes.AUTHORIZATION_HEADER_MALFORMED
     algorithm, _, rest = header.partition(b" ")
@@ -182,7 +172,7 @@ def _read_header(header: bytes) -> tuple[Credential, SignedHeaders, bytes]:
     except KeyError as missing:
         raise malformed_claim(malformed, f"{missing.args[0].decode()} is missing") from None
     text = credential.decode("utf-8", "replace")
-    return _credential(text, malformed), SignedHeaders.of(signed_headers), signature
+    return _credential(text, malformed), signed_headers, signature
 
 
 _read_again = lru_cache(_FORMS_KEPT_MAX)(_read_header)
@@ -200,10 +190,13 @@ def _query_claim(request: Request, query: Mapping[str, str]) -> Claim:
     if not _AMZ_DATE.fullmatch(amz_date):
         raise malformed_claim(malformed, "X-Amz-Date must be in the ISO8601 Long Format")
     payload = query.get("X-Amz-Content-Sha256", "").encode()
+    credential = _credential(query["X-Amz-Credential"], malformed)
+    signature = query["X-Amz-Signature"].encode()
+    _check_signature(signature)
     return Claim(
-        _credential(query["X-Amz-Credential"], malformed),
-        SignedHeaders.of(query["X-Amz-SignedHeaders"].encode()),
-        _checked_signature(query["X-Amz-Signature"].encode()),
+        credential,
+        query["X-Amz-SignedHeaders"].encode(),
+        signature,
         amz_date,
         known_payload(payload or request.header(b"x-amz-content-sha256") or UNSIGNED),
         malformed,
@@ -236,10 +229,9 @@ def _is_sum(value: bytes, digits: bytes) -> bool:
     return len(value) == _SUM_BYTES and not value.translate(None, digits)
 
 
-def _checked_signature(signature: bytes) -> bytes:
+def _check_signature(signature: bytes) -> None:
     if not _is_sum(signature, _HEX):
         raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH)
-    return signature
 
 
 def _header_date(request: Request) -> bytes:

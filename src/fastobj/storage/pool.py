@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, TypeVar
 from fastobj._ext import segio
 from fastobj.core.errors import Busy, ChecksumMismatch, StaleLocation, StoreError
 from fastobj.core.limits import BODY_MEMORY_WAIT_S_MAX, MIB, PIECE_BYTES, PIECE_HEAD_BYTES
+from fastobj.core.waiting import within
 from fastobj.storage import io
 from fastobj.storage.base import Digest
 
@@ -250,8 +251,7 @@ class BufferPool:
         waiter: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(BODY_MEMORY_WAIT_S_MAX):
-                return await waiter
+            return await within(BODY_MEMORY_WAIT_S_MAX, waiter)
         except (TimeoutError, asyncio.CancelledError) as error:
             if waiter.done() and not waiter.cancelled():
                 self.release(waiter.result())

@@ -1,0 +1,77 @@
+"""The ordinary head of an HTTP/1.1 request, in one pass."""
+
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_Contains, PyDict_SetItem
+from libc.stdint cimport uint8_t
+
+VERSION = 1
+ISA = "generic"
+
+
+cdef list _all(const char *const *texts):
+    found = []
+    while texts[0] != NULL:
+        found.append(<bytes>texts[0])
+        texts += 1
+    return found
+
+
+# One object for each, whose hash is computed once.
+cdef list _methods = _all(fo_head_methods)
+cdef list _names = _all(fo_head_names)
+
+
+cdef inline bytes _bytes(fo_slice slice):
+    return PyBytes_FromStringAndSize(<const char *>slice.at, <Py_ssize_t>slice.length)
+
+
+cdef inline bytes _name(const fo_head_field *field):
+    if field.known != FO_HEAD_UNKNOWN:
+        return <bytes>_names[field.known]
+    cdef bytes lower = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>field.name.length)
+    fo_head_lower(field.name, <uint8_t *>PyBytes_AS_STRING(lower))
+    return lower
+
+
+cdef tuple _fields(const fo_head *head):
+    cdef list headers = []
+    cdef dict index = {}
+    cdef size_t at
+    cdef bytes name, value
+    for at in range(head.field_count):
+        name, value = _name(&head.fields[at]), _bytes(head.fields[at].value)
+        headers.append((name, value))
+        if not PyDict_Contains(index, name):
+            PyDict_SetItem(index, name, value)
+    return headers, index
+
+
+def read(bytearray received not None, Py_ssize_t stop):
+    """The head at the start of `received[:stop]`; None where there is no ordinary one."""
+    cdef fo_head head
+    cdef fo_slice bytes_, path, query
+    bytes_.at = <const uint8_t *>PyByteArray_AS_STRING(received)
+    bytes_.length = <size_t>max(0, min(stop, PyByteArray_GET_SIZE(received)))
+    if fo_head_read(bytes_, &head) != FO_HEAD_OK:
+        return None
+    path = query = head.target
+    path.length = head.path_size
+    query.at += head.path_size
+    query.length -= head.path_size
+    if query.length:  # its question mark
+        query.at += 1
+        query.length -= 1
+    headers, index = _fields(&head)
+    return (
+        head.size,
+        <bytes>_methods[head.method],
+        _bytes(head.target),
+        _bytes(path),
+        _bytes(query),
+        headers,
+        index,
+        head.length,
+        head.keep_alive != 0,
+        head.expects_continue != 0,
+    )
