@@ -40,3 +40,4 @@ cdef extern from "httphead_impl.h" nogil:
 
     fo_head_status fo_head_read(fo_slice bytes, fo_head *head)
     void fo_head_lower(fo_slice name, uint8_t *out)
+    int fo_head_is_clean(fo_slice text)

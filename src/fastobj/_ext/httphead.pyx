@@ -1,9 +1,10 @@
-"""The ordinary head of an HTTP/1.1 request, in one pass."""
+"""Heads of HTTP/1.1: the ordinary one of a request, and that of a response, each in one pass."""
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_Contains, PyDict_SetItem
 from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
 
 VERSION = 1
 ISA = "generic"
@@ -20,6 +21,13 @@ cdef list _all(const char *const *texts):
 # One object for each, whose hash is computed once.
 cdef list _methods = _all(fo_head_methods)
 cdef list _names = _all(fo_head_names)
+
+
+cdef inline fo_slice _slice(bytes text) noexcept:
+    cdef fo_slice slice
+    slice.at = <const uint8_t *>PyBytes_AS_STRING(text)
+    slice.length = <size_t>PyBytes_GET_SIZE(text)
+    return slice
 
 
 cdef inline bytes _bytes(fo_slice slice):
@@ -75,3 +83,31 @@ def read(bytearray received not None, Py_ssize_t stop):
         head.keep_alive != 0,
         head.expects_continue != 0,
     )
+
+
+cdef inline uint8_t *_copy(uint8_t *out, bytes text) noexcept:
+    memcpy(out, PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
+    return out + PyBytes_GET_SIZE(text)
+
+
+def render(bytes start not None, list headers not None, bytes end not None):
+    """`start`, a line for each header, and `end`, one behind the other."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(start) + PyBytes_GET_SIZE(end)
+    cdef bytes name, value, head
+    cdef uint8_t *out
+    for name, value in headers:
+        if name is None or value is None:
+            raise TypeError("a header is a tuple of two bytes")
+        if not (fo_head_is_clean(_slice(name)) and fo_head_is_clean(_slice(value))):
+            raise ValueError("a response header holds a control character")
+        size += PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
+    head = PyBytes_FromStringAndSize(NULL, size)
+    out = _copy(<uint8_t *>PyBytes_AS_STRING(head), start)
+    for name, value in headers:
+        out = _copy(out, name)
+        memcpy(out, b": ", 2)
+        out = _copy(out + 2, value)
+        memcpy(out, b"\r\n", 2)
+        out += 2
+    _copy(out, end)
+    return head

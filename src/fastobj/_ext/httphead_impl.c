@@ -154,6 +154,12 @@ static fo_slice trimmed(fo_slice text)
     return text;
 }
 
+/* None of them may stand in a value, but the tab. */
+static int is_control(uint8_t byte)
+{
+    return byte < ' ' ? byte != '\t' : byte == 0x7f;
+}
+
 /* A line `name: value`. 0 where it is none. */
 static int take_field(fo_slice *rest, fo_head_field *field)
 {
@@ -164,11 +170,8 @@ static int take_field(fo_slice *rest, fo_head_field *field)
         return 0;
     field->name = (fo_slice){rest->at, at};
     skip(rest, at + 1);
-    for (at = 0; at < rest->length; at++) {
-        const uint8_t byte = rest->at[at];
-        if (byte < ' ' ? byte != '\t' : byte == 0x7f)
-            break;
-    }
+    for (at = 0; at < rest->length && !is_control(rest->at[at]); at++)
+        ;
     if (rest->length - at < 2 || rest->at[at] != '\r' || rest->at[at + 1] != '\n')
         return 0;
     field->value = trimmed((fo_slice){rest->at, at});
@@ -246,6 +249,15 @@ static size_t find_end(fo_slice bytes)
         at = line + 1;
     }
     return 0;
+}
+
+int fo_head_is_clean(fo_slice text)
+{
+    for (size_t at = 0; at < text.length; at++) {
+        if (is_control(text.at[at]))
+            return 0;
+    }
+    return 1;
 }
 
 void fo_head_lower(fo_slice name, uint8_t *out)

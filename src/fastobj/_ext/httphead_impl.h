@@ -47,4 +47,7 @@ fo_head_status fo_head_read(fo_slice bytes, fo_head *head);
 /* Writes the name of a field in lower case. */
 void fo_head_lower(fo_slice name, uint8_t *out);
 
+/* Whether the text holds no control character but the tab. */
+int fo_head_is_clean(fo_slice text);
+
 #endif

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: heads in, one coroutine per request, answers out, in the order of arrival.
+"""One HTTP/1.1 connection: heads in, one coroutine per request, answers out in order.
 
 A connection is in one of five states:
 

@@ -6,15 +6,15 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
 
+from fastobj._ext import httphead
 from fastobj.core.clock import Clock
 from fastobj.http.message import Headers, Response
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# All bytes but those below the space and DEL; the tab may stand in a value.
-_PRINTABLE_BYTES: Final = bytes(code for code in range(256) if code == 9 or 31 < code != 127)
 _BODILESS: Final = frozenset((204, 304))
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
+_CLOSE: Final = b"Connection: close\r\n\r\n"
 _NS_PER_S: Final = 1_000_000_000
 
 
@@ -37,15 +37,15 @@ def plain_response(status: int) -> Response:
 
 
 class Renderer:
-    """Makes response heads; remembers status lines, and the date for a second."""
+    """Makes response heads; remembers their first lines for as long as the second lasts."""
 
-    __slots__ = ("_clock", "_date", "_date_s", "_status_lines")
+    __slots__ = ("_clock", "_date", "_second_ns", "_starts")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._date = b""
-        self._date_s = -1
-        self._status_lines: dict[int, bytes] = {}
+        self._second_ns = -_NS_PER_S  # so that the first head begins one
+        self._starts: dict[int, bytes] = {}
 
     def head(self, status: int, headers: Headers, length: int | None, *, close: bool) -> bytes:
         """The head, down to the blank line. `length` is the body's, in bytes; None: in chunks.
@@ -54,26 +54,22 @@ class Renderer:
         Connection: `headers` must hold none of them, and names that are tokens. Raises ValueError
         for a control character.
         """
-        line = self._status_lines.get(status)
-        if line is None:
-            line = self._status_lines[status] = _status_line(status)
-        parts = [line, self._today()]
-        if headers:
-            block = b"".join([b"%b: %b\r\n" % header for header in headers])
-            # Whatever is no printable byte must be an end of line of ours: one pass in C.
-            if block.translate(None, _PRINTABLE_BYTES) != b"\r\n" * len(headers):
-                raise ValueError("a response header holds a control character")
-            parts.append(block)
+        now_ns = self._clock.now_ns()
+        if not self._second_ns <= now_ns < self._second_ns + _NS_PER_S:
+            self._begin_second(now_ns)
+        start = self._starts.get(status)
+        if start is None:
+            start = self._starts[status] = _status_line(status) + self._date
         if length is None:
-            parts.append(b"Transfer-Encoding: chunked\r\n")
+            end = b"Transfer-Encoding: chunked\r\n"
         elif status not in _BODILESS:
-            parts.append(b"Content-Length: %d\r\n" % length)
-        parts.append(b"Connection: close\r\n\r\n" if close else b"\r\n")
-        return b"".join(parts)
+            end = b"Content-Length: %d\r\n" % length
+        else:
+            end = b""
+        return httphead.render(start, headers, end + (_CLOSE if close else b"\r\n"))
 
-    def _today(self) -> bytes:
-        second = self._clock.now_ns() // _NS_PER_S
-        if second != self._date_s:
-            self._date_s = second
-            self._date = formatdate(second, usegmt=True).encode() + b"\r\n"
-        return self._date
+    def _begin_second(self, now_ns: int) -> None:
+        second = now_ns // _NS_PER_S
+        self._second_ns = second * _NS_PER_S
+        self._date = formatdate(second, usegmt=True).encode() + b"\r\n"
+        self._starts.clear()

@@ -112,10 +112,16 @@ class RequestCounter:
         received, sent = exchange.request.body.received, exchange.sent_bytes
         cells[places.statuses + _COLUMNS.get(exchange.status, _OTHER_COLUMN)] += 1
         _observe(cells, places.duration, _DURATIONS, elapsed_ns)
-        _observe(cells, places.received, _SIZES, received)
-        _observe(cells, places.sent, _SIZES, sent)
-        cells[self._bytes_in] += received
-        cells[self._bytes_out] += sent
+        if received:
+            _observe(cells, places.received, _SIZES, received)
+            cells[self._bytes_in] += received
+        else:  # as most are: the first bucket, and nothing for the sums
+            cells[places.received] += 1
+        if sent:
+            _observe(cells, places.sent, _SIZES, sent)
+            cells[self._bytes_out] += sent
+        else:
+            cells[places.sent] += 1
         if not exchange.complete:
             self._process.add(Metric.S3_CUT_SHORT, 1, _NONE if op is None else op.name)
         if self._access_log is not None:

@@ -265,7 +265,7 @@ def _skewed(signed_s: int, now_s: int, skew_s_max: int) -> S3Error:
 
 
 def _uncovered(request: Request, claim: Claim) -> S3Error:
-    """What `sigv4.covers` has found: a header that is not signed, or a signed one that is absent."""
+    """What `sigv4.covers` has found: a header not signed, or a signed one absent."""
     signed = frozenset(claim.signed_headers.split(b";"))
     unsigned = [name for name in request.names - signed if name.startswith(b"x-amz-")]
     if b"host" not in signed:

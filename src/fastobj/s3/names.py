@@ -80,10 +80,12 @@ def split_path(path: bytes) -> Names:
     if len(path) == 1:
         return _SERVICE
     raw_bucket, _, raw_key = path[1:].partition(b"/")
-    bucket = _unescape(raw_bucket).decode("utf-8", "replace")
+    if b"%" in path:
+        raw_bucket, raw_key = _unescape(raw_bucket), _unescape(raw_key)
+    bucket = raw_bucket.decode("utf-8", "replace")
     if not raw_key:
         return Names(Scope.BUCKET, bucket)
-    return Names(Scope.OBJECT, bucket, _checked_key(_unescape(raw_key)))
+    return Names(Scope.OBJECT, bucket, _checked_key(raw_key))
 
 
 def parse_query(query: bytes) -> dict[str, str]:
