@@ -5,12 +5,11 @@ Nothing here looks at what the request wants. A secret is never part of a messag
 
 from __future__ import annotations
 
-from binascii import unhexlify
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from fastobj._ext import sigv4
 from fastobj._ext.chunked import Mode
@@ -30,23 +29,12 @@ from fastobj.s3.auth_claim import (
     known_payload,
     malformed_claim,
 )
+from fastobj.s3.auth_session import Authenticated, Session, Sessions, payload_sha256
 from fastobj.s3.chunked_body import MODES, Chunking
 from fastobj.s3.dates import instant
 
 _SERVICE: Final = "s3"
 _TERMINATOR: Final = "aws4_request"
-
-
-class Authenticated(NamedTuple):
-    """Who sent a request, and how they signed its body.
-
-    `payload_sha256` is the hash of the body, None where it is unsigned or in aws-chunked coding;
-    then `chunking` says how that is to be read.
-    """
-
-    identity: Identity
-    payload_sha256: bytes | None
-    chunking: Chunking | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +63,11 @@ class Authenticator:
         self._clock = clock
         # The secret is part of the place, so a changed one never meets the key of the old one.
         self._keys: dict[tuple[str, str, str], bytes] = {}
+        self._sessions = Sessions(clock, rules.clock_skew_s_max)
+
+    def recognise(self, request: Request, query: Mapping[str, str]) -> Authenticated | None:
+        """The sender of a request like one that was verified before; None: `claim` and `verify`."""
+        return self._sessions.recognise(request, query)
 
     def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
         """What a request whose decoded query is `query` claims, all checked but the signature.
@@ -103,17 +96,25 @@ class Authenticator:
         """
         assert claim.payload is not None
         identity = self._signer(claim)
-        if not self._is_signed(request, request.headers, claim, identity) and not (
-            self._is_signed_outside(request, claim, identity)
-        ):
+        if self._is_signed(request, request.headers, claim, identity):
+            self._remember(request, claim, identity)
+        elif not self._is_signed_outside(request, claim, identity):
             extra = [("AWSAccessKeyId", claim.credential.access_key)]
             raise S3Error(codes.SIGNATURE_DOES_NOT_MATCH, extra=extra)
         _check_no_session(request, query)
         if claim.payload not in STREAMING:
-            return Authenticated(identity, _payload_sha256(claim.payload))
+            return Authenticated(identity, payload_sha256(claim.payload))
         key = self._signing_key(identity, claim.credential.date)
         signed = (key, claim.amz_date, claim.credential.scope, claim.signature)
         return Authenticated(identity, None, Chunking(_mode(claim.payload), *signed))
+
+    def _remember(self, request: Request, claim: Claim, identity: Identity) -> None:
+        """The signature holds, and so will others of that form."""
+        if not claim.texts_v2 and claim.expires_s is None:
+            key = self._signing_key(identity, claim.credential.date)
+            session = Session(identity, claim.signed_headers, claim.credential.scope, key)
+            signed_s = _seconds(claim.amz_date, claim.malformed)
+            self._sessions.remember(request, session, signed_s)
 
     def _signer(self, claim: Claim) -> Identity:
         identity = self.identities.find(claim.credential.access_key)
@@ -205,6 +206,9 @@ class OpenAuthenticator:
         self._identity = identity
         self.identities = Identities((*others, identity))
 
+    def recognise(self, request: Request, query: Mapping[str, str]) -> None:
+        """Nobody: there is nothing to be recognised by."""
+
     def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
         """A claim of nothing but what the body hashes to. Raises InvalidArgument."""
         payload = known_payload(request.header(b"x-amz-content-sha256") or UNSIGNED)
@@ -215,7 +219,7 @@ class OpenAuthenticator:
         """The identity. Raises NotImplemented for a body in signed chunks: nobody has the key."""
         payload = claim.payload or UNSIGNED
         if payload not in STREAMING:
-            return Authenticated(self._identity, _payload_sha256(payload))
+            return Authenticated(self._identity, payload_sha256(payload))
         if (mode := _mode(payload)) is not Mode.UNSIGNED_TRAILER:
             raise _chunks_not_served(payload)
         return Authenticated(self._identity, None, Chunking(mode))
@@ -281,10 +285,6 @@ def _check_no_session(request: Request, query: Mapping[str, str]) -> None:
     """There are no temporary credentials, so nobody has a session token."""
     if request.header(b"x-amz-security-token") is not None or "X-Amz-Security-Token" in query:
         raise S3Error(codes.INVALID_TOKEN)
-
-
-def _payload_sha256(payload: bytes) -> bytes | None:
-    return None if payload == UNSIGNED else unhexlify(payload)
 
 
 def _mode(payload: bytes) -> Mode:

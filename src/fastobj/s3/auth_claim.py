@@ -37,15 +37,16 @@ _PAYLOADS: Final = STREAMING | {UNSIGNED, _EMPTY_SHA256}  # those of most reques
 
 _HEX: Final = b"0123456789abcdef"
 _HEX_OF_BOTH_CASES: Final = b"0123456789abcdefABCDEF"
-_SUM_BYTES: Final = 64  # SHA-256 in hexadecimal
+SUM_BYTES: Final = 64  # SHA-256 in hexadecimal
 # What stands before the signature: the same in each request of a client and a day.
 _FORM_BYTES_MAX: Final = 1024
-_FORMS_KEPT_MAX: Final = 256
+FORMS_KEPT_MAX: Final = 256
 _AMZ_DATE: Final = re.compile(rb"[0-9]{8}T[0-9]{6}Z")
 _EXPIRES: Final = re.compile(r"-?[0-9]{1,20}")
 
 _QUERY_SIGNS: Final = frozenset({"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"})
 _QUERY_V2_SIGNS: Final = frozenset({"AWSAccessKeyId", "Signature"})
+_QUERY_CLAIMS: Final = _QUERY_SIGNS | _QUERY_V2_SIGNS | {"X-Amz-Security-Token"}
 _QUERY_REQUIRED: Final = (
     "X-Amz-Algorithm",
     "X-Amz-Credential",
@@ -139,7 +140,7 @@ def _v2_claim(
 
 
 def _header_claim(request: Request, header: bytes) -> Claim:
-    form, signature = header[:-_SUM_BYTES], header[-_SUM_BYTES:]
+    form, signature = header[:-SUM_BYTES], header[-SUM_BYTES:]
     if form.endswith(b"Signature=") and len(form) <= _FORM_BYTES_MAX and _is_sum(signature, _HEX):
         credential, signed_headers, _ = _read_again(form)
     else:
@@ -175,7 +176,7 @@ def _read_header(header: bytes) -> tuple[Credential, bytes, bytes]:
     return _credential(text, malformed), signed_headers, signature
 
 
-_read_again = lru_cache(_FORMS_KEPT_MAX)(_read_header)
+_read_again = lru_cache(FORMS_KEPT_MAX)(_read_header)
 
 
 def _query_claim(request: Request, query: Mapping[str, str]) -> Claim:
@@ -224,9 +225,21 @@ def _credential(text: str, malformed: ErrorCode) -> Credential:
     return Credential(access_key, date, region, service, terminator, "/".join(scope).encode())
 
 
+def signed_form(request: Request) -> bytes:
+    """The Authorization header up to its signature, alike in many requests; b"" for none such."""
+    header = request.header(b"authorization") or b""
+    form = header[:-SUM_BYTES]
+    return form if form.endswith(b"Signature=") and len(form) <= _FORM_BYTES_MAX else b""
+
+
+def claims_in_query(query: Mapping[str, str]) -> bool:
+    """Whether anything in the query is about who sends the request."""
+    return not _QUERY_CLAIMS.isdisjoint(query)
+
+
 def _is_sum(value: bytes, digits: bytes) -> bool:
     """Whether it is a SHA-256 in hexadecimal: a pass in C, where a pattern takes ten times that."""
-    return len(value) == _SUM_BYTES and not value.translate(None, digits)
+    return len(value) == SUM_BYTES and not value.translate(None, digits)
 
 
 def _check_signature(signature: bytes) -> None:
@@ -257,11 +270,16 @@ def _header_payload(request: Request) -> bytes | None:
 
 def known_payload(value: bytes) -> bytes:
     """The payload word of a request, if it is one. Raises InvalidArgument."""
-    if value in _PAYLOADS or _is_sum(value, _HEX_OF_BOTH_CASES):
+    if value in _PAYLOADS or is_payload_sum(value):
         return value
     known = ", ".join(name.decode() for name in (UNSIGNED, *sorted(STREAMING)))
     message = f"x-amz-content-sha256 must be {known} or a valid sha256 value."
     raise S3Error(codes.INVALID_ARGUMENT, message)
+
+
+def is_payload_sum(value: bytes) -> bool:
+    """Whether a payload word is the SHA-256 of the body."""
+    return _is_sum(value, _HEX_OF_BOTH_CASES)
 
 
 def _expires(text: str, malformed: ErrorCode) -> int:

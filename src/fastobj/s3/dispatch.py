@@ -28,7 +28,8 @@ from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
 from fastobj.s3 import errors, headers, slow_answer, xml
 from fastobj.s3.admission import Admission
-from fastobj.s3.auth import Authenticated, Authenticator, OpenAuthenticator
+from fastobj.s3.auth import Authenticator, OpenAuthenticator
+from fastobj.s3.auth_session import Authenticated
 from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.s3.context import Context, Document, Exchange, Observer, Result
 from fastobj.s3.names import copy_source, is_bucket_name, locate, parse_query
@@ -173,7 +174,9 @@ class S3Application:
         query = parse_query(request.query)
         op = exchange.op = resolve(request.method, names.scope, query, request.header)
         self._admission.check()
-        sender = await self._authenticate(exchange, query)
+        sender = self._authenticator.recognise(request, query)
+        if sender is None:
+            sender = await self._authenticate(exchange, query)
         exchange.identity = sender.identity
         if _PRESIGNED in query:
             request.add(headers.moved(query))
