@@ -17,6 +17,7 @@ SECONDS = 3
 
 DRIVEN = {
     "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c", "fo_cpu.c"),
+    "httphead": ("httphead_impl.c",),
     "sigv4": ("sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c", "fo_cpu.c"),
     "xmlout": ("xmlout_impl.c",),
 }

@@ -10,6 +10,8 @@ import pytest
 
 from fastobj._ext import segio
 from fastobj.core import limits
+from fastobj.storage import log_format
+from tests.reference import crc as reference_crc
 from tests.reference import segio as reference
 
 HEAD = limits.PIECE_HEAD_BYTES
@@ -166,24 +168,64 @@ def test_a_plain_read_is_whole_or_stale(driver):
     assert driver.wait() == [("read", segio.STALE)]
 
 
-def test_what_is_cached_is_read_at_once(tmp_path, rng):
-    written = rng.randbytes(3 * FRAME)
+PACKED = (bytes(range(16)), 2**64 - 3, 2**32 - 5)  # data id, segment, generation
+
+
+def packed(body):
+    """Head and body of a small body, by the format of the log."""
+    data_id, segment, generation = PACKED
+    crc = reference_crc.crc32c(body)
+    head = log_format.RecordHead(data_id, segment, generation, crc, len(body), 7)
+    return log_format.encode_record_head(head) + body
+
+
+@pytest.mark.parametrize("length", [0, 1, 47, 48, 4096, FRAME, 3 * FRAME + 5])
+def test_what_is_cached_is_read_at_once(tmp_path, rng, length):
+    body = rng.randbytes(length)
     path = tmp_path / "file"
-    path.write_bytes(written)
+    path.write_bytes(b"before!" + packed(body) + b"behind")
     fd = os.open(path, os.O_RDONLY)
     try:
-        for offset, head, body in ((0, 0, 0), (0, 48, 1), (7, 1, FRAME), (0, 48, 3 * FRAME - 48)):
-            behind = offset + head
-            wanted = (written[offset:behind], written[behind : behind + body])
-            assert segio.read_now(fd, offset, head, body) == wanted
-        assert segio.read_now(fd, 0, 48, 3 * FRAME - 47) is None
-        assert segio.read_now(fd, len(written), 48, 1) is None
+        assert segio.read_packed_now(fd, 7, *PACKED, length) == body
+        assert segio.read_packed_now(fd, 8, *PACKED, length) == segio.STALE
+        beyond = segio.read_packed_now(fd, 7, *PACKED, length + 7)
+        assert beyond == -errno.EAGAIN  # the file ends before: for a read that may wait to say
     finally:
         os.close(fd)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        segio.read_now(fd, 0, 48, 1)
+    assert segio.read_packed_now(fd, 7, *PACKED, length) == -errno.EBADF
+    assert segio.check_packed(packed(body), *PACKED, length) == 0
+
+
+def test_damage_to_a_packed_body_is_told_from_another_body(rng):
+    body = rng.randbytes(100)
+    record = packed(body)
+    for at in range(len(record)):
+        damaged = bytearray(record)
+        damaged[at] ^= 1 << at % 8
+        found = segio.check_packed(damaged, *PACKED, len(body))
+        if at in range(5, 8):  # nothing, and the length of the hint: not of this body
+            assert found == 0
+        elif at in range(36, 40) or at >= 48:
+            assert found == segio.CHECKSUM
+        else:
+            assert found == segio.STALE
+
+
+def test_a_packed_body_is_asked_for_by_all_that_names_it():
+    data_id, segment, generation = PACKED
+    record = packed(b"abc")
+    for named in (
+        (bytes(16), segment, generation, 3),
+        (data_id, segment - 1, generation, 3),
+        (data_id, segment, generation - 1, 3),
+    ):
+        assert segio.check_packed(record, *named) == segio.STALE
+    with pytest.raises(ValueError, match="51 bytes"):
+        segio.check_packed(record, *PACKED, 4)
+    with pytest.raises(ValueError, match="16 bytes, not 3"):
+        segio.check_packed(record, b"abc", segment, generation, 3)
     with pytest.raises(OverflowError):
-        segio.read_now(fd, 0, 48, -1)
+        segio.read_packed_now(0, 0, *PACKED, -1)
 
 
 def test_failures_are_negative_errnos(driver, tmp_path):

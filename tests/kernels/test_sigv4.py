@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastobj._ext import sigv4 as kernel
 from tests.kernels.memory import aligned
 from tests.reference import sigv4 as reference
 
@@ -534,3 +535,19 @@ def test_verifies_what_botocore_presigns(sigv4, rng):
         arguments = [b"GET", path, query, headers, fields[b"X-Amz-SignedHeaders"]]
         arguments += [b"UNSIGNED-PAYLOAD", fields[b"X-Amz-Date"], scope, _key_of(scope)]
         assert sigv4.verify(*arguments, fields[b"X-Amz-Signature"]), arguments
+
+
+NAMES = st.sampled_from([b"host", b"x-amz-date", b"x-amz-", b"x-amz", b"date", b"", b"range"])
+
+
+@given(present=st.lists(NAMES, max_size=80), signed=st.lists(NAMES, max_size=12))
+def test_what_a_signature_has_to_cover(present, signed):
+    headers = [(name, b"value") for name in present]
+    text = b";".join(signed)
+    assert kernel.covers(headers, text) == reference.covers(headers, text)
+
+
+@pytest.mark.parametrize("header", [(b"n", None), (b"n",), b"nv", 5])
+def test_only_headers_are_covered(header):
+    with pytest.raises(TypeError):
+        kernel.covers([header], b"host")

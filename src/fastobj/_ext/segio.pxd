@@ -9,6 +9,7 @@ cdef extern from "segio_impl.h" nogil:
         FO_PIECE_BYTES
         FO_FRAME_BYTES
         FO_DATA_ID_BYTES
+        FO_PACKED_HEAD_BYTES
         FO_STALE
         FO_CHECKSUM
 
@@ -47,8 +48,14 @@ cdef extern from "segio_impl.h" nogil:
 
     void fo_piece_encode(uint8_t *head, const fo_piece *piece, const uint8_t *payload)
     int fo_piece_check(const uint8_t *head, const fo_piece *expected)
-    int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
-                        size_t body_length)
+    ctypedef struct fo_packed:
+        uint8_t data_id[16]
+        uint64_t segment
+        uint32_t generation
+        uint64_t length
+
+    int fo_packed_check(const uint8_t *head, const uint8_t *body, const fo_packed *expected)
+    int fo_packed_read_now(int fd, uint64_t offset, uint8_t *body, const fo_packed *expected)
     fo_pool *fo_pool_new(unsigned threads, unsigned capacity, int *error)
     int fo_pool_eventfd(const fo_pool *pool)
     int fo_pool_submit(fo_pool *pool, fo_job *job)

@@ -3,6 +3,10 @@
 A buffer of a piece has PIECE_HEAD_BYTES of head room and then the payload, as on disk. Statuses:
 0, STALE (the place holds something else), CHECKSUM (damaged), or a negative errno. All jobs raise
 BlockingIOError when `capacity` jobs are under way, and ValueError for what does not fit.
+
+A small body, packed into a block of the log, stands behind a head of its own. `read_packed_now`
+reads and verifies it on the calling thread: its bytes, or a status, -EAGAIN where the page cache
+does not have all of it. `check_packed` verifies head and body that were read otherwise.
 """
 
 from os import PathLike
@@ -26,9 +30,12 @@ def encode_piece_head(
 def check_piece_head(
     head: Buffer, data_id: bytes, segment: int, generation: int, index: int, length: int
 ) -> int: ...
-def read_now(
-    fd: int, offset: int, head_length: int, body_length: int
-) -> tuple[bytes, bytes] | None: ...
+def read_packed_now(
+    fd: int, offset: int, data_id: bytes, segment: int, generation: int, length: int
+) -> bytes | int: ...
+def check_packed(
+    record: Buffer, data_id: bytes, segment: int, generation: int, length: int
+) -> int: ...
 
 class Pool:
     def __init__(self, threads: int, capacity: int = 256) -> None: ...

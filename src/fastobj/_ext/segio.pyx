@@ -4,7 +4,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.unistd cimport getpid
 
@@ -75,18 +75,48 @@ def check_piece_head(head, bytes data_id not None, uint64_t segment, uint32_t ge
         PyBuffer_Release(&view)
 
 
-def read_now(int fd, uint64_t offset, uint32_t head_length, uint32_t body_length):
-    """Head and body, which stand one behind the other, or None where they are not all cached."""
-    cdef bytes head = PyBytes_FromStringAndSize(NULL, head_length)
-    cdef bytes body = PyBytes_FromStringAndSize(NULL, body_length)
-    cdef char *head_at = PyBytes_AS_STRING(head)
-    cdef char *body_at = PyBytes_AS_STRING(body)
-    cdef int64_t count
+cdef int _describe_packed(fo_packed *packed, bytes data_id, uint64_t segment, uint32_t generation,
+                          uint64_t length) except -1:
+    if len(data_id) != FO_DATA_ID_BYTES:
+        raise ValueError(f"a data id has {FO_DATA_ID_BYTES} bytes, not {len(data_id)}")
+    memcpy(packed.data_id, PyBytes_AS_STRING(data_id), FO_DATA_ID_BYTES)
+    packed.segment = segment
+    packed.generation = generation
+    packed.length = length
+    return 0
+
+
+def read_packed_now(int fd, uint64_t offset, bytes data_id not None, uint64_t segment,
+                    uint32_t generation, uint32_t length):
+    """A small body behind its head, verified; or what prevents that: a status."""
+    cdef fo_packed packed
+    cdef int status
+    cdef bytes body = PyBytes_FromStringAndSize(NULL, length)
+    cdef uint8_t *at = <uint8_t *>PyBytes_AS_STRING(body)
+    _describe_packed(&packed, data_id, segment, generation, length)
     with nogil:
-        count = fo_read_now(fd, offset, head_at, head_length, body_at, body_length)
-    if count < 0:
-        raise _os_error(<int>count)
-    return (head, body) if count == <int64_t>head_length + body_length else None
+        status = fo_packed_read_now(fd, offset, at, &packed)
+    return body if status == 0 else status
+
+
+def check_packed(record, bytes data_id not None, uint64_t segment, uint32_t generation,
+                 uint32_t length):
+    """The status of a small body that has been read together with its head."""
+    cdef Py_buffer view
+    cdef fo_packed packed
+    cdef const uint8_t *at
+    cdef int status
+    _describe_packed(&packed, data_id, segment, generation, length)
+    PyObject_GetBuffer(record, &view, PyBUF_SIMPLE)
+    try:
+        if <uint64_t>view.len != FO_PACKED_HEAD_BYTES + <uint64_t>length:
+            raise ValueError(f"the record has {view.len} bytes")
+        at = <const uint8_t *>view.buf
+        with nogil:
+            status = fo_packed_check(at, at + FO_PACKED_HEAD_BYTES, &packed)
+        return status
+    finally:
+        PyBuffer_Release(&view)
 
 
 @cython.final

@@ -25,6 +25,7 @@ enum {
     SUM_CRC32C = 1,
 };
 
+static const char PACKED_MAGIC[4] = {'F', 'O', 'B', 'R'};
 static const char MAGIC[8] = {'f', 'o', 'b', 'j', 'p', 'c', 'e', '1'};
 
 static void store_le32(uint8_t *at, uint32_t word)
@@ -186,15 +187,30 @@ static int read_plain(const fo_job *job)
     return (uint64_t)count < job->size ? FO_STALE : 0;
 }
 
-int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
-                    size_t body_length)
+int fo_packed_check(const uint8_t head[FO_PACKED_HEAD_BYTES], const uint8_t *body,
+                    const fo_packed *expected)
 {
-    const struct iovec parts[] = {{head, head_length}, {body, body_length}};
+    if (memcmp(head, PACKED_MAGIC, sizeof PACKED_MAGIC) != 0 || head[4] != SUM_CRC32C ||
+        memcmp(head + 8, expected->data_id, FO_DATA_ID_BYTES) != 0 ||
+        fo_load_le64(head + 24) != expected->segment ||
+        load_le32(head + 32) != expected->generation || fo_load_le64(head + 40) != expected->length)
+        return FO_STALE;
+    return load_le32(head + 36) == fo_crc32c(0, body, expected->length) ? 0 : FO_CHECKSUM;
+}
+
+int fo_packed_read_now(int fd, uint64_t offset, uint8_t *body, const fo_packed *expected)
+{
+    uint8_t head[FO_PACKED_HEAD_BYTES];
+    const struct iovec parts[] = {{head, sizeof head}, {body, expected->length}};
     ssize_t count;
     do
         count = preadv2(fd, parts, 2, (off_t)offset, RWF_NOWAIT);
     while (count < 0 && errno == EINTR);
-    return count < 0 ? -errno : count;
+    if (count < 0)
+        return -errno;
+    if ((uint64_t)count != sizeof head + expected->length)
+        return -EAGAIN; /* some of it is not cached, or the file ends there */
+    return fo_packed_check(head, body, expected);
 }
 
 /* Never repeated, not even after EINTR: a second call may report success for lost bytes. */

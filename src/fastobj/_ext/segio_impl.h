@@ -77,10 +77,34 @@ struct fo_job {
  * and the frames that it touches, and leaves them in `buffer` at their place in the piece. */
 int fo_job_run(const fo_job *job);
 
-/* Reads head and body, which stand one behind the other, on the calling thread and as far as the
- * page cache has them: the count of bytes, or a negative errno (-EAGAIN: none of them). */
-int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
-                    size_t body_length);
+/* A small body stands behind a head of its own in a block of the log. Little-endian:
+ *
+ *   offset  bytes  field
+ *        0      4  magic "FOBR"
+ *        4      1  sum kind: 1 is CRC32C
+ *        5      1  zero, not looked at
+ *        6      2  length of the hint behind the body
+ *        8     16  data id
+ *       24      8  segment
+ *       32      4  generation
+ *       36      4  CRC32C of the body
+ *       40      8  body length */
+enum { FO_PACKED_HEAD_BYTES = 48 };
+
+typedef struct {
+    uint8_t data_id[FO_DATA_ID_BYTES];
+    uint64_t segment;
+    uint32_t generation;
+    uint64_t length;
+} fo_packed;
+
+/* 0, FO_STALE where the head is that of another body or of none, else FO_CHECKSUM. */
+int fo_packed_check(const uint8_t head[FO_PACKED_HEAD_BYTES], const uint8_t *body,
+                    const fo_packed *expected);
+
+/* Reads and checks a small body on the calling thread: what fo_packed_check says, or -EAGAIN where
+ * the page cache does not have all of it, or a negative errno. */
+int fo_packed_read_now(int fd, uint64_t offset, uint8_t *body, const fo_packed *expected);
 
 typedef struct fo_pool fo_pool;
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Coroutine
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -94,9 +95,12 @@ async def get(store: Store, name: str) -> Bucket:
 
 def decode(name: str, row: tuple[bytes, Token] | None) -> Bucket | None:
     """A bucket from its row, as read or as a Conflict shows it."""
-    if row is None:
-        return None
-    return Bucket(name, records.decode(BucketRecord, row[0]), row[1])
+    return None if row is None else _decode(name, *row)
+
+
+@lru_cache(BUCKETS_CACHED_MAX)  # each request needs its bucket, and few of them change
+def _decode(name: str, value: bytes, token: Token) -> Bucket:
+    return Bucket(name, records.decode(BucketRecord, value), token)
 
 
 def missing(name: str) -> S3Error:

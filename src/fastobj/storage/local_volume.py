@@ -9,8 +9,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-from fastobj._ext import crc, segio
-from fastobj.core.errors import ChecksumMismatch, NoSpace, StaleLocation, StoreDamaged
+from fastobj._ext import segio
+from fastobj.core.errors import (
+    ChecksumMismatch,
+    NoSpace,
+    StaleLocation,
+    StoreDamaged,
+    StoreError,
+)
 from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
 from fastobj.storage import io, log_format
 from fastobj.storage.base import BodyStream, Digest, Location, SegmentBook, Usage
@@ -20,7 +26,7 @@ from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, Buffer, BufferPool, IoPo
 from fastobj.storage.segment_files import SegmentFiles, is_log
 
 # What a file system answers that cannot tell what its cache holds, or where the cache is cold.
-_NOT_NOW: Final = frozenset({errno.EAGAIN, errno.EOPNOTSUPP})
+_NOT_NOW: Final = frozenset({-errno.EAGAIN, -errno.EOPNOTSUPP})
 
 
 class LocalVolume:
@@ -101,18 +107,25 @@ class LocalVolume:
         if location.length > BLOCK_BYTES_MAX:
             raise StoreDamaged(f"a row places {location.length} bytes in a block of the log")
         file = self.files.lend(location.segment)
-        head, body = _read_now(file, location) or await self._read_later(location)
-        _check_record(head, body, location, data_id, file.path)
-        return body
+        named = data_id, location.segment, location.generation, location.length
+        found = segio.read_packed_now(file.fd, location.offset, *named)
+        if type(found) is bytes:
+            return found
+        if found in _NOT_NOW:
+            record = await self._read_later(location)
+            found = segio.check_packed(record, *named)
+            if found == 0:
+                return memoryview(record)[RECORD_HEAD_BYTES:]
+        raise _failure(found, location, file.path)
 
-    async def _read_later(self, location: Location) -> tuple[memoryview, memoryview]:
+    async def _read_later(self, location: Location) -> bytearray:
+        """Head and body, unverified."""
         record = bytearray(RECORD_HEAD_BYTES + location.length)
         file = self.files.duplicate(location.segment)
         done = self.pool.read(file, location.offset, record)
         done.add_done_callback(lambda _: file.close())
         await asyncio.shield(done)
-        view = memoryview(record)
-        return view[:RECORD_HEAD_BYTES], view[RECORD_HEAD_BYTES:]
+        return record
 
 
 def accounts(location: Location, sign: int) -> Usage:
@@ -129,34 +142,14 @@ def _check_range(location: Location, offset: int, length: int) -> None:
         raise ValueError(f"{length} bytes at {offset} are not in a body of {location.length}")
 
 
-def _read_now(file: io.File, location: Location) -> tuple[bytes, bytes] | None:
-    """Head and body of a record; None where the page cache lacks some of it or cannot tell."""
-    try:
-        return segio.read_now(file.fd, location.offset, RECORD_HEAD_BYTES, location.length)
-    except OSError as error:
-        if error.errno in _NOT_NOW:
-            return None
-        raise io.store_error(error, file.path, "read") from error
-
-
-def _check_record(
-    raw: bytes | memoryview,
-    body: bytes | memoryview,
-    location: Location,
-    data_id: bytes,
-    path: str,
-) -> None:
-    head = log_format.decode_record_head(raw)
-    if (
-        head is None
-        or head.data_id != data_id
-        or head.segment != location.segment
-        or head.generation != location.generation
-        or head.length != location.length
-    ):
-        raise StaleLocation(f"{path} no longer holds this body at {location.offset}")
-    if crc.crc32c(body) != head.crc32c:
-        raise ChecksumMismatch(f"{path} is damaged in the body at {location.offset}")
+def _failure(status: bytes | int, location: Location, path: str) -> StoreError:
+    """What a status other than 0 of a small body means."""
+    assert isinstance(status, int)
+    if status == segio.STALE:
+        return StaleLocation(f"{path} no longer holds this body at {location.offset}")
+    if status == segio.CHECKSUM:
+        return ChecksumMismatch(f"{path} is damaged in the body at {location.offset}")
+    return io.store_error(OSError(-status, os.strerror(-status)), path, "read")
 
 
 class _Reading:

@@ -1,14 +1,15 @@
 """Reads of the local volume: records of the log, extents, damage anywhere, streams left early."""
 
 import asyncio
+import errno
 import os
 
 import pytest
 
-from fastobj._ext import segio
+from fastobj._ext import crc, segio
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
 from fastobj.core.limits import BLOCK_BYTES_MAX, KIB, MIB, PIECE_FRAME_BYTES, PIECE_HEAD_BYTES
-from fastobj.storage import io, local_volume, log_format
+from fastobj.storage import io, log_format
 from fastobj.storage.base import LOCAL_VOLUME, Location, Usage, fill, new_data_id
 from fastobj.storage.extents import STRIDE
 from fastobj.storage.log_format import RECORD_HEAD_BYTES, RecordHead, encode_record_head
@@ -24,8 +25,8 @@ STORE_ERRORS = (ChecksumMismatch, StaleLocation)
 
 def _write_record(root, body, data_id):
     """A segment of the log with one record."""
-    crc = local_volume.crc.crc32c(body)
-    head = encode_record_head(RecordHead(data_id, SEGMENT, GENERATION, crc, len(body), 4))
+    named = RecordHead(data_id, SEGMENT, GENERATION, crc.crc32c(body), len(body), 4)
+    head = encode_record_head(named)
     path = segment_path(str(root), SEGMENT)
     with open(path, "wb") as file:
         file.write(bytes(OFFSET) + head + body + b"hint" + bytes(100))
@@ -44,7 +45,7 @@ def _flip(path, offset, bit=0):
 @pytest.mark.parametrize("length", [1, 4096, 64 * KIB])
 async def test_records_come_back(tmp_path, monkeypatch, length, is_cached):
     if not is_cached:
-        monkeypatch.setattr(local_volume, "_read_now", lambda *a: None)
+        monkeypatch.setattr(segio, "read_packed_now", lambda *a: -errno.EAGAIN)
     body, data_id = body_of(length), new_data_id()
     async with volumes.local_volume(tmp_path) as volume:
         location, _ = _write_record(tmp_path, body, data_id)
@@ -69,7 +70,7 @@ async def test_a_cached_record_is_read_without_the_pool(tmp_path, monkeypatch):
 @pytest.mark.parametrize("is_cached", [True, False])
 async def test_any_damage_to_a_record_is_noticed(tmp_path, monkeypatch, is_cached):
     if not is_cached:
-        monkeypatch.setattr(local_volume, "_read_now", lambda *a: None)
+        monkeypatch.setattr(segio, "read_packed_now", lambda *a: -errno.EAGAIN)
     body, data_id = body_of(300), new_data_id()
     async with volumes.local_volume(tmp_path) as volume:
         location, path = _write_record(tmp_path, body, data_id)
@@ -115,13 +116,9 @@ async def test_records_of_others_are_stale(tmp_path):
 
 async def test_a_file_system_that_cannot_tell_goes_through_the_pool(tmp_path, monkeypatch):
     data_id = new_data_id()
-
-    def unsupported(*arguments):
-        raise OSError(95, "Operation not supported")
-
     async with volumes.local_volume(tmp_path) as volume:
         location, _ = _write_record(tmp_path, b"abc", data_id)
-        monkeypatch.setattr(segio, "read_now", unsupported)
+        monkeypatch.setattr(segio, "read_packed_now", lambda *a: -errno.EOPNOTSUPP)
         assert await volume.read(location, data_id, 0, 3) == b"abc"
 
 
