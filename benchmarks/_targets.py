@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmarks._server import ACCESS_KEY, ANYBODY, SECRET_KEY, Server, free_port
+from fastobj.core.settings import default_workers
 
 _READY_S_MAX = 60.0
 _CONTAINER = f"fastobj-benchmark-{os.getpid()}"
@@ -52,8 +53,8 @@ class Fastobj:
 
     name = "fastobj"
 
-    def __init__(self, workers: int) -> None:
-        self._workers = workers
+    def __init__(self, workers: int = 0) -> None:
+        self._workers = workers or default_workers()
         self._server: Server | None = None
 
     def start(self, directory: Path, certs: Path | None) -> str:

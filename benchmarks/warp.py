@@ -5,6 +5,8 @@ target pays for what another left. Targets alternate within a case; a case's fig
 of its rounds. CPU is that of a server's whole tree of processes within warp's measured window.
 
     python -m benchmarks.warp --warp PATH --minio PATH [--cases 'put-4KiB-*'] [--rounds 2]
+
+`--json FILE` keeps the figures, for benchmarks.performance to make docs/performance.md of.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -309,8 +311,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the cases and end")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seconds", type=int, default=10, help="of each run")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=0, help="fastobj's (0: its default)")
     parser.add_argument("--directory", type=Path, default=Path.cwd(), help="where stores are made")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the figures to this file")
     return parser.parse_args(argv)
 
 
@@ -332,12 +335,44 @@ def main() -> None:
     try:
         room = shutil.disk_usage(place).free // _DISK_SHARE
         run = Run(warp, place, options.seconds, room, make_certs(place))
-        compare(cases, targets, run, options.rounds)
+        kept = (
+            Kept(options.json, [target.version() for target in targets]) if options.json else None
+        )
+        compare(cases, targets, run, options.rounds, kept)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def compare(cases: Sequence[Case], targets: Sequence[Target], run: Run, rounds: int) -> None:
+class Kept:
+    """A file of figures: of each case the latest, by target."""
+
+    def __init__(self, path: Path, versions: list[str]) -> None:
+        self._path = path
+        self._kept: dict[str, Any] = {"cases": {}}
+        if path.exists():
+            self._kept = json.loads(path.read_text())
+        self._kept["versions"] = versions
+        self._kept["date"] = f"{datetime.now(UTC):%Y-%m-%d}"
+
+    def add(self, case: Case, found: dict[str, list[Figures]]) -> None:
+        """Writes the case's medians down at once: what comes behind it may be cut off."""
+        medians = {name: median(rounds)._asdict() for name, rounds in found.items()}
+        spread = max(map(_spread, found.values()))
+        self._kept["cases"][case.name] = {
+            "arguments": case.arguments,
+            "spread": spread,
+            **medians,
+        }
+        self._path.write_text(json.dumps(self._kept, indent=1) + "\n")
+
+
+def compare(
+    cases: Sequence[Case],
+    targets: Sequence[Target],
+    run: Run,
+    rounds: int,
+    kept: Kept | None = None,
+) -> None:
     """Each case on all targets by turns."""
     print(f"# {', '.join(target.version() for target in targets)}; {rounds} x {run.seconds} s")
     print("| " + " | ".join(_HEAD) + " |\n|" + "---|" * len(_HEAD))
@@ -350,6 +385,8 @@ def compare(cases: Sequence[Case], targets: Sequence[Target], run: Run, rounds: 
             for target in targets:
                 found[target.name].append(run_case(case, target, run))
         show(case, found)
+        if kept is not None:
+            kept.add(case, found)
 
 
 if __name__ == "__main__":
