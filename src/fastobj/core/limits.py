@@ -78,7 +78,7 @@ REQUESTS_MAX: Final = 1024  # under way at once in each worker
 DRAIN_BYTES_MAX: Final = 256 * KIB  # an unread body up to here is read away to keep the connection
 
 # --- reads on the event loop
-LOOP_SCAN_ROWS_MAX: Final = 100
+LOOP_SCAN_ROWS_MAX: Final = 101  # a page of 100, and the row that tells of more
 BUCKETS_CACHED_MAX: Final = 1024
 MANIFESTS_KEPT_BYTES_MAX: Final = 4 * MIB  # of each worker: six of the largest
 

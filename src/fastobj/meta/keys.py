@@ -22,6 +22,7 @@ DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
 AT_ONCE: Final = 0  # the due hour of what waits for nothing
 
 BUCKET_ID_BYTES: Final = 8
+OBJECT_KEY: Final = slice(BUCKET_ID_BYTES, None)  # of a row key, for who takes very many
 UPLOAD_ID_BYTES: Final = 16
 PART_NUMBER_BYTES: Final = 2
 PART_SUFFIX_BYTES: Final = PART_NUMBER_BYTES + 4  # what tells one part of an upload from another
@@ -36,7 +37,7 @@ def current(bucket_id: bytes, key: bytes) -> bytes:
 
 def object_key(row_key: bytes) -> bytes:
     """The object key in a row key of `CURRENT`."""
-    return row_key[BUCKET_ID_BYTES:]
+    return row_key[OBJECT_KEY]
 
 
 def after(prefix: bytes) -> bytes:

@@ -125,7 +125,7 @@ class _Fold:
     def take(self, rows: list[ScanRow]) -> bytes:
         """Takes rows. Where the last one lies in a common prefix: the first key behind that."""
         if not self._delimiter:  # each is an entry of its own
-            entries = [(keys.object_key(key), value) for key, value, _ in rows]
+            entries = [(key[keys.OBJECT_KEY], value) for key, value, _ in rows]
             self._objects += map(_listed, entries)
             return b""
         key = b""
