@@ -33,6 +33,7 @@ KERNELS = {
         "digest_sha256_avx512.c",
         "digest_sha_ni.c",
     ),
+    "rs": ("rs_impl.c",),
     "segio": (
         "segio_impl.c",
         "segio_pool.c",
@@ -46,7 +47,7 @@ KERNELS = {
 }
 
 # Flags that one kernel alone needs, for compiler and linker alike.
-KERNEL_FLAGS = {"segio": ("-pthread",)}
+KERNEL_FLAGS = {"segio": ("-pthread",), "rs": ("-ldl",)}
 
 # No -march: the ISA files name their targets function by function, and the probe picks at import.
 COMPILE_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-fvisibility=hidden")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernels.isal import carried_path
 from tests.kernels.test_kernels_table import FOLDER, KERNELS, ROOT
 from tests.kernels.test_sanitizers import SANITIZERS, WARNINGS, _compiler, _run
 
@@ -22,6 +23,7 @@ ROUNDS = {
     "chunked": 5_000,
     "crc": 3_000,
     "digest": 3_000,
+    "rs": 2_000,
     "segio": 10_000,
     "sigv4": 15_000,
     "xmlout": 30_000,
@@ -52,7 +54,8 @@ def test_kernel(kernel, times, seed, tmp_path, record_property):
     fuzzer = str(tmp_path / f"fuzz_{kernel}")
     includes = [f"-I{folder}" for folder in (FOLDER, HERE, DRIVERS)]
     flags = [*WARNINGS, *SANITIZERS, "-g", "-O1", "-pthread", *includes]
-    _run([*_compiler(), *flags, *map(str, sources_of(kernel)), "-o", fuzzer])
+    _run([*_compiler(), *flags, *map(str, sources_of(kernel)), "-o", fuzzer, "-ldl"])
     # The program forces levels itself; a preloaded library would come before the runtime.
     rounds = str(ROUNDS[kernel] * times)
-    note(record_property, _run([fuzzer, str(seed), rounds], FASTOBJ_ISA="", LD_PRELOAD=""))
+    environment = {"FASTOBJ_ISA": "", "LD_PRELOAD": "", "FASTOBJ_TEST_ISAL": carried_path()}
+    note(record_property, _run([fuzzer, str(seed), rounds], **environment))

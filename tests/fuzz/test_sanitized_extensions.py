@@ -23,6 +23,7 @@ PYTHON_FUZZERS = {
     "chunked": ("uploads",),
     "crc": ("sums", "blocks"),
     "digest": ("digests",),
+    "rs": ("shards",),
     "segio": ("piece-heads", "pieces"),
     "sigv4": ("signatures", "signing-keys", "values"),
     "xmlout": ("entries",),
