@@ -46,6 +46,13 @@ def test_crc(measured: Calibrated, name: str) -> None:
     same(crc.crc32(CONTENT), zlib.crc32(CONTENT))
 
 
+def test_blake3(measured: Calibrated) -> None:
+    """No kernel of ours: what the setting `integrity` costs beside them."""
+    package = pytest.importorskip("blake3", reason="needs blake3: pip install 'fastobj[blake3]'")
+    total = measured("blake3 of 1 MiB", "memcpy", lambda: package.blake3(CONTENT).digest())
+    same(len(total), 32)
+
+
 @pytest.mark.parametrize("count", [1, 8, 16])
 def test_md5(measured: Calibrated, count: int) -> None:
     label, isa = f"md5 of {count} x 64 KiB", digest.ISA["md5"]
