@@ -48,7 +48,7 @@ LANES = (
     Lane("hardening", "tests/hardening", budget_s=60, workers=2, share="loadfile"),
     Lane("fuzz", "tests/fuzz", budget_s=60, workers=2, share="loadfile"),
     Lane("observability", "tests/observability", budget_s=30),
-    Lane("connections", "tests/connections", budget_s=60),
+    Lane("connections", "tests/connections", budget_s=60, workers=2, share="loadfile"),
     Lane("faults", "tests/faults", budget_s=60),
     Lane("conformance", "tests/conformance", budget_s=60),
     Lane("image", "tests/image", budget_s=90),
