@@ -34,6 +34,7 @@ KERNELS = {
         "digest_sha_ni.c",
     ),
     "httphead": ("httphead_impl.c",),
+    "rs": ("rs_impl.c",),
     "segio": (
         "segio_impl.c",
         "segio_pool.c",
@@ -47,7 +48,7 @@ KERNELS = {
 }
 
 # Flags that one kernel alone needs, for compiler and linker alike.
-KERNEL_FLAGS = {"segio": ("-pthread",)}
+KERNEL_FLAGS = {"segio": ("-pthread",), "rs": ("-ldl",)}
 
 # No -march: the ISA files name their targets function by function, and the probe picks at import.
 COMPILE_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-fvisibility=hidden")
@@ -60,7 +61,9 @@ def sanitizer_flags() -> tuple[str, ...]:
     names = os.environ.get("FASTOBJ_SANITIZE", "")
     if not names:
         return ()
-    return (f"-fsanitize={names}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
+    # -O1 drops fewer accesses than -O2 before they are checked; -g1 names lines in reports.
+    found = (f"-fsanitize={names}", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+    return (*found, "-O1", "-g1")
 
 
 def flags_stamp() -> str:

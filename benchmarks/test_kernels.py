@@ -12,7 +12,7 @@ import pytest
 from benchmarks.chunked import DATE, KEY, SCOPE, SEED_SIGNATURE, encode
 from benchmarks.conftest import Calibrated
 from benchmarks.listing import FORMS, value
-from fastobj._ext import chunked, crc, digest, segio, sigv4, xmlout
+from fastobj._ext import chunked, crc, digest, rs, segio, sigv4, xmlout
 from fastobj._ext.chunked import ChunkedDecoder, Mode
 
 MIB = 1 << 20
@@ -44,6 +44,13 @@ def test_crc(measured: Calibrated, name: str) -> None:
     total = measured(f"{name} of 1 MiB", "memcpy", function, CONTENT, isa=crc.ISA)
     same(total, function(CONTENT[1000:], function(CONTENT[:1000])))
     same(crc.crc32(CONTENT), zlib.crc32(CONTENT))
+
+
+def test_blake3(measured: Calibrated) -> None:
+    """No kernel of ours: what the setting `integrity` costs beside them."""
+    package = pytest.importorskip("blake3", reason="needs blake3: pip install 'fastobj[blake3]'")
+    total = measured("blake3 of 1 MiB", "memcpy", lambda: package.blake3(CONTENT).digest())
+    same(len(total), 32)
 
 
 @pytest.mark.parametrize("count", [1, 8, 16])
@@ -138,3 +145,41 @@ def test_entries(measured: Calibrated) -> None:
         isa=xmlout.ISA,
     )
     same(text.count(b"<Key>"), 1000)
+
+
+@pytest.fixture
+def codec(request: pytest.FixtureRequest) -> rs.Codec:
+    """The layout that the test is asked for."""
+    try:
+        return rs.Codec(*request.param)
+    except rs.LibraryMissing as missing:
+        pytest.skip(str(missing))
+
+
+def stripe_of(codec: rs.Codec) -> tuple[list[bytes], list[bytearray]]:
+    """Data shards of 64 KiB, and room for the parity."""
+    parity = [bytearray(STREAM_BYTES) for _ in range(codec.parity_count)]
+    return STREAMS[: codec.data_count], parity
+
+
+@pytest.mark.parametrize("codec", [(4, 2), (8, 4)], ids=["4+2", "8+4"], indirect=True)
+def test_encode_shards(measured: Calibrated, codec: rs.Codec) -> None:
+    data, parity = stripe_of(codec)
+    label = f"encode {codec.data_count}+{codec.parity_count} shards of 64 KiB"
+    measured(label, "memcpy", codec.encode, data, parity)
+    back = {0: bytearray(STREAM_BYTES)}
+    codec.reconstruct(dict(enumerate([*data, *parity][1:], 1)), back)
+    same(back[0], data[0])
+
+
+@pytest.mark.parametrize("codec", [(4, 2), (8, 4)], ids=["4+2", "8+4"], indirect=True)
+def test_reconstruct_shards(measured: Calibrated, codec: rs.Codec) -> None:
+    """As many data shards as there are parity shards."""
+    data, parity = stripe_of(codec)
+    codec.encode(data, parity)
+    lost = codec.parity_count
+    there = dict(enumerate([*data, *parity][lost:], lost))
+    wanted = {shard: bytearray(STREAM_BYTES) for shard in range(lost)}
+    label = f"reconstruct {lost} of {codec.data_count}+{lost} shards of 64 KiB"
+    measured(label, "memcpy", codec.reconstruct, there, wanted)
+    same(list(wanted.values()), data[:lost])

@@ -26,11 +26,13 @@ class Lane:
     path: str
     budget_s: int
     workers: int = 0
+    share: str = "load"  # how tests go to several workers: one by one, or "loadfile"
     timeout_long_s: int = 1800
     environment: dict[str, str] = field(default_factory=dict)
 
 
-# Only lanes whose tests share no server, port or directory run on more than one worker.
+# Only lanes whose tests share no server, port or directory run on more than one worker. A server
+# that is a fixture is one for each worker.
 LANES = (
     Lane("house", "tests/test_house.py", budget_s=60),
     Lane("unit", "tests/unit", budget_s=60, workers=2),
@@ -43,10 +45,10 @@ LANES = (
         budget_s=60,
         environment={"FASTOBJ_TEST_SERVER": "inprocess"},
     ),
-    Lane("hardening", "tests/hardening", budget_s=60),
-    Lane("fuzz", "tests/fuzz", budget_s=60),
+    Lane("hardening", "tests/hardening", budget_s=60, workers=2, share="loadfile"),
+    Lane("fuzz", "tests/fuzz", budget_s=60, workers=2, share="loadfile"),
     Lane("observability", "tests/observability", budget_s=30),
-    Lane("connections", "tests/connections", budget_s=60),
+    Lane("connections", "tests/connections", budget_s=60, workers=2, share="loadfile"),
     Lane("faults", "tests/faults", budget_s=60),
     Lane("conformance", "tests/conformance", budget_s=60),
     Lane("image", "tests/image", budget_s=90),
@@ -79,7 +81,7 @@ def command_of(lane: Lane, long: bool, seed: int) -> list[str]:
     if long:
         command += [f"--timeout={lane.timeout_long_s}"]
     elif lane.workers:
-        command += ["-n", str(lane.workers)]
+        command += ["-n", str(lane.workers), "--dist", lane.share]
     return command
 
 

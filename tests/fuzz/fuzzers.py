@@ -13,6 +13,7 @@ from tests.fuzz import (
     pieces,
     rows,
     segments,
+    shards,
     signatures,
     uploads,
     values,
@@ -35,6 +36,7 @@ _ROWS = (
     Fuzzer("piece-heads", pieces.heads, 3_000),
     Fuzzer("pieces", pieces.one, 3_000),
     Fuzzer("sums", pieces.sums, 1_500),
+    Fuzzer("shards", shards.one, 1_000),
     Fuzzer("digests", digests.one, 1_500),
     Fuzzer("link-frames", link_frames.one, 6_000),
 )

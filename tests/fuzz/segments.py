@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import random
 import shutil
 import tempfile
@@ -148,7 +149,7 @@ def one(rng: random.Random) -> None:
     missing = {rng.choice(list(files))} if rng.random() < 0.1 else set()
     changed = missing | {segment for segment in files if files[segment] != whole.files[segment]}
     for segment in changed:
-        log_path(whole.directory, segment).write_bytes(files[segment])
+        _put(log_path(whole.directory, segment), files[segment])
     for segment in missing:
         files[segment] = b""
         log_path(whole.directory, segment).unlink()
@@ -156,7 +157,14 @@ def one(rng: random.Random) -> None:
         _check(rng, whole, files)
     finally:
         for segment in changed:
-            log_path(whole.directory, segment).write_bytes(whole.files[segment])
+            _put(log_path(whole.directory, segment), whole.files[segment])
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Writes over what is there: a file system that is asked to empty a file first may sync it."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT), "wb") as file:
+        file.write(content)
+        file.truncate()
 
 
 def _check(rng: random.Random, whole: Log, files: dict[int, bytes]) -> None:

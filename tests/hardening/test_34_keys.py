@@ -130,19 +130,6 @@ def named(server):
     return {path.name for path in server.directory.iterdir()}
 
 
-@pytest.fixture
-def other(s3, new_name):
-    """Another bucket, which must not change."""
-    name = new_name()
-    s3.create_bucket(Bucket=name)
-    for key in ("a", "a/b", "key"):
-        s3.put_object(Bucket=name, Key=key, Body=key.encode())
-    yield name
-    assert keys_of(s3, name) == [b"a", b"a/b", b"key"]
-    for key in ("a", "a/b", "key"):
-        assert s3.get_object(Bucket=name, Key=key)["Body"].read() == key.encode()
-
-
 def test_exact_bytes_are_kept_apart(caller, s3, server, bucket, other, named):
     keys = sorted({*KEYS, f"../{other}/key".encode(), f"../{other}".encode()})
     for key in keys:

@@ -15,11 +15,10 @@ from tests.hardening.test_34_keys import (
     assert_nothing_outside,
     keys_of,
     named,
-    other,
 )
 from tests.s3.conftest import OTHER, client_of
 
-__all__ = ["named", "other"]
+__all__ = ["named"]
 
 # {bucket} exists, and {other} too; each of these names no object that a copy could be made of.
 BAD = [

@@ -5,7 +5,7 @@ The runs are in tests/fuzz. Here stands that none of the kernels is left out of 
 
 import pytest
 
-from tests.fuzz import test_sanitized
+from tests.fuzz import test_sanitized, test_sanitized_extensions
 from tests.fuzz.fuzzers import FUZZERS
 from tests.kernels.test_kernels_table import FOLDER, KERNELS
 
@@ -20,12 +20,14 @@ def test_kernel_has_a_fuzzer_in_c(kernel):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_kernel_has_a_fuzzer_in_python(kernel):
-    assert test_sanitized.PYTHON_FUZZERS[kernel], f"name the fuzzers that use {kernel}"
-    assert set(test_sanitized.PYTHON_FUZZERS[kernel]) <= set(FUZZERS)
+    assert test_sanitized_extensions.PYTHON_FUZZERS[kernel], f"name the fuzzers that use {kernel}"
+    assert set(test_sanitized_extensions.PYTHON_FUZZERS[kernel]) <= set(FUZZERS)
 
 
 def test_no_other_kernels_are_named():
-    assert set(test_sanitized.ROUNDS) == set(test_sanitized.PYTHON_FUZZERS) == set(KERNELS)
+    assert (
+        set(test_sanitized.ROUNDS) == set(test_sanitized_extensions.PYTHON_FUZZERS) == set(KERNELS)
+    )
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

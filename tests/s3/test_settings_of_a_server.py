@@ -1,14 +1,19 @@
 """What settings change for clients: no signatures, few requests at once, small objects, parts."""
 
+import asyncio
+import hashlib
 import http.client
 import os
 import time
 
+import blake3
 import boto3
 import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from fastobj.meta import keys, records
+from fastobj.testing.audited import audited_at, wrong_sums_at
 from fastobj.testing.process_server import ProcessServer
 from tests.s3.calls import refused
 from tests.s3.conftest import client_of
@@ -128,3 +133,47 @@ def test_the_largest_part_that_is_copied(tmp_path):
         for above in ({}, {"CopySourceRange": f"bytes=0-{6 * MIB}"}):
             with pytest.raises(client.exceptions.ClientError, match="EntityTooLarge"):
                 client.upload_part_copy(**copying, **above)
+
+
+async def rows_of(store):
+    """Size and sum of each body: of objects, then of parts."""
+    found = []
+    for space, kind in ((keys.CURRENT, records.ObjectRecord), (keys.PARTS, records.PartRecord)):
+        for _, value, _ in await store.meta.scan(space, keys.FIRST, keys.LAST, 100):
+            record = records.decode(kind, value)
+            found.append((record.size, record.blake3))
+    return sorted(found)
+
+
+def test_whole_bodies_have_a_blake3_sum_where_it_is_asked_for(tmp_path, rng):
+    bodies = [b"", b"small", rng.randbytes(300_000), rng.randbytes(3 * MIB + 1)]
+    arguments = ("--integrity", "blake3")
+    with ProcessServer(tmp_path / "store", workers=1, arguments=arguments) as server:
+        client = client_of(server)
+        client.create_bucket(Bucket="sums")
+        for number, body in enumerate(bodies):
+            client.put_object(Bucket="sums", Key=f"{number}", Body=body)
+        begun = begin(client, "sums", "parts")
+        for number, body in enumerate(bodies[1:], 1):
+            part(client, begun, number, body)
+        for number, source in ((4, "1"), (5, "3")):
+            client.upload_part_copy(
+                **begun, PartNumber=number, CopySource={"Bucket": "sums", "Key": source}
+            )
+        assert client.get_object(Bucket="sums", Key="3")["ETag"] == (
+            f'"{hashlib.md5(bodies[3]).hexdigest()}"'
+        )
+        client.close()
+    stored = [*bodies, *bodies[1:], bodies[1], bodies[3]]
+    expected = sorted((len(body), blake3.blake3(body).digest()) for body in stored)
+    assert asyncio.run(audited_at(tmp_path / "store", rows_of)) == expected
+    assert asyncio.run(wrong_sums_at(tmp_path / "store")) == []
+
+
+def test_bodies_have_no_such_sum_by_default(tmp_path):
+    with ProcessServer(tmp_path / "store", workers=1) as server:
+        client = client_of(server)
+        client.create_bucket(Bucket="sums")
+        client.put_object(Bucket="sums", Key="key", Body=b"small")
+        client.close()
+    assert asyncio.run(audited_at(tmp_path / "store", rows_of)) == [(5, b"")]

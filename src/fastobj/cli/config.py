@@ -22,7 +22,7 @@ from fastobj.core.settings import Settings
 
 _DESCRIPTION = (
     "show: print every setting with its origin, as a TOML file without the secrets, and which code "
-    "each C kernel has chosen for this processor. "
+    "each C kernel has chosen for this processor, or which library it has found. "
     "check: say whether a server would start with the settings, and all that it would object to."
 )
 
@@ -55,11 +55,15 @@ def _lines(settings: Settings) -> Iterator[str]:
     origin = _isa_origin()
     for name, isa in _kernels().items():
         yield f"# {name} is {isa}, from {origin}"
+    for name, library in _libraries().items():
+        yield f"# {name} uses a library, {library}"
 
 
 def _as_json(settings: Settings) -> str:
     kernels = {"value": _kernels(), "origin": _isa_origin()}
-    return json.dumps({**show_rows(settings), "kernels": kernels}, indent=2)
+    libraries = {"value": _libraries(), "origin": "this machine"}
+    shown = {**show_rows(settings), "kernels": kernels, "libraries": libraries}
+    return json.dumps(shown, indent=2)
 
 
 def _isa_origin() -> str:
@@ -75,3 +79,9 @@ def _kernels() -> dict[str, str]:
         return chosen()
     except ImportError as error:
         raise SettingsError(str(error)) from error
+
+
+def _libraries() -> dict[str, str]:
+    from fastobj.core.kernels import libraries
+
+    return libraries()

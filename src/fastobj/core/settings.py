@@ -240,6 +240,13 @@ class Settings:
         "days after which a multipart upload that nobody has completed is aborted; 0: never",
         group="s3",
     )
+    integrity: str = _row(
+        choice("crc32c", "blake3"),
+        "crc32c",
+        "sums of what is stored: crc32c of each piece, or blake3 of each whole body beside it"
+        " (needs the package blake3)",
+        group="s3",
+    )
     parts_grace_seconds: int = _row(
         count_between(0, 86_400),
         limits.PARTS_GRACE_S,

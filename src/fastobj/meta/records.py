@@ -55,7 +55,8 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     together have `size` bytes. A checksum of checksums of parts ends in `-` and their number.
     `etag` has no quotes. `headers` are the system headers stored with it (lower-case name to
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
-    crc32, crc32c, crc64nvme, sha1, sha256) to base64 text.
+    crc32, crc32c, crc64nvme, sha1, sha256) to base64 text. `blake3` is the sum of 32 bytes over the
+    body, where the setting `integrity` asked for it; a body of parts has none.
     """
 
     format: int
@@ -70,6 +71,7 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     upload_id: bytes = b""
     parts: int = 0
     acl: Acl = None
+    blake3: bytes = b""
 
 
 class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -101,6 +103,7 @@ class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     etag: str
     modified_ns: int
     checksums: dict[str, str] = {}
+    blake3: bytes = b""
 
 
 class PartsDue(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -11,6 +11,7 @@ from fastobj.core.clock import SystemClock
 from fastobj.core.setting_sources import SettingsError, raise_all
 from fastobj.core.settings import Settings
 from fastobj.node import credentials
+from fastobj.objects.integrity import PackageMissing, whole_sum
 
 METRICS_TOKEN_LENGTH_MIN: Final = 16
 
@@ -27,6 +28,7 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from _tls(settings)
     yield from _access_log(settings)
     yield from _metrics_token(settings)
+    yield from _integrity(settings)
 
 
 def _no_auth(settings: Settings) -> Iterator[str]:
@@ -73,3 +75,10 @@ def _metrics_token(settings: Settings) -> Iterator[str]:
             f"metrics-token (from {settings.origin('metrics-token')}) must have"
             f" {METRICS_TOKEN_LENGTH_MIN} or more ASCII characters without blanks"
         )
+
+
+def _integrity(settings: Settings) -> Iterator[str]:
+    try:
+        whole_sum(settings.integrity)
+    except PackageMissing as error:
+        yield f"integrity is {settings.integrity} (from {settings.origin('integrity')}): {error}"

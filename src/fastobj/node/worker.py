@@ -26,6 +26,7 @@ from fastobj.node.peer import Peer
 from fastobj.node.s3_service import bucket_in_host, s3_application
 from fastobj.node.scrape import Scrape
 from fastobj.objects.buckets import BucketCache
+from fastobj.objects.integrity import whole_sum
 from fastobj.objects.segment_rows import SegmentRows
 from fastobj.objects.store import Store
 from fastobj.s3.dispatch import S3Application
@@ -120,6 +121,7 @@ class Worker:
             small_body_bytes_max=context.settings.small_body_bytes_max,
             parts_max=context.settings.parts_max,
             upload_expiry_days=context.settings.upload_expiry_days,
+            whole_sum=whole_sum(context.settings.integrity),
         )
         self._serve_with(s3_application(context.settings, store, self._counter, self._log))
 

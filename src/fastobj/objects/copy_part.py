@@ -35,6 +35,11 @@ class Sums(Protocol):
         """Algorithm to base64 text."""
         ...
 
+    @property
+    def blake3(self) -> bytes:
+        """The sum for the row; nothing where none is kept."""
+        ...
+
 
 class Measure(Protocol):
     """Running sums of bytes; one is made for each try."""
@@ -89,7 +94,7 @@ async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Part
 
 def _content(span: Span, measured: Measure) -> Content:
     sums = measured.finish()
-    return Content(span.length, sums.etag, checksums=sums.checksums)
+    return Content(span.length, sums.etag, checksums=sums.checksums, blake3=sums.blake3)
 
 
 class _Reader:

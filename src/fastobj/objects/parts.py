@@ -75,6 +75,7 @@ async def _put(
             content.etag,
             max(store.clock.now_ns(), newest_ns + 1),
             content.checksums,
+            content.blake3,
         )
         txn = _txn(store, upload, number, record, old, carried)
         carried.send()

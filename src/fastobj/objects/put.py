@@ -40,6 +40,7 @@ class Content(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
     checksums: dict[str, str] = {}
     acl: records.Acl = None
+    blake3: bytes = b""
 
 
 async def check_conditions(
@@ -157,6 +158,7 @@ def _record(store: Store, content: Content, carried: Carried) -> ObjectRecord:
         metadata=content.metadata,
         checksums=content.checksums,
         acl=content.acl,
+        blake3=content.blake3,
     )
 
 

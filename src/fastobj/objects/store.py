@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import Semaphore
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,7 @@ from fastobj.objects.turns import Turns
 from fastobj.storage.base import Volume
 
 if TYPE_CHECKING:
+    from fastobj.objects.integrity import WholeSum
     from fastobj.objects.manifest import Parts
 
 
@@ -48,6 +50,7 @@ class Store:
     part_bytes_min: int = PART_BYTES_MIN
     parts_max: int = PART_NUMBER_MAX
     upload_expiry_days: int = UPLOAD_EXPIRY_DAYS
+    whole_sum: Callable[[], WholeSum] | None = None  # over each body, into its row
     turns: Turns = field(default_factory=Turns)
     manifests: Kept[Parts] = field(default_factory=partial(Kept, MANIFESTS_KEPT_BYTES_MAX))
     part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))

@@ -80,44 +80,72 @@ _PREFIX: Final = b"x-amz-checksum-"
 _NOT_SUMS: Final = frozenset({b"algorithm", b"mode", b"type"})
 _TRAILER_SIGNATURE: Final = b"x-amz-trailer-signature"
 _MD5_BYTES: Final = 16
+# Keys of running sums beside the names of algorithms.
+_MD5: Final = "md5"
+_WHOLE: Final = "whole"
 
 
 class Sums(NamedTuple):
-    """What a verified body comes to: MD5 in hex, and the checksum sent as algorithm -> base64."""
+    """What a verified body comes to: MD5 in hex, and the checksum sent as algorithm -> base64.
+
+    `blake3` is the sum for the row, nothing where none is kept.
+    """
 
     etag: str
     checksums: dict[str, str]
+    blake3: bytes = b""
 
 
 class Computed:
-    """The sums of bytes about which nobody promised anything: MD5, and one more where named."""
+    """The sums of bytes about which nobody promised anything: MD5, one more where named, and that
+    which `whole` begins."""
 
-    __slots__ = ("_algorithm", "digests")
+    __slots__ = ("_sums",)
 
-    def __init__(self, algorithm: str) -> None:
-        self._algorithm = algorithm
-        self.digests: list[Digest] = [Md5()]
+    def __init__(self, algorithm: str, whole: Callable[[], Digest] | None = None) -> None:
+        self._sums: dict[str, Digest] = {_MD5: Md5()}
         if algorithm:
-            self.digests.append(ALGORITHMS[algorithm].begin())
+            self._sums[algorithm] = ALGORITHMS[algorithm].begin()
+        if whole is not None:
+            self._sums[_WHOLE] = whole()
+
+    @property
+    def digests(self) -> list[Digest]:
+        """The sums to feed."""
+        return list(self._sums.values())
 
     def finish(self) -> Sums:
         """What the digests come to once they have seen all bytes."""
-        md5, *others = [digest.digest() for digest in self.digests]
-        checksums = {self._algorithm: b64encode(others[0]).decode()} if others else {}
-        return Sums(md5.hex(), checksums)
+        sums = {name: digest.digest() for name, digest in self._sums.items()}
+        md5, whole = sums.pop(_MD5), sums.pop(_WHOLE, b"")
+        checksums = {name: b64encode(value).decode() for name, value in sums.items()}
+        return Sums(md5.hex(), checksums, whole)
 
 
 class PayloadCheck:
     """The promises of one request, and the digests that settle them.
 
     Feed all of `digests` with the body and call `finish`, or hand a small body to `check_small`.
-    Where no checksum is promised, that named `computed` is computed. The constructor raises
-    InvalidDigest and InvalidRequest for promises that cannot be kept.
+    Where no checksum is promised, that named `computed` is computed. `whole` begins one more sum,
+    for the row alone. The constructor raises InvalidDigest and InvalidRequest for promises that
+    cannot be kept.
     """
 
-    __slots__ = ("_algorithm", "_chunked", "_computed", "_md5", "_promised", "_sha256", "_sums")
+    __slots__ = (
+        "_algorithm",
+        "_chunked",
+        "_computed",
+        "_md5",
+        "_promised",
+        "_sha256",
+        "_sums",
+        "_whole",
+    )
 
-    def __init__(self, context: Context, computed: str = "") -> None:
+    def __init__(
+        self, context: Context, computed: str = "", whole: Callable[[], Digest] | None = None
+    ) -> None:
+        self._whole = whole
         request = context.request
         self._sha256 = context.payload_sha256
         self._md5 = _content_md5(request.header(b"content-md5"))
@@ -142,13 +170,15 @@ class PayloadCheck:
     def digests(self) -> list[Digest]:
         """The sums to feed; the same ones each time."""
         if not self._sums:
-            self._sums["md5"] = Md5()
+            self._sums[_MD5] = Md5()
             if self._algorithm:
                 self._sums[self._algorithm] = ALGORITHMS[self._algorithm].begin()
             if self._sha256 is not None and "sha256" not in self._sums:
                 self._sums["sha256"] = hashlib.sha256()
             if self._computed and self._computed not in self._sums:
                 self._sums[self._computed] = ALGORITHMS[self._computed].begin()
+            if self._whole is not None:
+                self._sums[_WHOLE] = self._whole()
         return list(self._sums.values())
 
     def finish(self) -> Sums:
@@ -167,7 +197,7 @@ class PayloadCheck:
         return self.finish()
 
     def _settle(self, sums: dict[str, bytes]) -> Sums:
-        md5 = sums["md5"]
+        md5, whole = sums[_MD5], sums.get(_WHOLE, b"")
         if self._sha256 is not None and sums["sha256"] != self._sha256:
             raise _sha256_mismatch(self._sha256, sums["sha256"])
         if self._md5 is not None and md5 != self._md5:
@@ -176,11 +206,11 @@ class PayloadCheck:
             raise S3Error(codes.BAD_DIGEST, message, extra=extra)
         name = self._algorithm or self._computed
         if not name:
-            return Sums(md5.hex(), {})
+            return Sums(md5.hex(), {}, whole)
         if self._algorithm and sums[name] != self._promised:
             message = f"The {name.upper()} you specified did not match the calculated checksum."
             raise S3Error(codes.BAD_DIGEST, message)
-        return Sums(md5.hex(), {name: b64encode(sums[name]).decode()})
+        return Sums(md5.hex(), {name: b64encode(sums[name]).decode()}, whole)
 
     def _take_trailer(self, trailers: dict[bytes, bytes]) -> None:
         """What stands behind the body is what was announced, and nothing else."""

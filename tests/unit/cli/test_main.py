@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import fastobj
-from fastobj._ext import digest
+from fastobj._ext import digest, rs
 from fastobj.cli import main as module
 from fastobj.cli.main import VERBS, main
 from fastobj.core.errors import StoreLocked
@@ -108,9 +108,11 @@ def _config_show(*words: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_config_show_names_the_code_of_each_kernel() -> None:
-    kernels = json.loads(_config_show("--json", FASTOBJ_ISA="generic").stdout)["kernels"]
+    shown = json.loads(_config_show("--json", FASTOBJ_ISA="generic").stdout)
+    kernels = shown["kernels"]
     assert kernels["origin"] == "FASTOBJ_ISA"
-    assert {name.split(".")[0] for name in kernels["value"]} == {
+    named = {name.split(".")[0] for name in kernels["value"]}
+    assert named | set(shown["libraries"]["value"]) == {
         path.stem for path in (Path(fastobj.__file__).parent / "_ext").glob("*.pyx")
     }
     assert {"digest.md5", "digest.sha1", "digest.sha256"} < set(kernels["value"])
@@ -126,6 +128,28 @@ def test_config_show_tells_what_the_kernels_have_chosen_by_themselves(capsys: Ca
     for name in ("chunked", "crc", "segio", "sigv4", "xmlout"):
         assert shown["value"][name] == importlib.import_module(f"fastobj._ext.{name}").ISA
     assert shown["value"]["digest.md5"] == digest.ISA["md5"]
+
+
+def test_config_show_names_the_library_that_was_found(capsys: Capture) -> None:
+    library = " at ".join(rs.library())
+    assert library.startswith("ISA-L 2.")
+    assert main(["config", "show", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["libraries"]["value"] == {"rs": library}
+    assert main(["config", "show"]) == 0
+    assert f"# rs uses a library, {library}\n" in capsys.readouterr().out
+
+
+def test_config_show_tells_how_to_get_a_library(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise rs.LibraryMissing(rs.LIBRARY_MISSING)
+
+    monkeypatch.setattr(rs, "library", missing)
+    assert main(["config", "show"]) == 0
+    line = f"# rs uses a library, not found: {rs.LIBRARY_MISSING}\n"
+    assert line in capsys.readouterr().out
+    assert "pip install 'fastobj[erasure]'" in line
 
 
 def test_config_show_with_an_unknown_level_names_the_levels() -> None:

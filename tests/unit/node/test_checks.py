@@ -1,6 +1,7 @@
 """What keeps a server from starting, found from its settings alone."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,13 @@ def test_every_fault_is_named_at_once() -> None:
     words = ["root-password is not", "too short", "one access key", "no-auth", "tls-", "access-log"]
     for word in [*words, "metrics-token"]:
         assert sum(word in line for line in lines) == 1, word
+
+
+def test_blake3_is_refused_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(integrity="blake3")
+    assert list(faults(settings)) == []
+    monkeypatch.setitem(sys.modules, "blake3", None)
+    (fault,) = faults(settings)
+    assert fault.startswith("integrity is blake3 (from default): BLAKE3 needs the package blake3")
+    assert "pip install 'fastobj[blake3]'" in fault
+    assert list(faults(Settings())) == []

@@ -128,7 +128,7 @@ async def upload_part_copy(ctx: Context) -> Result:
         return Span(found.offset, found.length)
 
     number = int(ctx.query["partNumber"])
-    measure = partial(Computed, upload.record.algorithm)
+    measure = partial(Computed, upload.record.algorithm, ctx.store.whole_sum)
     part = await copy_part.copy_part(ctx.store, source, upload, number, choose, measure)
     told = {"ETag": part.etag, "LastModified": part.modified_ns}
     return Result(document=told | sum_elements(part.checksums))

@@ -106,7 +106,7 @@ async def upload_part(ctx: Context) -> Result:
         raise S3Error(codes.MISSING_CONTENT_LENGTH)
     check_part_number(ctx.query["partNumber"], ctx.store.parts_max)
     upload = await _upload(ctx)
-    check = PayloadCheck(ctx, computed=upload.record.algorithm)
+    check = PayloadCheck(ctx, upload.record.algorithm, ctx.store.whole_sum)
     _check_algorithm(upload, check.algorithm)
     if length <= ctx.store.small_body_bytes_max:
         record = await _put_small(ctx, upload, length, check)
@@ -133,7 +133,7 @@ async def _put_large(ctx: Context, upload: Upload, length: int, check: PayloadCh
 
 
 def _content(length: int, sums: Sums) -> Content:
-    return Content(length, sums.etag, checksums=sums.checksums)
+    return Content(length, sums.etag, checksums=sums.checksums, blake3=sums.blake3)
 
 
 def _number(ctx: Context) -> int:

@@ -57,14 +57,20 @@ class _Upload:
         self.headers = stored_headers(request)
         self.metadata = user_metadata(request)
         self.conditions = write_conditions(request)
-        self.check = PayloadCheck(ctx)
+        self.check = PayloadCheck(ctx, whole=ctx.store.whole_sum)
         named = acl.from_headers(ctx, bucket.record.owner)
         self.acl = named.grants if named else None
 
     def content(self, sums: Sums) -> Content:
         """What is stored once the body has kept its promises."""
         return Content(
-            self.length, sums.etag, self.headers, self.metadata, sums.checksums, self.acl
+            self.length,
+            sums.etag,
+            self.headers,
+            self.metadata,
+            sums.checksums,
+            self.acl,
+            sums.blake3,
         )
 
 
