@@ -21,6 +21,7 @@ DECODERS: dict[int, Any] = {
     frames.ANSWER: frames.decode_answer,
     frames.READY: frames.decode_ready,
     frames.NUDGE: frames.decode_nudge,
+    frames.COMMITTED: frames.decode_committed,
 }
 REFUSALS = (ValueError, msgspec.MsgspecError, RecursionError)  # the last: nested too deeply
 
@@ -63,6 +64,7 @@ def message(rng: random.Random) -> bytes:
         frames.ANSWER: _answer(rng),
         frames.READY: frames.ReadyHead(rng.getrandbits(63)),
         frames.NUDGE: frames.NudgeHead([1, 2], rng.getrandbits(63)),
+        frames.COMMITTED: frames.CommittedHead(rng.getrandbits(63), [1, rng.getrandbits(63)]),
     }
     return b"".join(frames.encode(kind, request, heads[kind]))
 

@@ -31,6 +31,7 @@ OUTCOME: Final = 2  # peer to committer: list of transaction ids
 ANSWER: Final = 3  # committer to peer
 READY: Final = 4  # committer to peer: the first frame of a link
 NUDGE: Final = 5  # committer to maintenance: something may be reclaimed
+COMMITTED: Final = 6  # committer to peer: requests of which each entry was committed
 
 FRAME_BYTES_MAX: Final = 128 * MIB
 _HEAD = struct.Struct("<IBQI")
@@ -91,9 +92,17 @@ class AnswerHead(msgspec.Struct, array_like=True, gc=False):
     outcomes: list[str] = []
 
 
+class CommittedHead(msgspec.Struct, array_like=True, gc=False):
+    """Answers all of `requests` at once: success. `sequence` is the committer's last block."""
+
+    sequence: int
+    requests: list[int]
+
+
 _encoder = msgspec.msgpack.Encoder()
 decode_entries = msgspec.msgpack.Decoder(list[EntryHead]).decode
 decode_answer = msgspec.msgpack.Decoder(AnswerHead).decode
+decode_committed = msgspec.msgpack.Decoder(CommittedHead).decode
 decode_outcome = msgspec.msgpack.Decoder(OutcomeHead).decode
 decode_ready = msgspec.msgpack.Decoder(ReadyHead).decode
 decode_nudge = msgspec.msgpack.Decoder(NudgeHead).decode

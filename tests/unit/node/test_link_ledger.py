@@ -79,6 +79,9 @@ class Peer:
         results = [frames.result_head(error) for error in errors]
         await self.send(frames.ANSWER, request, frames.AnswerHead(sequence, results))
 
+    async def committed(self, *requests, sequence=2) -> None:
+        await self.send(frames.COMMITTED, 0, frames.CommittedHead(sequence, list(requests)))
+
     async def tell(self, request, *outcomes, sequence=2) -> None:
         await self.send(frames.ANSWER, request, frames.AnswerHead(sequence, [], list(outcomes)))
 
@@ -192,6 +195,36 @@ async def test_answers_may_come_in_any_order():
     for request, task in reversed(list(zip(requests, tasks, strict=True))):
         await peer.answer(request, None)
         await task
+
+
+async def test_one_frame_answers_many_requests():
+    ledger, peer = await linked()
+    many = start(ledger.commit_many([entry(), entry()]))
+    tasks = [start(ledger.commit(entry())) for _ in range(3)]
+    requests = [(await peer.commit())[0] for _ in range(4)]
+    await peer.committed(*requests[:3], sequence=7)
+    assert await many == [None, None]
+    await asyncio.gather(*tasks[:2])
+    await asyncio.sleep(0)
+    assert not tasks[2].done()
+    await peer.committed(requests[3])
+    await tasks[2]
+
+
+async def test_success_is_no_answer_to_a_question():
+    ledger, peer = await linked()
+    task = start(ledger.commit(entry()))
+    await peer.commit()
+    peer.die()
+    second = Peer(ledger)
+    await second.ready()
+    request, _ = await second.question()
+    await second.committed(request)
+    assert await second.ended()
+    third = Peer(ledger)
+    await third.ready()
+    await third.tell((await third.question())[0], COMMITTED)
+    await task
 
 
 async def test_frames_of_one_turn_leave_in_one_send():
@@ -486,6 +519,8 @@ async def test_a_committer_that_recovers_for_long_is_not_lost():
         b"".join(frames.encode(frames.ANSWER, 999, frames.AnswerHead(1, [frames.ResultHead()]))),
         b"".join(frames.encode(frames.ANSWER, 1, frames.AnswerHead(1, []))),
         b"".join(frames.encode(frames.READY, 0, [])),
+        b"".join(frames.encode(frames.COMMITTED, 0, frames.CommittedHead(1, [999]))),
+        b"".join(frames.encode(frames.COMMITTED, 0, [])),
     ],
 )
 async def test_rubbish_ends_the_link_and_not_the_loop(rubbish):
