@@ -24,7 +24,7 @@ from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, KEEP, Add, BodyRef, Row, Txn, new_txn_id
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.objects.ledger import Entry
-from fastobj.objects.local_ledger import LocalLedger, Pending, encoded_bytes
+from fastobj.objects.local_ledger import LocalLedger, pending_of
 from fastobj.objects.local_recovery import recover
 from fastobj.storage.base import NO_LOCATION, SmallBody, new_data_id
 
@@ -94,7 +94,7 @@ def _check(result: FastobjError | None) -> None:
 def commit(ledger: LocalLedger, entries: list[Entry]) -> None:
     """Commits entries as one batch."""
     for one in entries:
-        ledger.submit(Pending(one, encoded_bytes(one.txn), _check))
+        ledger.submit(pending_of(one, _check))
     while (batch := ledger.prepare()) is not None:
         ledger.write(batch)
         ledger.complete(batch)

@@ -36,6 +36,7 @@ def _entry(rng: random.Random) -> Entry:
         )
         for _ in range(rng.randrange(1, 4))
     ]
+    rows.insert(0, Row(1, b"k", ABSENT, rng.randbytes(35 + rng.randrange(300))))
     refs = [BodyRef(rng.randbytes(16), 0, 3) for _ in range(rng.randrange(3))]
     bodies = []
     for ref in refs:
@@ -88,7 +89,9 @@ def encode_again(frame: frames.Frame) -> bytes | None:
     try:
         if frame.kind == frames.COMMIT:
             entries = frames.decode_commit(frame)
-            return b"".join(frames.encode_commit(frame.request, entries))
+            heads = [entry for entry, _ in entries]
+            payloads = [bytes(payload) for _, payloads in entries for payload in payloads]
+            return b"".join(frames.encode(frames.COMMIT, frame.request, heads, payloads))
         if frame.kind not in DECODERS:
             return None
         head = DECODERS[frame.kind](frame.head)

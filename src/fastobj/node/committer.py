@@ -27,7 +27,6 @@ from fastobj.objects.local_ledger import (
     LocalLedger,
     Pending,
     Result,
-    encoded_bytes,
 )
 
 EXIT_FENCED: Final = 75  # a sync failed: the supervisor starts all processes anew
@@ -223,10 +222,8 @@ class Committer:
         if not entries:
             raise ValueError("a commit of nothing")
         request = _Request(peer, frame.request, len(entries), self._ledger)
-        alone = len(entries) == 1
-        for index, entry in enumerate(entries):
-            size = len(frame.head) if alone else encoded_bytes(entry.txn)
-            self._ledger.submit(Pending(entry, size, partial(request.done, index)))
+        for index, (entry, payloads) in enumerate(entries):
+            self._ledger.submit(Pending(entry, payloads, partial(request.done, index)))
 
     def _answer_outcome(self, peer: Peer, frame: frames.Frame) -> None:
         asked = frames.decode_outcome(frame.head)

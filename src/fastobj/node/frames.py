@@ -22,9 +22,8 @@ from fastobj.core.errors import (
     Unknown,
 )
 from fastobj.core.limits import MIB
-from fastobj.meta.base import Txn
+from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry
-from fastobj.storage.base import SmallBody
 
 COMMIT: Final = 1  # peer to committer: list of entries, one batch where they fit
 OUTCOME: Final = 2  # peer to committer: list of transaction ids
@@ -45,14 +44,6 @@ class Frame(NamedTuple):
     request: int
     head: bytes
     bodies: memoryview
-
-
-class EntryHead(msgspec.Struct, array_like=True, gc=False):
-    """An entry without the bytes of its bodies: CRC32C, hint and length of each."""
-
-    txn: Txn
-    arrival: int | None
-    bodies: list[tuple[int, bytes, int]]
 
 
 class ReadyHead(msgspec.Struct, array_like=True, gc=False):
@@ -100,7 +91,7 @@ class CommittedHead(msgspec.Struct, array_like=True, gc=False):
 
 
 _encoder = msgspec.msgpack.Encoder()
-decode_entries = msgspec.msgpack.Decoder(list[EntryHead]).decode
+decode_entries = msgspec.msgpack.Decoder(list[EncodedEntry]).decode
 decode_answer = msgspec.msgpack.Decoder(AnswerHead).decode
 decode_committed = msgspec.msgpack.Decoder(CommittedHead).decode
 decode_outcome = msgspec.msgpack.Decoder(OutcomeHead).decode
@@ -122,31 +113,23 @@ def encode(kind: int, request: int, head: object, bodies: Sequence[bytes] = ()) 
 
 def encode_commit(request: int, entries: Sequence[Entry]) -> list[bytes]:
     """The frame that asks for a commit."""
-    heads = [
-        EntryHead(
-            entry.txn,
-            entry.arrival,
-            [(body.crc32c, body.hint, len(body.payload)) for body in entry.bodies],
-        )
-        for entry in entries
-    ]
+    heads = [encode_entry(entry) for entry in entries]
     payloads = [body.payload for entry in entries for body in entry.bodies]
     return encode(COMMIT, request, heads, payloads)
 
 
-def decode_commit(frame: Frame) -> list[Entry]:
-    """The entries of a commit frame. Raises msgspec.MsgspecError or ValueError."""
-    entries: list[Entry] = []
+def decode_commit(frame: Frame) -> list[tuple[EncodedEntry, list[memoryview]]]:
+    """The entries of a commit frame, each with its bodies. Raises MsgspecError or ValueError."""
+    entries: list[tuple[EncodedEntry, list[memoryview]]] = []
     at = 0
-    for head in decode_entries(frame.head):
-        bodies: list[SmallBody] = []
-        for ref, (crc, hint, length) in zip(head.txn.bodies, head.bodies, strict=True):
-            if length < 0:
+    for entry in decode_entries(frame.head):
+        payloads: list[memoryview] = []
+        for place in entry.places:
+            if place.length < 0:
                 raise ValueError("a body has a negative length")
-            payload = bytes(frame.bodies[at : at + length])
-            bodies.append(SmallBody(ref.data_id, payload, crc, hint))
-            at += length
-        entries.append(Entry(head.txn, bodies, head.arrival))
+            payloads.append(frame.bodies[at : at + place.length])
+            at += place.length
+        entries.append((entry, payloads))
     if at != len(frame.bodies):
         raise ValueError(f"{len(frame.bodies)} bytes of bodies come with heads for {at}")
     return entries

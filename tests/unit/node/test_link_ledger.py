@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+import msgspec
 import pytest
 
 from fastobj._ext.crc import crc32c
@@ -11,6 +12,7 @@ from fastobj.core.errors import Conflict, NoSpace, StoreError, Unavailable, Unkn
 from fastobj.meta.base import ABSENT, BodyRef, Row, Txn, new_txn_id
 from fastobj.node import frames, links
 from fastobj.node.link_ledger import LinkLedger
+from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry, Outcome
 from fastobj.storage.base import SmallBody
 
@@ -38,6 +40,19 @@ def entry(payload: bytes = b"") -> Entry:
     return Entry(Txn(new_txn_id(), [row], [], [ref]), [body])
 
 
+# An entry as it travels, and its bodies.
+Sent = tuple[EncodedEntry, list[bytes]]
+
+
+def sent(one: Entry) -> Sent:
+    return encode_entry(one), [body.payload for body in one.bodies]
+
+
+def sent_id(one: Sent) -> bytes:
+    txn: Txn = msgspec.msgpack.decode(one[0].txn, type=Txn)
+    return txn.id
+
+
 class Peer:
     """The committer's end, played by hand."""
 
@@ -63,7 +78,7 @@ class Peer:
             self._frames += self._reader.feed(data)
         return self._frames.pop(0)
 
-    async def commit(self) -> tuple[int, list[Entry]]:
+    async def commit(self) -> tuple[int, list[Sent]]:
         """The next frame, which must be a commit."""
         frame = await self.frame()
         assert frame.kind == frames.COMMIT
@@ -136,7 +151,7 @@ async def test_a_commit_goes_out_and_its_answer_comes_back():
     wanted = entry(b"body")
     task = start(ledger.commit(wanted))
     request, entries = await peer.commit()
-    assert entries == [wanted]
+    assert entries == [sent(wanted)]
     assert not task.done()
     await peer.answer(request, None)
     assert await task is None
@@ -247,7 +262,7 @@ async def test_more_than_the_socket_holds_arrives_whole():
     last = start(ledger.commit(entry(b"last")))
     for payload in (*payloads, b"last"):
         request, [came] = await peer.commit()
-        assert came.bodies[0].payload == payload
+        assert came[1] == [payload]
         await peer.answer(request, None)
     await asyncio.gather(*tasks, last)
 
@@ -332,7 +347,7 @@ async def test_what_was_not_committed_is_sent_again_once():
     request, _ = await second.question()
     await second.tell(request, NOT_COMMITTED)
     again, entries = await second.commit()
-    assert entries == [wanted]
+    assert entries == [sent(wanted)]
     await second.answer(again, None)
     await task
     assert await second.silent()
@@ -360,7 +375,7 @@ async def test_many_with_mixed_outcomes_send_only_what_is_missing():
     assert asked.ids == [one.txn.id for one in entries]
     await second.tell(request, NOT_COMMITTED, COMMITTED, TOO_OLD, NOT_COMMITTED)
     request, again = await second.commit()
-    assert [one.txn.id for one in again] == [entries[0].txn.id, entries[3].txn.id]
+    assert [sent_id(one) for one in again] == [entries[0].txn.id, entries[3].txn.id]
     await second.answer(request, Conflict([None]), None)
     kinds = [type(result) for result in await task]
     assert kinds == [Conflict, type(None), Unknown, type(None)]
@@ -416,7 +431,7 @@ async def test_half_sent_when_the_committer_dies_the_next_one_gets_it_whole():
         await second.tell(request, NOT_COMMITTED)
     for _ in tasks:
         request, [came] = await second.commit()
-        assert len(came.bodies[0].payload) == 1_000_000
+        assert len(came[1][0]) == 1_000_000
         await second.answer(request, None)
     await asyncio.gather(*tasks)
 
