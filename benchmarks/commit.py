@@ -1,7 +1,8 @@
 """The local ledger alone, without links: commits per second next to what the drive can sync.
 
 A transaction is what a PUT of 4 KiB makes: the bucket's row checked, a new object row of 250 bytes,
-its body, two counter changes. `--profile` shows where the processor's time goes.
+its body, two counter changes. `--profile` shows where the processor's time goes, `--path` that of a
+whole PUT over HTTP, stage by stage in Markdown.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import path
 from benchmarks._disk import fdatasync_per_second
 from fastobj._ext.crc import crc32c
 from fastobj.core.errors import FastobjError
@@ -119,7 +121,12 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=Path.cwd())
     parser.add_argument("--transactions", type=int, default=12_800)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--path", action="store_true")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each table of --path")
     arguments = parser.parse_args()
+    if arguments.path:
+        path.show(arguments.directory, arguments.seconds)
+        return
     show(arguments.directory, arguments.transactions, profiled=arguments.profile)
 
 
