@@ -18,6 +18,7 @@ BUILD = "build/cython"
 # Kernel -> its hand-written C files. Every kernel also gets the CPU probe. A kernel that uses the
 # functions of another one lists those files too: extensions share headers, never symbols.
 KERNELS = {
+    "blocks": ("blocks_impl.c", "crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
     "chunked": ("chunked_impl.c", "sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c"),
     "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
     "digest": (

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from itertools import count
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from benchmarks import engine as engines
@@ -16,9 +15,11 @@ from benchmarks.commit import BODY, BODY_CRC
 from benchmarks.conftest import Calibrated
 from fastobj.http.message import BytesBody, Request
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, Row, Txn, new_txn_id
+from fastobj.meta.base import ABSENT, BodyRef, Row, Txn, new_txn_id
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.objects import buckets
+from fastobj.objects.encoded import encode_entry
+from fastobj.objects.ledger import Entry
 from fastobj.s3 import xml
 from fastobj.s3.context import Context
 from fastobj.storage.base import SmallBody, new_data_id
@@ -141,13 +142,15 @@ def built(log: LogWriter, size: int) -> Callable[[], Block]:
 
     def build() -> Block:
         body = SmallBody(new_data_id(), BODY, BODY_CRC, b"bucket/key %d" % next(numbers))
-        builder = log.builder(size * (TXN_PREFIX_BYTES + len(encoded)))
+        entry = encode_entry(Entry(txn, [body]))
+        room = size * (TXN_PREFIX_BYTES + len(entry.txn))
+        builder = log.builder(room, size * entry.records_bytes(), keys.segment(log.segment))
         for _ in range(size):
-            builder.place(body)
-        return builder.build([encoded] * size)
+            builder.add(entry.txn, entry.places, [BODY])
+        return builder.build()
 
     (txn,) = engines.make_txns(1, new_txn_id())
-    encoded = msgspec.msgpack.encode(txn)
+    txn.bodies.append(BodyRef(new_data_id(), 1, 3))
     return build
 
 

@@ -40,19 +40,19 @@ def log_sync_does_nothing() -> Any:
 def answer_before_write() -> Any:
     """A block is written when the next one comes: its transactions have been answered by then."""
     whole = LogWriter.write
-    waiting: dict[LogWriter, tuple[io.File, list[bytes], int]] = {}
+    waiting: dict[LogWriter, tuple[io.File, memoryview, int]] = {}
 
     def write(self: LogWriter, block: Any) -> None:
         if self in waiting:
-            file, parts, offset = waiting.pop(self)
+            file, content, offset = waiting.pop(self)
             if file.fd >= 0:
-                file.pwritev(parts, offset)
+                file.pwritev([content], offset)
                 file.fdatasync()
         if not self.offset:  # a segment's first block is written at once, as replay needs it
             whole(self, block)
             return
         assert self._file is not None
-        waiting[self] = (self._file, block.parts, self.offset)
+        waiting[self] = (self._file, block.content, self.offset)
         self.offset += block.length
         self.last = block.ref
 

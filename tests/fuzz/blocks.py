@@ -54,15 +54,18 @@ def written(rng: random.Random) -> Written:
         for number in range(rng.randrange(4))
     ]
     block, _ = build(log, txns, bodies)
-    content = b"".join(block.parts)
+    content = bytes(block.content)
     head = log_format.decode_block_head(content)
     assert head is not None
+    section = content[BLOCK_HEAD_BYTES : BLOCK_HEAD_BYTES + head.txns_length]
+    all_txns = log_format.split_txns(section, head.txn_count)
+    assert all_txns[: len(txns)] == txns  # behind them, the places of the bodies
     covered = [slice(0, BLOCK_HEAD_BYTES + head.txns_length)]
     for offset, record in log_format.walk_records(memoryview(content), head):
         assert record is not None
         size = RECORD_HEAD_BYTES + record.length + record.hint_length
         covered.append(slice(offset, offset + size))
-    return Written(log.last, block.ref, head, txns, content, covered)
+    return Written(log.last, block.ref, head, all_txns, content, covered)
 
 
 def is_whole(block: Written, contents: bytes, offset: int) -> bool:

@@ -21,6 +21,7 @@ DECODERS: dict[int, Any] = {
     frames.ANSWER: frames.decode_answer,
     frames.READY: frames.decode_ready,
     frames.NUDGE: frames.decode_nudge,
+    frames.COMMITTED: frames.decode_committed,
 }
 REFUSALS = (ValueError, msgspec.MsgspecError, RecursionError)  # the last: nested too deeply
 
@@ -35,6 +36,7 @@ def _entry(rng: random.Random) -> Entry:
         )
         for _ in range(rng.randrange(1, 4))
     ]
+    rows.insert(0, Row(1, b"k", ABSENT, rng.randbytes(35 + rng.randrange(300))))
     refs = [BodyRef(rng.randbytes(16), 0, 3) for _ in range(rng.randrange(3))]
     bodies = []
     for ref in refs:
@@ -63,6 +65,7 @@ def message(rng: random.Random) -> bytes:
         frames.ANSWER: _answer(rng),
         frames.READY: frames.ReadyHead(rng.getrandbits(63)),
         frames.NUDGE: frames.NudgeHead([1, 2], rng.getrandbits(63)),
+        frames.COMMITTED: frames.CommittedHead(rng.getrandbits(63), [1, rng.getrandbits(63)]),
     }
     return b"".join(frames.encode(kind, request, heads[kind]))
 
@@ -86,7 +89,9 @@ def encode_again(frame: frames.Frame) -> bytes | None:
     try:
         if frame.kind == frames.COMMIT:
             entries = frames.decode_commit(frame)
-            return b"".join(frames.encode_commit(frame.request, entries))
+            heads = [entry for entry, _ in entries]
+            payloads = [bytes(payload) for _, payloads in entries for payload in payloads]
+            return b"".join(frames.encode(frames.COMMIT, frame.request, heads, payloads))
         if frame.kind not in DECODERS:
             return None
         head = DECODERS[frame.kind](frame.head)

@@ -77,8 +77,8 @@ def test_a_block_that_verifies_and_contradicts_itself_is_named():
     log = writer(NOWHERE)
     log.segment = log.generation = 1
     block, _ = build(log, [b"transaction"], [body(b"x")])
-    content = bytearray(b"".join(block.parts))
-    struct.pack_into("<I", content, TXN_COUNT_AT, 2)
+    content = bytearray(block.content)
+    struct.pack_into("<I", content, TXN_COUNT_AT, 3)  # one more than there are
     head = log_format.decode_block_head(content)
     assert head is not None
     struct.pack_into("<I", content, CRC_AT, log_format.block_crc(memoryview(content), head) or 0)

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 # Kernel -> rounds of its fuzzer in C in a normal run.
 ROUNDS = {
+    "blocks": 30_000,
     "chunked": 5_000,
     "crc": 3_000,
     "digest": 3_000,

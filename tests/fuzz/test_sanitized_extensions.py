@@ -20,8 +20,9 @@ pytestmark = pytest.mark.timeout(1800)
 
 # Kernel -> the fuzzers of `fuzzers.py` that call it. They run with the sanitized extensions too.
 PYTHON_FUZZERS = {
+    "blocks": ("blocks",),
     "chunked": ("uploads",),
-    "crc": ("sums", "blocks"),
+    "crc": ("sums",),
     "digest": ("digests",),
     "httphead": ("heads",),
     "rs": ("shards",),

@@ -71,6 +71,12 @@ def crc(request, load_kernel):
     return _load_or_skip(load_kernel, "crc", request.param)
 
 
+@pytest.fixture(scope="session", params=CRC_LEVELS)
+def blocks(request, load_kernel):
+    """The blocks kernel, whose sums are those of crc."""
+    return _load_or_skip(load_kernel, "blocks", request.param)
+
+
 @pytest.fixture(scope="session", params=SIGV4_LEVELS)
 def sigv4(request, load_kernel):
     """The sigv4 kernel, at every level that it knows."""

@@ -16,6 +16,7 @@ FOLDER = HERE.parents[1] / "src/fastobj/_ext"
 SECONDS = 3
 
 DRIVEN = {
+    "blocks": ("blocks_impl.c", "crc_impl.c", "crc_sse42.c", "crc_avx512.c", "fo_cpu.c"),
     "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c", "fo_cpu.c"),
     "httphead": ("httphead_impl.c",),
     "sigv4": ("sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c", "fo_cpu.c"),

@@ -27,7 +27,6 @@ from fastobj.objects.local_ledger import (
     LocalLedger,
     Pending,
     Result,
-    encoded_bytes,
 )
 
 EXIT_FENCED: Final = 75  # a sync failed: the supervisor starts all processes anew
@@ -46,6 +45,7 @@ class Peer:
         self.owner = owner
         self.reader = frames.FrameReader()
         self.out: list[bytes] = []
+        self.committed: list[int] = []  # requests all of whose entries were, told by one frame
         self.waits_to_send = False
         self.open = 0
         self.closed = False
@@ -54,8 +54,12 @@ class Peer:
         """Queues a frame; `flush` sends all that queued at once."""
         self.out += parts
 
-    def flush(self) -> bool:
-        """Sends what fits; True when nothing is left."""
+    def flush(self, sequence: int) -> bool:
+        """Sends what fits; True when nothing is left. `sequence` is the last block's."""
+        if self.committed:
+            head = frames.CommittedHead(sequence, self.committed)
+            self.send(frames.encode(frames.COMMITTED, 0, head))
+            self.committed = []
         if not self.out:
             return True
         data = self.out[0] if len(self.out) == 1 else b"".join(self.out)
@@ -86,10 +90,17 @@ class _Request:
         self._results[index] = result
         self._left -= 1
         if not self._left:
-            self._peer.open -= 1
-            results = [frames.result_head(error) for error in self._results]
-            answer = frames.AnswerHead(self._ledger.last_sequence, results)
-            self._peer.send(frames.encode(frames.ANSWER, self._request, answer))
+            self._answer()
+
+    def _answer(self) -> None:
+        peer = self._peer
+        peer.open -= 1
+        if not any(self._results):
+            peer.committed.append(self._request)
+            return
+        results = [frames.result_head(error) for error in self._results]
+        answer = frames.AnswerHead(self._ledger.last_sequence, results)
+        peer.send(frames.encode(frames.ANSWER, self._request, answer))
 
 
 class Committer:
@@ -103,6 +114,8 @@ class Committer:
         self._peers: dict[int, Peer] = {}
         self._writer = _WriterThread(store.write)
         self._batch: LedgerBatch | None = None
+        # Kept for good: a fresh megabyte for each receive costs more than all else in it.
+        self._received = memoryview(bytearray(_RECEIVE_BYTES))
         self._stopping = False
         self._nudge = True
         self._worked = True  # since the process was last idle
@@ -178,16 +191,16 @@ class Committer:
 
     def _receive(self, peer: Peer) -> None:
         try:
-            data = peer.sock.recv(_RECEIVE_BYTES)
+            count = peer.sock.recv_into(self._received)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
-        if not data:
+            count = 0
+        if not count:
             self._close(peer)
             return
         try:
-            for frame in peer.reader.feed(data):
+            for frame in peer.reader.feed(bytes(self._received[:count])):
                 self._on_frame(peer, frame)
         except (ValueError, RecursionError, msgspec.MsgspecError) as error:
             self._store.log.error("a link is closed: %s", error)
@@ -209,10 +222,8 @@ class Committer:
         if not entries:
             raise ValueError("a commit of nothing")
         request = _Request(peer, frame.request, len(entries), self._ledger)
-        alone = len(entries) == 1
-        for index, entry in enumerate(entries):
-            size = len(frame.head) if alone else encoded_bytes(entry.txn)
-            self._ledger.submit(Pending(entry, size, partial(request.done, index)))
+        for index, (entry, payloads) in enumerate(entries):
+            self._ledger.submit(Pending(entry, payloads, partial(request.done, index)))
 
     def _answer_outcome(self, peer: Peer, frame: frames.Frame) -> None:
         asked = frames.decode_outcome(frame.head)
@@ -258,8 +269,9 @@ class Committer:
     # --- what goes out
 
     def _flush(self) -> None:
+        sequence = self._ledger.last_sequence
         for fd, peer in list(self._peers.items()):
-            waits = not peer.flush()
+            waits = not peer.flush(sequence)
             if peer.closed:
                 if not peer.open:
                     self._detach(fd, peer)
@@ -285,7 +297,7 @@ class Committer:
         for peer in self._peers.values():
             if self._store.is_maintenance(peer.owner):
                 peer.send(frames.encode(frames.NUDGE, 0, nudge))
-                peer.flush()
+                peer.flush(self._ledger.last_sequence)
 
 
 class _WriterThread:

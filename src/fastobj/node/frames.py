@@ -22,15 +22,15 @@ from fastobj.core.errors import (
     Unknown,
 )
 from fastobj.core.limits import MIB
-from fastobj.meta.base import Txn
+from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry
-from fastobj.storage.base import SmallBody
 
 COMMIT: Final = 1  # peer to committer: list of entries, one batch where they fit
 OUTCOME: Final = 2  # peer to committer: list of transaction ids
 ANSWER: Final = 3  # committer to peer
 READY: Final = 4  # committer to peer: the first frame of a link
 NUDGE: Final = 5  # committer to maintenance: something may be reclaimed
+COMMITTED: Final = 6  # committer to peer: requests of which each entry was committed
 
 FRAME_BYTES_MAX: Final = 128 * MIB
 _HEAD = struct.Struct("<IBQI")
@@ -44,14 +44,6 @@ class Frame(NamedTuple):
     request: int
     head: bytes
     bodies: memoryview
-
-
-class EntryHead(msgspec.Struct, array_like=True, gc=False):
-    """An entry without the bytes of its bodies: CRC32C, hint and length of each."""
-
-    txn: Txn
-    arrival: int | None
-    bodies: list[tuple[int, bytes, int]]
 
 
 class ReadyHead(msgspec.Struct, array_like=True, gc=False):
@@ -91,9 +83,17 @@ class AnswerHead(msgspec.Struct, array_like=True, gc=False):
     outcomes: list[str] = []
 
 
+class CommittedHead(msgspec.Struct, array_like=True, gc=False):
+    """Answers all of `requests` at once: success. `sequence` is the committer's last block."""
+
+    sequence: int
+    requests: list[int]
+
+
 _encoder = msgspec.msgpack.Encoder()
-decode_entries = msgspec.msgpack.Decoder(list[EntryHead]).decode
+decode_entries = msgspec.msgpack.Decoder(list[EncodedEntry]).decode
 decode_answer = msgspec.msgpack.Decoder(AnswerHead).decode
+decode_committed = msgspec.msgpack.Decoder(CommittedHead).decode
 decode_outcome = msgspec.msgpack.Decoder(OutcomeHead).decode
 decode_ready = msgspec.msgpack.Decoder(ReadyHead).decode
 decode_nudge = msgspec.msgpack.Decoder(NudgeHead).decode
@@ -113,31 +113,23 @@ def encode(kind: int, request: int, head: object, bodies: Sequence[bytes] = ()) 
 
 def encode_commit(request: int, entries: Sequence[Entry]) -> list[bytes]:
     """The frame that asks for a commit."""
-    heads = [
-        EntryHead(
-            entry.txn,
-            entry.arrival,
-            [(body.crc32c, body.hint, len(body.payload)) for body in entry.bodies],
-        )
-        for entry in entries
-    ]
+    heads = [encode_entry(entry) for entry in entries]
     payloads = [body.payload for entry in entries for body in entry.bodies]
     return encode(COMMIT, request, heads, payloads)
 
 
-def decode_commit(frame: Frame) -> list[Entry]:
-    """The entries of a commit frame. Raises msgspec.MsgspecError or ValueError."""
-    entries: list[Entry] = []
+def decode_commit(frame: Frame) -> list[tuple[EncodedEntry, list[memoryview]]]:
+    """The entries of a commit frame, each with its bodies. Raises MsgspecError or ValueError."""
+    entries: list[tuple[EncodedEntry, list[memoryview]]] = []
     at = 0
-    for head in decode_entries(frame.head):
-        bodies: list[SmallBody] = []
-        for ref, (crc, hint, length) in zip(head.txn.bodies, head.bodies, strict=True):
-            if length < 0:
+    for entry in decode_entries(frame.head):
+        payloads: list[memoryview] = []
+        for place in entry.places:
+            if place.length < 0:
                 raise ValueError("a body has a negative length")
-            payload = bytes(frame.bodies[at : at + length])
-            bodies.append(SmallBody(ref.data_id, payload, crc, hint))
-            at += length
-        entries.append(Entry(head.txn, bodies, head.arrival))
+            payloads.append(frame.bodies[at : at + place.length])
+            at += place.length
+        entries.append((entry, payloads))
     if at != len(frame.bodies):
         raise ValueError(f"{len(frame.bodies)} bytes of bodies come with heads for {at}")
     return entries

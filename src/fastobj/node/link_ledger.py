@@ -22,7 +22,8 @@ from fastobj.node import frames
 from fastobj.objects.ledger import Entry, Outcome
 from fastobj.storage.crash_points import reach
 
-_RECEIVE_BYTES: Final = 1 << 20
+# Answers are short; more at once would cost fresh pages for each.
+_RECEIVE_BYTES: Final = 64 * limits.KIB
 _LATE: Final = "the committer did not come back in time; the transaction may have been committed"
 
 _log = logging.getLogger("fastobj.link")
@@ -38,16 +39,24 @@ class _Ask:
     ) -> None:
         self.entries = entries
         self.future = future
-        self.open = list(range(len(entries)))
+        self.open: Sequence[int] = range(len(entries))
         self.results: list[FastobjError | None] = [None] * len(entries)
         self.sent = False
         self.since = 0
+
+    def open_entries(self) -> list[Entry]:
+        """The entries whose result is not known."""
+        return [self.entries[index] for index in self.open]
 
     def settle(self, results: Sequence[FastobjError | None]) -> None:
         """Takes the results of the open entries, in order, and answers the caller."""
         for index, result in zip(self.open, results, strict=True):
             self.results[index] = result
-        self.open = []
+        self.succeed()
+
+    def succeed(self) -> None:
+        """Answers the caller: the open entries were committed."""
+        self.open = ()
         if not self.future.done():
             self.future.set_result(self.results)
 
@@ -94,7 +103,7 @@ class LinkLedger:
 
     async def commit(self, entry: Entry) -> None:
         """Commits one. Raises Conflict, Unknown, Unavailable, NoSpace."""
-        (error,) = await self._ask([entry])
+        (error,) = await self._ask((entry,))
         if error is not None:
             raise error
 
@@ -102,7 +111,8 @@ class LinkLedger:
         """Commits independent transactions in one frame; one result each."""
         return await self._ask(entries) if entries else []
 
-    async def _ask(self, entries: Sequence[Entry]) -> list[FastobjError | None]:
+    def _ask(self, entries: Sequence[Entry]) -> asyncio.Future[list[FastobjError | None]]:
+        """What the caller awaits: one result each. Raises Unavailable."""
         if len(self._asks) >= limits.COMMIT_QUEUE_MAX:
             raise Unavailable("too many commits wait for the committer")
         ask = _Ask(entries, self._loop.create_future())
@@ -112,10 +122,10 @@ class LinkLedger:
         else:
             self._arm()
         self._asks[number] = ask
-        return await ask.future
+        return ask.future
 
     def _send_ask(self, number: int, ask: _Ask) -> None:
-        self._queue(frames.encode_commit(number, [ask.entries[i] for i in ask.open]))
+        self._queue(frames.encode_commit(number, ask.open_entries()))
         ask.sent = True
         ask.since = self._sequence
 
@@ -168,12 +178,22 @@ class LinkLedger:
             self._detach()
 
     def _on_frame(self, frame: frames.Frame) -> None:
-        if frame.kind == frames.ANSWER:
+        if frame.kind == frames.COMMITTED:
+            self._on_committed(frames.decode_committed(frame.head))
+        elif frame.kind == frames.ANSWER:
             self._on_answer(frame)
         elif frame.kind == frames.READY:
             self._on_link_ready(frames.decode_ready(frame.head).sequence)
         elif frame.kind == frames.NUDGE and self._on_nudge is not None:
             self._on_nudge(frames.decode_nudge(frame.head))
+
+    def _on_committed(self, head: frames.CommittedHead) -> None:
+        self._sequence = head.sequence
+        reach("link.answered")
+        if not self._questions.keys().isdisjoint(head.requests):
+            raise ValueError("a question about outcomes is answered with success")
+        for number in head.requests:
+            self._asks.pop(number).succeed()
 
     def _on_answer(self, frame: frames.Frame) -> None:
         answer = frames.decode_answer(frame.head)
@@ -192,7 +212,7 @@ class LinkLedger:
         self._disarm()
         for number, ask in self._asks.items():
             if ask.sent:
-                ids = [ask.entries[i].txn.id for i in ask.open]
+                ids = [entry.txn.id for entry in ask.open_entries()]
                 self._questions[number] = ask
                 question = frames.OutcomeHead(ids, ask.since)
                 self._queue(frames.encode(frames.OUTCOME, number, question))

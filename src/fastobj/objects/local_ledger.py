@@ -11,12 +11,13 @@ thread), `complete` it. There is at most one batch between `prepare` and `comple
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
+from typing_extensions import Buffer
 
-from fastobj._ext.crc import crc32c
+from fastobj._ext.blocks import BodyChanged
 from fastobj.core.errors import (
     ChecksumMismatch,
     Conflict,
@@ -28,16 +29,21 @@ from fastobj.core.errors import (
 )
 from fastobj.meta import keys
 from fastobj.meta.base import KEEP, LogPosition, Txn
-from fastobj.meta.transact import WholeBatch, take_back
-from fastobj.objects.ledger import Entry, with_location
-from fastobj.objects.local_engine import Checkpoints, DatabaseRoom, LedgerEngine, apply_logged
+from fastobj.meta.transact import WholeBatch, apply_whole
+from fastobj.objects.encoded import EncodedEntry, encode_entry
+from fastobj.objects.ledger import Entry
+from fastobj.objects.local_engine import (
+    Checkpoints,
+    DatabaseRoom,
+    LedgerEngine,
+    apply_logged,
+    txn_decoder,
+)
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.outcomes import Outcomes
 from fastobj.objects.room import Room
-from fastobj.objects.segment_rows import usage_add
-from fastobj.storage.base import Usage
 from fastobj.storage.crash_points import reach
-from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes, footprint
+from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes
 from fastobj.storage.log_writer import (
     RECORDS_PER_BLOCK_MAX,
     TXN_PREFIX_BYTES,
@@ -45,29 +51,41 @@ from fastobj.storage.log_writer import (
     BlockBuilder,
     LogWriter,
     content_bytes,
-    records_bytes,
 )
 
-# A body adds one counter row to its transaction when it is placed: at most this many bytes.
-_PLACED_ADD_BYTES: Final = 48
 # A segment's first block carries a transaction of its own: at most this many bytes.
 _FIRST_TXN_BYTES: Final = 512
+_RELEASING: Final = frozenset({keys.SEGMENTS, keys.DUE})
 _encoder = msgspec.msgpack.Encoder()
 Result = FastobjError | None
 
 
 class Pending:
-    """An entry on its way through the ledger. `done` is called once, with None or the error."""
+    """An entry on its way through the ledger. `done` is called once, with None or the error.
 
-    __slots__ = ("arrival", "done", "entry", "record_bytes", "txn_bytes_max")
+    `payloads` are the bytes of its bodies.
+    """
 
-    def __init__(self, entry: Entry, encoded_bytes: int, done: Callable[[Result], None]) -> None:
+    __slots__ = ("arrival", "done", "entry", "payloads", "record_bytes", "txn_bytes")
+
+    def __init__(
+        self, entry: EncodedEntry, payloads: Sequence[Buffer], done: Callable[[Result], None]
+    ) -> None:
         self.entry = entry
+        self.payloads = payloads
         self.arrival = entry.arrival
-        placed = _PLACED_ADD_BYTES * len(entry.bodies)
-        self.txn_bytes_max = encoded_bytes + TXN_PREFIX_BYTES + placed
-        self.record_bytes = records_bytes(entry.bodies)
+        self.txn_bytes = len(entry.txn) + TXN_PREFIX_BYTES
+        self.record_bytes = entry.records_bytes() if payloads else 0
         self.done = done
+
+    def txn(self) -> Txn:
+        """The transaction, the places of its bodies still open."""
+        return txn_decoder.decode(self.entry.txn)
+
+
+def pending_of(entry: Entry, done: Callable[[Result], None]) -> Pending:
+    """An entry of this process. Raises ValueError as `encode_entry` does."""
+    return Pending(encode_entry(entry), [body.payload for body in entry.bodies], done)
 
 
 class LedgerBatch:
@@ -163,7 +181,7 @@ class LocalLedger:
                 self.fenced = failure
                 self._queue.extendleft(reversed(taken))
             except NoSpace as failure:
-                if any(self.room.refuses(pending.entry.txn) for pending in taken):
+                if any(map(self._refuses, taken)):
                     self._queue.extendleft(reversed(taken))  # they alone are refused, the next time
                 else:
                     self._split(taken, failure)
@@ -228,15 +246,18 @@ class LocalLedger:
         is_short = self.room.is_short
         while queue and (not self._take_max or len(taken) < self._take_max):
             head = queue[0]
-            if is_short and self.room.refuses(head.entry.txn):
+            if is_short and self._refuses(head):
                 queue.popleft().done(NoSpace("the disk is full"))
                 continue
-            content += head.txn_bytes_max + head.record_bytes
-            records += len(head.entry.bodies)
+            content += head.txn_bytes + head.record_bytes
+            records += len(head.payloads)
             if taken and (content > self._log.block_bytes_max or records > RECORDS_PER_BLOCK_MAX):
                 break
             taken.append(queue.popleft())
         return taken
+
+    def _refuses(self, pending: Pending) -> bool:
+        return self.room.refuses(pending.txn(), with_bodies=bool(pending.payloads))
 
     def _split(self, taken: list[Pending], error: Exception) -> None:
         if len(taken) > 1:
@@ -254,29 +275,27 @@ class LocalLedger:
         Raises ValueError where no block has that room, NoSpace, SyncFailed.
         """
         log = self._log
-        txn_bytes = sum(pending.txn_bytes_max for pending in taken)
-        record_bytes = sum(pending.record_bytes for pending in taken)
-        bodies = sum(len(pending.entry.bodies) for pending in taken)
+        txn_bytes, record_bytes = _sizes(taken)
+        bodies = sum(len(pending.payloads) for pending in taken)
         length = block_bytes(content_bytes(_FIRST_TXN_BYTES + txn_bytes, record_bytes))
         if length > log.block_bytes_max or bodies > RECORDS_PER_BLOCK_MAX:
             raise ValueError(
                 f"{length} bytes with {bodies} bodies: a block takes"
                 f" {log.block_bytes_max} bytes and {RECORDS_PER_BLOCK_MAX} bodies"
             )
-        self.room.hold([pending.entry.txn for pending in taken], txn_bytes)
+        self.room.hold(taken, txn_bytes)
         if length > log.room():
             sealed = (log.segment, log.generation, log.size, log.last.sequence)
             self._roll(sealed, with_bodies=bodies > 0)
 
     def _apply(self, taken: list[Pending]) -> LedgerBatch:
         batch = LedgerBatch(self._engine.begin())
-        encoded = batch.encoded
         try:
             builder = self._builder(batch, taken)
             for pending in taken:
                 self._apply_one(batch, builder, pending)
-            if encoded:
-                batch.block = builder.build(encoded)
+            if batch.encoded:
+                batch.block = builder.build()
         except BaseException:
             batch.engine.rollback()
             raise
@@ -288,13 +307,16 @@ class LocalLedger:
         A segment's first block carries the rows that open it and seal the one before.
         """
         log = self._log
-        txn_bytes = sum(pending.txn_bytes_max for pending in taken)
+        txn_bytes, record_bytes = _sizes(taken)
+        counter = keys.segment(log.segment)
         if log.offset:
-            return log.builder(txn_bytes)
+            return log.builder(txn_bytes, record_bytes, counter)
         first = first_block_txn(log, self._sealed, self._owner)
         batch.engine.apply_unchecked(first)
-        batch.encoded.append(_encoder.encode(first))
-        return log.builder(txn_bytes + TXN_PREFIX_BYTES + len(batch.encoded[0]))
+        encoded = _encoder.encode(first)
+        builder = log.builder(txn_bytes + TXN_PREFIX_BYTES + len(encoded), record_bytes, counter)
+        batch.encoded.append(builder.add(encoded, [], []))
+        return builder
 
     def _roll(self, sealed: Sealed, with_bodies: bool) -> None:
         segment = self._next_segment
@@ -314,59 +336,51 @@ class LocalLedger:
         self._commit(batch)
 
     def _apply_one(self, batch: LedgerBatch, builder: BlockBuilder, pending: Pending) -> None:
-        txn = pending.entry.txn
-        ceilings = any(add.ceiling is not None for add in txn.adds)
-        conflict = self._check_ceilings(batch, txn) if ceilings else None
-        placed = txn
-        if conflict is None:
-            mark = builder.mark()
-            placed = self._place(builder, pending.entry) if txn.bodies else txn
-            conflict = batch.engine.apply(placed)
-            if conflict is not None:
-                builder.reset(mark)
-                if ceilings:
-                    take_back(batch.engine, txn)
+        entry = pending.entry
+        try:
+            encoded = builder.add(entry.txn, entry.places, pending.payloads)
+        except BodyChanged as error:
+            raise ChecksumMismatch("a body changed on its way to the committer") from error
+        txn = txn_decoder.decode(encoded)
+        if txn.bodies:
+            raise ValueError("a transaction names bodies that did not come with it")
+        conflict = self._check(batch, txn)
         if conflict is not None:
+            builder.take_back()
             conflict.arrival = pending.arrival
             batch.refused.append((pending, conflict))
             self.conflicts += 1
             return
-        batch.engine.add(placed.adds[len(txn.adds) :] if ceilings else placed.adds)
-        batch.encoded.append(_encoder.encode(placed))
-        self._note(batch, pending, placed)
+        batch.encoded.append(encoded)
+        self._note(batch, pending, txn)
 
-    def _check_ceilings(self, batch: LedgerBatch, txn: Txn) -> Conflict | None:
-        if not batch.engine.add(txn.adds):
-            return None
-        return Conflict(batch.engine.present(txn))
+    def _check(self, batch: LedgerBatch, txn: Txn) -> Conflict | None:
+        """Applies all of the transaction, or nothing.
 
-    def _place(self, builder: BlockBuilder, entry: Entry) -> Txn:
-        """The transaction with its bodies placed: finished rows, and their live bytes counted."""
-        txn = entry.txn
-        rows = list(txn.rows)
-        adds = list(txn.adds)
-        for ref, body in zip(txn.bodies, entry.bodies, strict=True):
-            if crc32c(body.payload) != body.crc32c:
-                raise ChecksumMismatch("a body changed on its way to the committer")
-            place = builder.place(body)
-            rows[ref.row] = with_location(rows[ref.row], ref.offset, place)
-            adds.append(usage_add(Usage(place.segment, footprint(place.length), 1)))
-        return Txn(txn.id, rows, adds)
+        Counters that have a ceiling go first, for unlike rows they can be taken back.
+        """
+        engine = batch.engine
+        if any(add.ceiling is not None for add in txn.adds):
+            return apply_whole(engine, txn)
+        conflict = engine.apply(txn)
+        if conflict is None:
+            engine.add(txn.adds)
+        return conflict
 
     def _note(self, batch: LedgerBatch, pending: Pending, txn: Txn) -> None:
         batch.accepted.append(pending)
         batch.ids.append(txn.id)
         for row in txn.rows:
-            if row.space == keys.BUCKETS and row.value != KEEP:
-                batch.buckets.append(row.key)
-            elif row.space == keys.SEGMENTS and isinstance(row.value, bytes):
-                batch.released = True  # sealed: it may be dead already
-            elif row.space == keys.DUE and isinstance(row.value, bytes):
-                batch.released = True  # maintenance looks when it is due
-        if not batch.released:
-            batch.released = any(
-                add.space == keys.SEGMENTS and add.amounts[0] < 0 for add in txn.adds
-            )
+            space = row.space
+            if space == keys.BUCKETS:
+                if row.value != KEEP:
+                    batch.buckets.append(row.key)
+            elif space != keys.CURRENT and isinstance(row.value, bytes):
+                # Sealed: it may be dead already. Due: maintenance looks when it is.
+                batch.released |= space in _RELEASING
+        for add in txn.adds:
+            if add.space == keys.SEGMENTS and add.amounts[0] < 0:
+                batch.released = True
 
     def write(self, batch: LedgerBatch) -> None:
         """Writes and syncs the batch's block. Raises SyncFailed, NoSpace: then call `fail`."""
@@ -464,9 +478,13 @@ class LocalLedger:
         return self._log.last.sequence
 
 
-def encoded_bytes(txn: Txn) -> int:
-    """The bytes that a transaction takes in a block."""
-    return len(_encoder.encode(txn))
+def _sizes(taken: Sequence[Pending]) -> tuple[int, int]:
+    """The bytes of all their transactions, prefixes included, and those of all their records."""
+    txns = records = 0
+    for pending in taken:
+        txns += pending.txn_bytes
+        records += pending.record_bytes
+    return txns, records
 
 
 def _arrival(pending: Pending) -> int:

@@ -9,7 +9,7 @@ gives itself back, and pages that the database holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from fastobj.core.errors import NoSpace, StoreError
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
@@ -38,6 +38,14 @@ def adds_rows(txn: Txn) -> bool:
     )
 
 
+class Waiting(Protocol):
+    """What waits to be committed."""
+
+    def txn(self) -> Txn:
+        """The transaction."""
+        ...
+
+
 class Room:
     """What the next batches may take. `database` is None where nothing can be held."""
 
@@ -56,9 +64,9 @@ class Room:
         """Whether some transactions are refused."""
         return self._no_bodies or self._no_rows
 
-    def refuses(self, txn: Txn) -> bool:
+    def refuses(self, txn: Txn, with_bodies: bool) -> bool:
         """Whether the transaction takes what is missing."""
-        if not ((self._no_bodies and txn.bodies) or (self._no_rows and adds_rows(txn))):
+        if not ((self._no_bodies and with_bodies) or (self._no_rows and adds_rows(txn))):
             return False
         self.refused = True
         return True
@@ -82,7 +90,7 @@ class Room:
         self._no_bodies = self._watches and not spares.could_make(least)
         self._looks_in = _BATCHES_BETWEEN_LOOKS
 
-    def hold(self, txns: Sequence[Txn], txn_bytes: int) -> None:
+    def hold(self, taken: Sequence[Waiting], txn_bytes: int) -> None:
         """Holds what the database needs for a batch. Raises NoSpace, SyncFailed."""
         if self._database is None:
             return
@@ -91,9 +99,9 @@ class Room:
                 self._database.hold_growth(txn_bytes)
             except NoSpace:
                 self._no_rows = True
-                if any(map(adds_rows, txns)):
+                if any(adds_rows(waiting.txn()) for waiting in taken):
                     raise
-        self._database.hold_commit(len(txns), txn_bytes)
+        self._database.hold_commit(len(taken), txn_bytes)
 
     def roll(self, segment: int, with_bodies: bool) -> None:
         """Goes on in a fresh segment; bodies never take the ballast. Raises NoSpace, SyncFailed."""

@@ -6,39 +6,28 @@ encoded transactions and small bodies, and says where each body will stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from fastobj._ext import blocks
 from fastobj.core.errors import NoSpace, StoreError, SyncFailed
-from fastobj.core.limits import BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX, BLOCK_VECTORS_MAX
+from fastobj.core.limits import BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX
 from fastobj.storage import io
-from fastobj.storage.base import LOCAL_VOLUME, Location, SmallBody
+from fastobj.storage.base import LOCAL_VOLUME
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import (
     BLOCK_HEAD_BYTES,
     RECORD_ALIGN_BYTES,
-    RECORD_HEAD_BYTES,
     BlockHead,
     BlockRef,
-    RecordHead,
     align,
     block_bytes,
-    block_crc_of_parts,
     encode_block_head,
-    encode_record_head,
-    join_txns,
-    record_bytes,
 )
 from fastobj.storage.spares import Spare, Spares, log_path
 
 TXN_PREFIX_BYTES: Final = 4
-RECORDS_PER_BLOCK_MAX: Final = (BLOCK_VECTORS_MAX - 2) // 3
-
-
-def records_bytes(bodies: Iterable[SmallBody]) -> int:
-    """What the records of these bodies take in a block."""
-    return sum(record_bytes(len(body.payload), len(body.hint)) for body in bodies)
+RECORDS_PER_BLOCK_MAX: Final = 340  # the requests of one block wait for each other
 
 
 def content_bytes(txn_bytes: int, record_bytes: int) -> int:
@@ -47,53 +36,34 @@ def content_bytes(txn_bytes: int, record_bytes: int) -> int:
 
 
 class BlockBuilder:
-    """One block in the making: records are placed first, so that rows can name their places."""
+    """One block in the making: `add` appends a transaction and the records of its bodies.
 
-    def __init__(self, log: LogWriter, txn_bytes_max: int) -> None:
+    Both within the room that was asked for. `counter_key` is that of the segment's counter.
+    """
+
+    __slots__ = ("_log", "_made", "add", "records_offset", "take_back")
+
+    def __init__(
+        self, log: LogWriter, txn_bytes_max: int, records_bytes_max: int, counter_key: bytes
+    ) -> None:
         self._log = log
-        self._txn_bytes_max = txn_bytes_max
         self.records_offset = align(BLOCK_HEAD_BYTES + txn_bytes_max, RECORD_ALIGN_BYTES)
-        self._end = self.records_offset
-        self._record_parts: list[bytes] = []
-        self._heads_and_hints: list[bytes] = []
-        self._count = 0
-
-    def place(self, body: SmallBody) -> Location:
-        """Appends a record and says where it will stand."""
-        log = self._log
-        length = len(body.payload)
-        head = encode_record_head(
-            RecordHead(
-                body.data_id, log.segment, log.generation, body.crc32c, length, len(body.hint)
-            )
+        self._made = blocks.Block(
+            block_bytes(self.records_offset + records_bytes_max),
+            self.records_offset,
+            volume=LOCAL_VOLUME,
+            segment=log.segment,
+            generation=log.generation,
+            offset=log.offset,
+            counter_key=counter_key,
         )
-        size = record_bytes(length, len(body.hint))
-        padding = bytes(size - RECORD_HEAD_BYTES - length - len(body.hint))
-        place = Location(LOCAL_VOLUME, log.segment, log.generation, log.offset + self._end, length)
-        self._record_parts += (head, body.payload, body.hint + padding)
-        self._heads_and_hints += (head, body.hint)
-        self._end += size
-        self._count += 1
-        return place
+        self.add = self._made.add  # returns the transaction with the places of its bodies
+        self.take_back = self._made.take_back  # the last transaction: it conflicted
 
-    def mark(self) -> tuple[int, int, int]:
-        """The present state, to go back to with `reset`."""
-        return self._end, len(self._record_parts), self._count
-
-    def reset(self, mark: tuple[int, int, int]) -> None:
-        """Takes back what was placed since `mark`: its transaction conflicted."""
-        self._end, parts, self._count = mark
-        del self._record_parts[parts:]
-        del self._heads_and_hints[2 * self._count :]
-
-    def build(self, txns: list[bytes]) -> Block:
-        """The finished block. Raises ValueError where the transactions outgrow their room."""
-        log = self._log
-        section = join_txns(txns)
-        if len(section) > self._txn_bytes_max:
-            raise ValueError("the transactions outgrew the room kept for them")
-        gap = self.records_offset - BLOCK_HEAD_BYTES - len(section)
-        length = block_bytes(self._end)
+    def build(self) -> Block:
+        """The finished block."""
+        log, made = self._log, self._made
+        length = block_bytes(made.records_end)
         head = BlockHead(
             store=log.store,
             segment=log.segment,
@@ -102,28 +72,26 @@ class BlockBuilder:
             previous=log.last,
             covered=log.covered,
             length=length,
-            txn_count=len(txns),
-            txns_length=len(section),
-            record_count=self._count,
+            txn_count=made.txns,
+            txns_length=made.txns_end - BLOCK_HEAD_BYTES,
+            record_count=made.records,
             records_offset=self.records_offset,
-            records_length=self._end - self.records_offset,
+            records_length=made.records_end - self.records_offset,
         )
-        crc = block_crc_of_parts(encode_block_head(head), section, self._heads_and_hints)
-        first = encode_block_head(head._replace(crc=crc)) + section + bytes(gap)
-        parts = [first, *self._record_parts, bytes(length - self._end)]
+        crc, content = made.finish(encode_block_head(head), length)
         ref = BlockRef(log.segment, log.generation, log.offset, head.sequence, crc)
-        return Block(ref, parts, length)
+        return Block(ref, content)
 
 
 class Block:
     """A built block, not yet written."""
 
-    __slots__ = ("length", "parts", "ref")
+    __slots__ = ("content", "length", "ref")
 
-    def __init__(self, ref: BlockRef, parts: list[bytes], length: int) -> None:
+    def __init__(self, ref: BlockRef, content: memoryview) -> None:
         self.ref = ref
-        self.parts = parts
-        self.length = length
+        self.content = content
+        self.length = len(content)
 
 
 class LogWriter:
@@ -184,9 +152,11 @@ class LogWriter:
                 if spare.path.exists():
                     raise  # else maintenance has given it back to the disk meanwhile
 
-    def builder(self, txn_bytes_max: int) -> BlockBuilder:
-        """A block for at most that many bytes of transactions, prefixes included."""
-        return BlockBuilder(self, txn_bytes_max)
+    def builder(
+        self, txn_bytes_max: int, records_bytes_max: int, counter_key: bytes
+    ) -> BlockBuilder:
+        """A block for so many bytes of transactions, prefixes included, and of records."""
+        return BlockBuilder(self, txn_bytes_max, records_bytes_max, counter_key)
 
     def write(self, block: Block) -> None:
         """Writes the block and syncs it: durable when this returns.
@@ -214,7 +184,7 @@ class LogWriter:
     def _write_whole(self, file: io.File, block: Block) -> None:
         """Raises NoSpace once the block's head is gone again, so that nobody takes it for one."""
         try:
-            file.pwritev(block.parts, self.offset)
+            file.pwritev([block.content], self.offset)
         except NoSpace as error:
             try:
                 file.pwritev([bytes(BLOCK_ALIGN_BYTES)], self.offset)

@@ -23,7 +23,7 @@ from fastobj.node.child import database_vfs
 from fastobj.node.layout import StoreLayout, prepare
 from fastobj.node.locks import StoreLock, take_store_lock
 from fastobj.objects.ledger import Entry, Outcome
-from fastobj.objects.local_ledger import LocalLedger, Pending, Result, encoded_bytes
+from fastobj.objects.local_ledger import LocalLedger, Pending, Result, pending_of
 from fastobj.objects.local_recovery import Recovered, recover
 
 
@@ -115,7 +115,7 @@ class ThreadLedger:
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in entries]
         pendings = [
-            Pending(entry, encoded_bytes(entry.txn), _answer(loop, future))
+            pending_of(entry, _answer(loop, future))
             for entry, future in zip(entries, futures, strict=True)
         ]
         with self._changed:

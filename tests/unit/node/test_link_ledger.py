@@ -3,6 +3,7 @@
 import asyncio
 import socket
 
+import msgspec
 import pytest
 
 from fastobj._ext.crc import crc32c
@@ -11,6 +12,7 @@ from fastobj.core.errors import Conflict, NoSpace, StoreError, Unavailable, Unkn
 from fastobj.meta.base import ABSENT, BodyRef, Row, Txn, new_txn_id
 from fastobj.node import frames, links
 from fastobj.node.link_ledger import LinkLedger
+from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry, Outcome
 from fastobj.storage.base import SmallBody
 
@@ -38,6 +40,19 @@ def entry(payload: bytes = b"") -> Entry:
     return Entry(Txn(new_txn_id(), [row], [], [ref]), [body])
 
 
+# An entry as it travels, and its bodies.
+Sent = tuple[EncodedEntry, list[bytes]]
+
+
+def sent(one: Entry) -> Sent:
+    return encode_entry(one), [body.payload for body in one.bodies]
+
+
+def sent_id(one: Sent) -> bytes:
+    txn: Txn = msgspec.msgpack.decode(one[0].txn, type=Txn)
+    return txn.id
+
+
 class Peer:
     """The committer's end, played by hand."""
 
@@ -63,7 +78,7 @@ class Peer:
             self._frames += self._reader.feed(data)
         return self._frames.pop(0)
 
-    async def commit(self) -> tuple[int, list[Entry]]:
+    async def commit(self) -> tuple[int, list[Sent]]:
         """The next frame, which must be a commit."""
         frame = await self.frame()
         assert frame.kind == frames.COMMIT
@@ -78,6 +93,9 @@ class Peer:
     async def answer(self, request, *errors, sequence=2) -> None:
         results = [frames.result_head(error) for error in errors]
         await self.send(frames.ANSWER, request, frames.AnswerHead(sequence, results))
+
+    async def committed(self, *requests, sequence=2) -> None:
+        await self.send(frames.COMMITTED, 0, frames.CommittedHead(sequence, list(requests)))
 
     async def tell(self, request, *outcomes, sequence=2) -> None:
         await self.send(frames.ANSWER, request, frames.AnswerHead(sequence, [], list(outcomes)))
@@ -133,7 +151,7 @@ async def test_a_commit_goes_out_and_its_answer_comes_back():
     wanted = entry(b"body")
     task = start(ledger.commit(wanted))
     request, entries = await peer.commit()
-    assert entries == [wanted]
+    assert entries == [sent(wanted)]
     assert not task.done()
     await peer.answer(request, None)
     assert await task is None
@@ -194,6 +212,36 @@ async def test_answers_may_come_in_any_order():
         await task
 
 
+async def test_one_frame_answers_many_requests():
+    ledger, peer = await linked()
+    many = start(ledger.commit_many([entry(), entry()]))
+    tasks = [start(ledger.commit(entry())) for _ in range(3)]
+    requests = [(await peer.commit())[0] for _ in range(4)]
+    await peer.committed(*requests[:3], sequence=7)
+    assert await many == [None, None]
+    await asyncio.gather(*tasks[:2])
+    await asyncio.sleep(0)
+    assert not tasks[2].done()
+    await peer.committed(requests[3])
+    await tasks[2]
+
+
+async def test_success_is_no_answer_to_a_question():
+    ledger, peer = await linked()
+    task = start(ledger.commit(entry()))
+    await peer.commit()
+    peer.die()
+    second = Peer(ledger)
+    await second.ready()
+    request, _ = await second.question()
+    await second.committed(request)
+    assert await second.ended()
+    third = Peer(ledger)
+    await third.ready()
+    await third.tell((await third.question())[0], COMMITTED)
+    await task
+
+
 async def test_frames_of_one_turn_leave_in_one_send():
     ledger, peer = await linked()
     tasks = [start(ledger.commit(entry())) for _ in range(20)]
@@ -214,7 +262,7 @@ async def test_more_than_the_socket_holds_arrives_whole():
     last = start(ledger.commit(entry(b"last")))
     for payload in (*payloads, b"last"):
         request, [came] = await peer.commit()
-        assert came.bodies[0].payload == payload
+        assert came[1] == [payload]
         await peer.answer(request, None)
     await asyncio.gather(*tasks, last)
 
@@ -299,7 +347,7 @@ async def test_what_was_not_committed_is_sent_again_once():
     request, _ = await second.question()
     await second.tell(request, NOT_COMMITTED)
     again, entries = await second.commit()
-    assert entries == [wanted]
+    assert entries == [sent(wanted)]
     await second.answer(again, None)
     await task
     assert await second.silent()
@@ -327,7 +375,7 @@ async def test_many_with_mixed_outcomes_send_only_what_is_missing():
     assert asked.ids == [one.txn.id for one in entries]
     await second.tell(request, NOT_COMMITTED, COMMITTED, TOO_OLD, NOT_COMMITTED)
     request, again = await second.commit()
-    assert [one.txn.id for one in again] == [entries[0].txn.id, entries[3].txn.id]
+    assert [sent_id(one) for one in again] == [entries[0].txn.id, entries[3].txn.id]
     await second.answer(request, Conflict([None]), None)
     kinds = [type(result) for result in await task]
     assert kinds == [Conflict, type(None), Unknown, type(None)]
@@ -383,7 +431,7 @@ async def test_half_sent_when_the_committer_dies_the_next_one_gets_it_whole():
         await second.tell(request, NOT_COMMITTED)
     for _ in tasks:
         request, [came] = await second.commit()
-        assert len(came.bodies[0].payload) == 1_000_000
+        assert len(came[1][0]) == 1_000_000
         await second.answer(request, None)
     await asyncio.gather(*tasks)
 
@@ -486,6 +534,8 @@ async def test_a_committer_that_recovers_for_long_is_not_lost():
         b"".join(frames.encode(frames.ANSWER, 999, frames.AnswerHead(1, [frames.ResultHead()]))),
         b"".join(frames.encode(frames.ANSWER, 1, frames.AnswerHead(1, []))),
         b"".join(frames.encode(frames.READY, 0, [])),
+        b"".join(frames.encode(frames.COMMITTED, 0, frames.CommittedHead(1, [999]))),
+        b"".join(frames.encode(frames.COMMITTED, 0, [])),
     ],
 )
 async def test_rubbish_ends_the_link_and_not_the_loop(rubbish):

@@ -15,7 +15,7 @@ from fastobj.meta import keys
 from fastobj.meta.base import ABSENT, Add, BodyRef, Row, Txn, new_txn_id
 from fastobj.meta.memory import MemoryEngine
 from fastobj.objects.ledger import Entry
-from fastobj.objects.local_ledger import LedgerBatch, Pending, Result, encoded_bytes
+from fastobj.objects.local_ledger import LedgerBatch, Result, pending_of
 from fastobj.objects.local_recovery import Recovered, recover
 from fastobj.storage import log_format
 from fastobj.storage.base import LOCATION_BYTES, NO_LOCATION, Location, SmallBody, new_data_id
@@ -76,7 +76,7 @@ class Driven:
                 assert results[index] == "waits", "answered twice"
                 results[index] = result
 
-            self.ledger.submit(Pending(one, encoded_bytes(one.txn), done))
+            self.ledger.submit(pending_of(one, done))
         return results
 
     def drive(self) -> None:

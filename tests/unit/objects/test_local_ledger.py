@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from msgspec import msgpack, structs
 
 from fastobj.core.errors import (
     ChecksumMismatch,
@@ -20,10 +21,11 @@ from fastobj.core.limits import (
 )
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, ANY, DELETE, KEEP, Add, BodyRef, Row, Txn, new_txn_id
+from fastobj.meta.base import ABSENT, ANY, DELETE, KEEP, Add, Row, Txn, new_txn_id
 from fastobj.meta.memory import MemoryBatch
+from fastobj.objects.encoded import EncodedEntry
 from fastobj.objects.ledger import Entry, Outcome
-from fastobj.objects.local_ledger import Outcomes, Pending, encoded_bytes
+from fastobj.objects.local_ledger import Outcomes, Pending, pending_of
 from fastobj.storage import io
 from fastobj.storage.log_writer import RECORDS_PER_BLOCK_MAX, content_bytes
 from fastobj.storage.spares import Spares, log_path
@@ -134,7 +136,7 @@ def test_a_retry_is_served_in_order_of_first_arrival(driven):
     again = entry((b"k", ANY, b"again"), arrival=conflict.arrival)
     driven.submit(*newer, again)
     batch = driven.ledger.prepare()
-    assert [pending.entry for pending in batch.accepted] == [again, *newer]
+    assert batch.ids == [one.txn.id for one in (again, *newer)]
     driven.ledger.write(batch)
     driven.ledger.complete(batch)
 
@@ -180,8 +182,8 @@ def test_a_block_has_at_most_1024_vectors(tmp_path):
 def _largest(driven, key):
     """The length of the longest body that a block takes, hint left out."""
     small = put(key, b"", hint=b"")
-    pending = Pending(small, encoded_bytes(small.txn), print)
-    taken = content_bytes(512 + pending.txn_bytes_max, pending.record_bytes)
+    pending = pending_of(small, print)
+    taken = content_bytes(512 + pending.txn_bytes, pending.record_bytes)
     return driven.log.block_bytes_max - taken
 
 
@@ -212,31 +214,45 @@ def test_a_bad_transaction_fails_alone(driven, position):
     assert driven.engine.read(SPACE, b"x0") is None
 
 
-def _wrong_sum():
+def _wrong_sum() -> Entry:
     good = put(b"bad", b"payload")
     return Entry(good.txn, [good.bodies[0]._replace(crc32c=1)])
 
 
-def _without_row():
-    good = put(b"bad", b"payload")
-    return Entry(Txn(good.txn.id, good.txn.rows, [], [BodyRef(b"", 7, 0)]), good.bodies)
+def _bad(txn: bytes | None = None, **wrong: object) -> Pending:
+    """A PUT whose encoded entry is damaged, as no peer of ours would send it."""
+    good = pending_of(put(b"bad", b"payload"), print)
+    (place,) = good.entry.places
+    entry = EncodedEntry(txn or good.entry.txn, [structs.replace(place, **wrong)], None)
+    return Pending(entry, good.payloads, print)
 
 
-def _without_room():
-    good = put(b"bad", b"payload")
-    return Entry(Txn(good.txn.id, good.txn.rows, [], [BodyRef(b"", 0, 17)]), good.bodies)
+def _without_body() -> Pending:
+    return Pending(EncodedEntry(msgpack.encode(put(b"bad", b"payload").txn), [], None), [], print)
 
 
-def _without_body():
-    return Entry(put(b"bad", b"payload").txn)
+BAD = {
+    "sum": lambda: _bad(crc32c=1),
+    "location": lambda: _bad(location_at=1 << 20),
+    "negative": lambda: _bad(location_at=-1),
+    "counter": lambda: _bad(counter_at=1 << 20),
+    "data id": lambda: _bad(data_id=b"short"),
+    "hint": lambda: _bad(hint=bytes(70_000)),
+    "no transaction": lambda: _bad(txn=b"\xff" * 400),
+    "body": _without_body,
+}
 
 
-@pytest.mark.parametrize("bad", [_wrong_sum, _without_row, _without_room, _without_body])
+@pytest.mark.parametrize("bad", BAD)
 def test_a_wrong_body_fails_alone(driven, bad):
-    results = driven.run(put(b"a", b"a"), bad(), put(b"b", b"b"))
-    assert results[0] is results[2] is None
-    assert isinstance(results[1], StoreError)
-    assert isinstance(results[1], ChecksumMismatch) == (bad is _wrong_sum)
+    first = driven.submit(put(b"a", b"a"))
+    wrong = BAD[bad]()
+    refusals = []
+    wrong.done = refusals.append
+    driven.ledger.submit(wrong)
+    assert driven.run(put(b"b", b"b")) == first == [None]
+    assert isinstance(refusals[0], StoreError)
+    assert isinstance(refusals[0], ChecksumMismatch) == (bad == "sum")
     assert driven.engine.read(SPACE, b"bad") is None
     assert driven.live() == driven.live_recomputed()
 

@@ -249,7 +249,7 @@ class Lives:
         lost = put(b"torn", self.rng.randbytes(5000))
         self.driven.submit(lost)
         batch = self.driven.ledger.prepare()
-        self._tear(b"".join(batch.block.parts))
+        self._tear(bytes(batch.block.content))
         batch.engine.rollback()
         self.driven = self.driven.again(snapshot(self.state))
         row = self.driven.engine.read(SPACE, b"torn")

@@ -7,12 +7,16 @@ from pathlib import Path
 
 from fastobj._ext.crc import crc32c
 from fastobj.core.limits import KIB
-from fastobj.storage.base import Location, SmallBody
+from fastobj.objects.encoded import BodyPlace
+from fastobj.storage import log_format
+from fastobj.storage.base import LOCATION_BYTES, Location, SmallBody
 from fastobj.storage.log_format import BlockRef
 from fastobj.storage.log_replay import BlockReader, Chain, ReadBlock, discover
-from fastobj.storage.log_writer import Block, LogWriter
+from fastobj.storage.log_writer import Block, BlockBuilder, LogWriter
 from fastobj.storage.spares import Spares
 
+COUNTER_KEY = b"counter!"
+PLACED_BYTES = LOCATION_BYTES + len(COUNTER_KEY)
 STORE = b"the store's id.."
 SEGMENT_BYTES = 128 * KIB
 
@@ -31,10 +35,25 @@ def writer(directory: Path, last: BlockRef | None = None, store: bytes = STORE) 
 def build(
     log: LogWriter, txns: Sequence[bytes], bodies: Sequence[SmallBody] = ()
 ) -> tuple[Block, list[Location]]:
-    """A block, not written, and where its bodies will stand."""
-    builder = log.builder(sum(4 + len(txn) for txn in txns))
-    places = [builder.place(one) for one in bodies]
-    return builder.build(list(txns)), places
+    """A block, not written, and where its bodies will stand.
+
+    Behind `txns` stands one transaction for each body: nothing but its place.
+    """
+    sizes = [log_format.record_bytes(len(one.payload), len(one.hint)) for one in bodies]
+    room = sum(4 + len(txn) for txn in txns) + len(bodies) * (4 + PLACED_BYTES)
+    builder = log.builder(room, sum(sizes), COUNTER_KEY)
+    for txn in txns:
+        builder.add(txn, [], [])
+    places = [place(builder, one) for one in bodies]
+    return builder.build(), places
+
+
+def place(builder: BlockBuilder, one: SmallBody) -> Location:
+    """Adds a transaction of nothing but the place of a body, and says what it is."""
+    at = BodyPlace(one.data_id, one.crc32c, one.hint, len(one.payload), 0, LOCATION_BYTES)
+    placed = builder.add(bytes(PLACED_BYTES), [at], [one.payload])
+    assert placed[LOCATION_BYTES:] == COUNTER_KEY
+    return Location.decode(placed[:LOCATION_BYTES])
 
 
 def append(log: LogWriter, *txns: bytes, bodies: Sequence[SmallBody] = ()) -> BlockRef:
