@@ -233,6 +233,8 @@ def test_other_owners(s3, other_s3, bucket, new_name, source, refusal):
     for expected in ("ExpectedBucketOwner", "ExpectedSourceBucketOwner"):
         assert refusal(**{expected: OTHER.id}) == (403, "AccessDenied")
     other_s3.abort_multipart_upload(**own)
+    other_s3.delete_object(Bucket=theirs, Key="key")
+    other_s3.delete_bucket(Bucket=theirs)  # other tests list what somebody else has
 
 
 def test_a_source_in_another_bucket(s3, bucket, new_name):
