@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from fastobj._ext import sigv4
 REGION = b"us-east-1"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest().encode()
 UNSIGNED = b"UNSIGNED-PAYLOAD"
-SIGNED_HEADERS = b"host;x-amz-content-sha256;x-amz-date"
+STREAMING = b"STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 
 
 class Signer:
@@ -31,8 +32,7 @@ class Signer:
         self.host = f"{host}:{port}".encode()
         self._access_key = access_key.encode()
         self._secret_key = secret_key.encode()
-        self._date = b""
-        self._key = b""
+        self._date = self._amz_date = self._scope = self._key = b""
 
     def request(
         self,
@@ -44,40 +44,58 @@ class Signer:
         signed: bool = True,
     ) -> bytes:
         """A whole request, head and body; `signed` hashes the body, else UNSIGNED-PAYLOAD."""
-        amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()).encode()
-        if amz_date[:8] != self._date:
-            self._date = amz_date[:8]
-            self._key = sigv4.signing_key(self._secret_key, self._date, REGION, b"s3")
         payload = UNSIGNED
         if signed:
             payload = hashlib.sha256(body).hexdigest().encode() if body else EMPTY_SHA256
-        scope = self._date + b"/" + REGION + b"/s3/aws4_request"
+        return self._head(method, path, query, payload, len(body))[0] + body
+
+    def streaming(self, path: bytes, body: bytes, chunk_bytes: int = 64 << 10) -> bytes:
+        """A whole PUT whose body goes in signed chunks."""
+        chunks = [body[at : at + chunk_bytes] for at in range(0, len(body), chunk_bytes)] + [b""]
+        frames = sum(len(b"%x;chunk-signature=\r\n\r\n" % len(chunk)) + 64 for chunk in chunks)
+        coded = len(body) + frames
+        decoded = (b"x-amz-decoded-content-length", b"%d" % len(body))
+        head, signature = self._head(b"PUT", path, b"", STREAMING, coded, decoded)
+        start = b"AWS4-HMAC-SHA256-PAYLOAD\n%s\n%s\n" % (self._amz_date, self._scope)
+        parts = [head]
+        for chunk in chunks:
+            sums = (signature, EMPTY_SHA256, hashlib.sha256(chunk).hexdigest().encode())
+            signature = hmac.new(self._key, start + b"\n".join(sums), "sha256").hexdigest().encode()
+            parts += [b"%x;chunk-signature=%s\r\n" % (len(chunk), signature), chunk, b"\r\n"]
+        return b"".join(parts)
+
+    def _head(
+        self,
+        method: bytes,
+        path: bytes,
+        query: bytes,
+        payload: bytes,
+        length: int,
+        *more: tuple[bytes, bytes],
+    ) -> tuple[bytes, bytes]:
+        """A head and its signature; `more` are signed headers, in the order of their names."""
+        amz_date = self._amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()).encode()
+        if amz_date[:8] != self._date:
+            self._date = amz_date[:8]
+            self._key = sigv4.signing_key(self._secret_key, self._date, REGION, b"s3")
+            self._scope = self._date + b"/" + REGION + b"/s3/aws4_request"
         headers = [
             (b"host", self.host),
             (b"x-amz-content-sha256", payload),
             (b"x-amz-date", amz_date),
+            *more,
         ]
+        names = b";".join(name for name, _ in headers)
         signature = sigv4.signature(
-            method, path, query, headers, SIGNED_HEADERS, payload, amz_date, scope, self._key
+            method, path, query, headers, names, payload, amz_date, self._scope, self._key
         )
-        target = path + b"?" + query if query else path
-        return (
-            b"%s %s HTTP/1.1\r\nHost: %s\r\nx-amz-content-sha256: %s\r\nx-amz-date: %s\r\n"
-            b"Authorization: AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s\r\n"
-            b"Content-Length: %d\r\n\r\n"
-            % (
-                method,
-                target,
-                self.host,
-                payload,
-                amz_date,
-                self._access_key,
-                scope,
-                SIGNED_HEADERS,
-                signature,
-                len(body),
-            )
-        ) + body
+        lines = [b"%s %s HTTP/1.1" % (method, path + b"?" + query if query else path)]
+        lines += [b"%s: %s" % header for header in headers]
+        lines.append(
+            b"Authorization: AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%s"
+            % (self._access_key, self._scope, names, signature)
+        )
+        return b"\r\n".join([*lines, b"Content-Length: %d\r\n\r\n" % length]), signature
 
 
 @dataclass

@@ -62,7 +62,7 @@ static void one_round(void)
     size_t decoded = 0;
     for (size_t level = 0; level < LEVEL_COUNT; level++) {
         setenv("FASTOBJ_ISA", LEVELS[level], 1);
-        if (fo_sha256_init() != FO_CPU_OK)
+        if (fo_sha256_init() != FO_CPU_OK || fo_digest_init() != FO_CPU_OK)
             continue;
         outcome *now = decoded++ ? &found : &whole;
         decode(&from, body.at, body.length, decoded > 1 ? 1 + random_below(200) : SIZE_MAX, now);
@@ -77,6 +77,6 @@ static void one_round(void)
 int main(int count, char **arguments)
 {
     (void)count;
-    expect(fo_sha256_init() == FO_CPU_OK, "init", 0);
+    expect(fo_sha256_init() == FO_CPU_OK && fo_digest_init() == FO_CPU_OK, "init", 0);
     return fuzz(arguments, one_round);
 }

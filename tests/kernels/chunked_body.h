@@ -6,7 +6,8 @@
 #include "chunked_impl.h"
 #include "drive.h"
 
-enum { CHUNKS_MAX = 4, CHUNK_MAX = 5000, TRAILERS_MAX = 3, TRAILER_MAX = 80 };
+/* Few chunks as a rule, and now and then more than are hashed together. */
+enum { CHUNKS_MAX = 40, CHUNKS_USUAL = 4, CHUNK_MAX = 5000, TRAILERS_MAX = 3, TRAILER_MAX = 80 };
 #define PAYLOAD_MAX (CHUNKS_MAX * CHUNK_MAX)
 #define FRAMES_MAX ((CHUNKS_MAX + 1) * (FO_CHUNKED_HEAD_BYTES_MAX + 2) + 400)
 
@@ -111,7 +112,8 @@ static void make_upload(upload *to)
     to->payload_length = to->trailer_length = to->body_length = 0;
     hash_hex(to->seed, &random_state, sizeof random_state);
     memcpy(to->previous, to->seed, sizeof to->seed);
-    for (size_t count = random_below(CHUNKS_MAX + 1); count; count--) {
+    const size_t chunks_max = random_below(5) ? CHUNKS_USUAL : CHUNKS_MAX;
+    for (size_t count = random_below(chunks_max + 1); count; count--) {
         uint8_t *chunk = to->payload + to->payload_length;
         const size_t length = 1 + random_below(random_below(8) ? 80 : CHUNK_MAX);
         for (size_t at = 0; at < length; at++)
@@ -135,6 +137,29 @@ typedef struct {
     size_t trailer_length;
 } outcome;
 
+/* A plan sees what the decoder sees, but for signatures and trailers. */
+static void check_plan(const fo_chunked *plan, const fo_chunked *chunked, size_t detail)
+{
+    const fo_chunked_status status = chunked->status;
+    if (status == FO_CHUNKED_OK)
+        expect(plan->status == FO_CHUNKED_OK && plan->decoded == chunked->decoded, "plan", detail);
+    if (status == FO_CHUNKED_BAD_SIZE || status == FO_CHUNKED_BAD_FRAMING ||
+        status == FO_CHUNKED_BAD_LENGTH)
+        expect(plan->status == status && plan->decoded == chunked->decoded, "its error", detail);
+}
+
+/* Looks at a piece in steps of payload, as a reader does that fills buffers of its own size. */
+static void look(fo_chunked *plan, const uint8_t *piece, size_t size)
+{
+    size_t consumed = 1;
+    for (size_t at = 0; at < size && consumed && plan->status == FO_CHUNKED_OK; at += consumed) {
+        const uint64_t payload_max = 1 + random_below(3000);
+        uint64_t payload;
+        fo_chunked_look(plan, piece + at, size - at, payload_max, &consumed, &payload);
+        expect(payload <= payload_max && consumed <= size - at, "look", at);
+    }
+}
+
 /* Feeds the body in pieces of at most `piece_max` bytes, each in a buffer of its exact size. */
 static void decode(const upload *from, const uint8_t *body, size_t length, size_t piece_max,
                    outcome *to)
@@ -149,6 +174,8 @@ static void decode(const upload *from, const uint8_t *body, size_t length, size_
     fo_chunked *chunked = (fo_chunked *)allocate(sizeof *chunked);
     fo_chunked_start(chunked, from->mode, from->payload_length, is_signed ? &signing : NULL,
                      trailers);
+    fo_chunked *plan = (fo_chunked *)allocate(sizeof *plan);
+    fo_chunked_plan(plan, from->mode, from->payload_length);
     to->status = FO_CHUNKED_OK;
     to->consumed = to->produced = 0;
     for (size_t at = 0, size; at < length; at += size) {
@@ -157,8 +184,10 @@ static void decode(const upload *from, const uint8_t *body, size_t length, size_
         size = size < length - at ? size : length - at;
         uint8_t *piece = allocate(size);
         memcpy(piece, body + at, size);
+        look(plan, piece, size);
         const int was_right = to->status == FO_CHUNKED_OK;
         to->status = fo_chunked_feed(chunked, piece, size, &consumed, &produced);
+        check_plan(plan, chunked, size);
         expect(produced <= consumed && consumed <= size, "bounds", size);
         expect(to->status != FO_CHUNKED_OK || consumed == size, "all of it", size);
         expect(was_right || (to->status != FO_CHUNKED_OK && !consumed), "errors stay", size);
@@ -171,7 +200,7 @@ static void decode(const upload *from, const uint8_t *body, size_t length, size_
     to->is_complete = fo_chunked_is_complete(chunked);
     to->trailer_length = kept.length;
     fo_append(to->trailers, kept.at, kept.length);
-    free(trailers), free(chunked);
+    free(trailers), free(chunked), free(plan);
 }
 
 /* Whether it is what was uploaded. */

@@ -19,6 +19,7 @@ from tests.kernels.memory import GuardedPage
 LEVELS = ("generic", "sse42", "avx2-no-sha", "avx2", "avx512-no-sha", "avx512")
 CRC_LEVELS = ("generic", "sse42", "avx512")
 SIGV4_LEVELS = ("generic", "sse42")
+CHUNKED_LEVELS = ("generic", "sse42", "avx2-no-sha", "avx512-no-sha")  # other lanes of SHA-256 each
 NOT_HERE = "does not have"
 
 

@@ -21,7 +21,7 @@ static void one_round(void)
     make_upload(&from);
     for (size_t level = 0; level < LEVEL_COUNT; level++) {
         setenv("FASTOBJ_ISA", LEVELS[level], 1);
-        if (fo_sha256_init() == FO_CPU_OK)
+        if (fo_sha256_init() == FO_CPU_OK && fo_digest_init() == FO_CPU_OK)
             check_level(&from, level);
     }
 }
@@ -29,6 +29,6 @@ static void one_round(void)
 int main(int count, char **arguments)
 {
     (void)count;
-    expect(fo_sha256_init() == FO_CPU_OK, "init", 0);
+    expect(fo_sha256_init() == FO_CPU_OK && fo_digest_init() == FO_CPU_OK, "init", 0);
     return drive(arguments, one_round);
 }

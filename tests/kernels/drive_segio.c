@@ -1,7 +1,9 @@
-/* Random pieces, written, damaged and read by a pool of threads: never a wrong byte, never a wrong
- * verdict. Run under AddressSanitizer and UndefinedBehaviorSanitizer, and under ThreadSanitizer. */
+/* Random pieces, written, damaged and read by a pool of threads, and bodies that it decodes and
+ * hashes: never a wrong byte, never a wrong verdict, never a wrong sum. Run under AddressSanitizer
+ * and UndefinedBehaviorSanitizer, and under ThreadSanitizer. */
 #define _GNU_SOURCE
 #include "crc_impl.h"
+#include "digest_sha256.h"
 #include "drive.h"
 #include "segio_impl.h"
 
@@ -132,6 +134,107 @@ static void check_limits(fo_pool *pool)
     expect(bad.status == -EBADF, "EBADF", (size_t)-bad.status);
 }
 
+enum { STREAMS = 6, STREAM_PIECES = 3, STREAM_PIECE_MAX = 3000 };
+
+/* A body that is hashed piece by piece, and what it has been hashed to. */
+typedef struct {
+    fo_running md5, sha256;
+    uint64_t crc;
+    fo_job jobs[STREAM_PIECES];
+    uint8_t *bytes;
+    size_t length;
+} stream;
+
+static void begin_stream(stream *of)
+{
+    fo_digest_start(FO_MD5, &of->md5);
+    fo_digest_start(FO_SHA256, &of->sha256);
+    of->crc = 0;
+    of->length = 0;
+    of->bytes = allocate(STREAM_PIECES * STREAM_PIECE_MAX);
+    for (int piece = 0; piece < STREAM_PIECES; piece++) {
+        fo_job *job = &of->jobs[piece];
+        *job = (fo_job){.kind = FO_HASH, .buffer = of->bytes + of->length, .sum_count = 3};
+        job->size = random_below(STREAM_PIECE_MAX);
+        job->urgent = !random_below(6);
+        job->sums[0] = (fo_sum){FO_SUM_MD5, &of->md5};
+        job->sums[1] = (fo_sum){FO_SUM_CRC64NVME, &of->crc};
+        job->sums[2] = (fo_sum){FO_SUM_SHA256, &of->sha256};
+        for (size_t at = 0; at < job->size; at++)
+            job->buffer[at] = (uint8_t)(random_word() >> 56);
+        of->length += (size_t)job->size;
+    }
+}
+
+static void check_digest(fo_digest_kind kind, fo_running *found, const stream *of)
+{
+    uint8_t digest[FO_DIGEST_BYTES_MAX], expected[FO_DIGEST_BYTES_MAX];
+    fo_running whole;
+    fo_digest_start(kind, &whole);
+    fo_digest_add(kind, &whole, of->bytes, of->length);
+    fo_digest_finish(kind, &whole, expected);
+    fo_digest_finish(kind, found, digest);
+    expect(memcmp(digest, expected, fo_digest_bytes(kind)) == 0, "digest", (size_t)kind);
+}
+
+/* Streams that are many, urgent or not; what waits for company is hashed at the close at last. */
+static void hash_streams(fo_pool *pool)
+{
+    static stream streams[STREAMS];
+    fo_pool_streams(pool, STREAMS + (int)random_below(2));
+    for (int index = 0; index < STREAMS; index++)
+        begin_stream(&streams[index]);
+    for (int piece = 0; piece < STREAM_PIECES; piece++)
+        for (int index = 0; index < STREAMS; index++)
+            submit(pool, &streams[index].jobs[piece]);
+    const size_t way = random_below(3);
+    if (way == 0) {
+        fo_pool_press(pool, +1);
+        wait_for(pool, STREAMS * STREAM_PIECES);
+        fo_pool_press(pool, -1);
+    } else if (way == 1) {
+        for (int index = 0; index < STREAMS; index++)
+            fo_pool_hurry(pool, &streams[index].md5);
+        wait_for(pool, STREAMS * STREAM_PIECES);
+    }
+    fo_pool_close(pool);
+    fo_pool_take(pool);
+    for (int index = 0; index < STREAMS; index++) {
+        stream *of = &streams[index];
+        check_digest(FO_MD5, &of->md5, of);
+        check_digest(FO_SHA256, &of->sha256, of);
+        expect(of->crc == fo_crc64nvme(0, of->bytes, of->length), "crc", of->length);
+        free(of->bytes);
+    }
+}
+
+static void decode_bodies(fo_pool *pool)
+{
+    static const struct {
+        const char *body;
+        int64_t expected;
+        int status;
+    } CASES[] = {{"5\r\nhello\r\n0\r\n\r\n", 5, 0},
+                 {"5\r\nhello\r\n0\r\n\r\n", -1, 0},
+                 {"5\r\nhello\r\n0\r\n\r\n", 4, -EILSEQ},
+                 {"5\r\nhello\r\nx\r\n\r\n", 5, FO_CHUNKED_BAD_SIZE}};
+    for (size_t index = 0; index < sizeof CASES / sizeof CASES[0]; index++) {
+        fo_chunked chunked;
+        uint8_t trailers[FO_CHUNKED_TRAILER_BYTES_MAX];
+        const size_t size = strlen(CASES[index].body);
+        uint8_t *buffer = allocate(size);
+        memcpy(buffer, CASES[index].body, size);
+        fo_chunked_start(&chunked, FO_CHUNKED_UNSIGNED_TRAILER, 5, NULL, trailers);
+        fo_job job = {.kind = FO_DECODE, .buffer = buffer, .size = size, .chunked = &chunked};
+        job.expected = CASES[index].expected;
+        submit(pool, &job);
+        wait_for(pool, 1);
+        expect(job.status == CASES[index].status, "decode", index);
+        expect(memcmp(buffer, "hello", 5) == 0, "decoded", index);
+        free(buffer);
+    }
+}
+
 static void one_round(void)
 {
     static body bodies[JOBS];
@@ -168,17 +271,18 @@ static void one_round(void)
         free(of->written);
         free(of->got);
     }
-    pool = fo_pool_new(2, 4, &error);
+    pool = fo_pool_new(2, STREAMS * STREAM_PIECES, &error);
     check_limits(pool);
-    fo_pool_close(pool);
-    fo_pool_take(pool);
+    decode_bodies(pool);
+    hash_streams(pool);
     fo_pool_free(pool);
 }
 
 int main(int count, char **arguments)
 {
     (void)count;
-    if (fo_crc_init() != FO_CPU_OK)
+    if (fo_crc_init() != FO_CPU_OK || fo_digest_init() != FO_CPU_OK ||
+        fo_sha256_init() != FO_CPU_OK)
         return 1;
     file = memfd_create("pieces", MFD_CLOEXEC);
     const char *record = getenv("DRIVE_RECORD");

@@ -24,13 +24,13 @@ from tests.kernels.chunked_cases import (
     expected,
     minio_go,
 )
-from tests.kernels.conftest import LEVELS, _load_or_skip
+from tests.kernels.conftest import CHUNKED_LEVELS, _load_or_skip
 from tests.reference.chunked import Code, Decoded, Mode
 
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="session", params=LEVELS[:2])
+@pytest.fixture(scope="session", params=CHUNKED_LEVELS)
 def chunked(request, load_kernel):
     """The chunked kernel, at every level that it knows."""
     return _load_or_skip(load_kernel, "chunked", request.param)
@@ -224,7 +224,7 @@ def test_decoders_in_threads(chunked, mode, rng):
 # --- arguments -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("level", LEVELS[:2])
+@pytest.mark.parametrize("level", CHUNKED_LEVELS)
 def test_level_gives_the_code_that_sigv4_has(load_kernel, level):
     kernel = _load_or_skip(load_kernel, "chunked", level)
     assert kernel.ISA == load_kernel("sigv4", level).ISA
@@ -300,3 +300,57 @@ def test_random_bodies_decode_as_in_the_reference(chunked, mode, rng):
         cuts = sorted(rng.choices(range(len(body) + 1), k=rng.choice((1, 3, 30))))
         assert decode(chunked, mode, length, body, cuts) == right, (number, body, cuts)
     assert seen >= {True, False, Code.SIZE, Code.FRAMING, Code.LENGTH}
+
+
+# --- chunks that are hashed together, and the look ahead -----------------------------------------
+
+
+@pytest.mark.parametrize("mode", [SIGNED, SIGNED_TRAILER])
+def test_a_wrong_chunk_among_many_is_found_where_it_stands(chunked, mode, rng):
+    """Of forty chunks in one feed, one is wrong, and what is malformed behind it does not show."""
+    chunks = [rng.randbytes(rng.randrange(30, 2000)) for _ in range(40)]
+    length = sum(map(len, chunks))
+    body = encode(mode, chunks)
+    whole = decode(chunked, mode, length, body)
+    assert (whole.payload, whole.complete) == (b"".join(chunks), True)
+    for number in (0, 1, 14, 15, 16, 17, 31, 39):
+        at = body.index(chunks[number]) + len(chunks[number]) - 1
+        wrong = bytearray(body)
+        wrong[at] ^= 1
+        wrong[-20] ^= 0x80
+        one = decoder(chunked, mode, length)
+        with pytest.raises(chunked.ChunkedError) as caught:
+            one.feed(wrong, len(wrong))
+        assert caught.value.code == Code.SIGNATURE
+        assert one.decoded == sum(map(len, chunks[: number + 1]))
+
+
+@each_mode
+def test_a_plan_finds_the_payload(chunked, mode, rng):
+    chunks = [rng.randbytes(rng.randrange(30, 500)) for _ in range(30)]
+    length = sum(map(len, chunks))
+    body = encode(mode, chunks)
+    for step in (1, 7, 100, len(body)):
+        plan, at, found = chunked.ChunkedPlan(mode, length), 0, 0
+        while found < length:
+            consumed, payload = plan.look(body[at : at + step], min(33, length - found))
+            assert payload <= 33
+            at, found = at + consumed, found + payload
+        assert body.index(chunks[-1]) + len(chunks[-1]) == at
+        assert plan.look(body[at:], 1)[1] == 0
+    with pytest.raises(chunked.ChunkedError) as caught:
+        chunked.ChunkedPlan(mode, length).look(b"x" + body, length)
+    assert caught.value.code == Code.SIZE
+
+
+@each_mode
+def test_a_plan_foretells_regular_framing(chunked, mode):
+    chunks = [bytes(1000)] * 5
+    body = encode(mode, chunks)
+    plan = chunked.ChunkedPlan(mode, 5000)
+    assert plan.framing(5000) == 0
+    consumed, payload = plan.look(body, 1500)
+    whole = len(body[: body.rindex(bytes(1000)) + 1000])
+    assert payload == 1500
+    assert plan.framing(500) == 0  # the chunk has as much left
+    assert whole <= consumed + 3500 + plan.framing(3500) <= whole + 2  # and the last CRLF

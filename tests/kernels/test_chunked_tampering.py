@@ -18,12 +18,12 @@ from tests.kernels.chunked_cases import (
     encode,
     expected,
 )
-from tests.kernels.conftest import LEVELS, _load_or_skip
+from tests.kernels.conftest import CHUNKED_LEVELS, _load_or_skip
 from tests.reference import chunked as reference
 from tests.reference.chunked import Code, Decoded
 
 
-@pytest.fixture(scope="session", params=LEVELS[:2])
+@pytest.fixture(scope="session", params=CHUNKED_LEVELS)
 def chunked(request, load_kernel):
     """The chunked kernel, at every level that it knows."""
     return _load_or_skip(load_kernel, "chunked", request.param)

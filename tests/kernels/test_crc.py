@@ -168,3 +168,21 @@ def test_refuses_values_outside_the_width(fast, name):
 def test_folding_keeps_the_remainder(name, slow, lanes, rng):
     content = rng.randbytes(16 * lanes * 3)
     assert reference.crc_by_folding(KINDS[name], content, lanes) == slow(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "size"),
+    [
+        ("crc32", "Crc32", 4),
+        ("crc32c", "Crc32c", 4),
+        ("crc64nvme", "Crc64Nvme", 8),
+    ],
+)
+def test_running_sums_in_the_shape_of_hashlib(crc, name, kind, size, rng):
+    content = rng.randbytes(20_000)
+    running = getattr(crc, kind)()
+    assert running.digest() == bytes(size)
+    for begin, end in ((0, 1), (1, 1), (1, 9000), (9000, 20_000)):
+        running.update(memoryview(content)[begin:end])
+        whole = getattr(crc, name)(content[:end])
+        assert running.digest() == whole.to_bytes(size, "big")

@@ -2,17 +2,10 @@
 
 import pytest
 
+from tests.kernels.test_kernels_table import KERNELS
 from tests.kernels.test_sanitizers import FOLDER, HERE, WARNINGS, _compiler, _run
 
-SOURCES = (
-    "segio_impl.c",
-    "segio_pool.c",
-    "segio_record.c",
-    "crc_impl.c",
-    "crc_sse42.c",
-    "crc_avx512.c",
-    "fo_cpu.c",
-)
+SOURCES = (*KERNELS["segio"], "fo_cpu.c")
 SECONDS = 2
 
 

@@ -9,6 +9,10 @@ empty before `complete`; the caller compares them with the announced ones, for a
 complete too. Above a few KiB `feed` runs without the GIL; a decoder is for one thread at a time.
 A signed mode needs the key, date, scope and signature of a request that was verified; else
 ValueError. `decoded_length` is at most 2^64 - 1, else OverflowError.
+
+A plan looks at the same bytes ahead of the decoder and changes none: `look` ends at their end, or
+where `payload_max` bytes of payload have passed, and returns (consumed, payload). It raises the
+ChunkedError of malformed framing, and knows nothing of signatures and trailers.
 """
 
 from enum import IntEnum
@@ -60,6 +64,16 @@ class ChunkedDecoder:
     ) -> None: ...
     def feed(self, buffer: Buffer, count: int) -> tuple[int, int]: ...
     @property
+    def decoded(self) -> int: ...
+    @property
     def complete(self) -> bool: ...
     @property
     def trailers(self) -> list[tuple[bytes, bytes]]: ...
+
+@final
+class ChunkedPlan:
+    """The framing of one body."""
+
+    def __init__(self, mode: int, decoded_length: int) -> None: ...
+    def look(self, coded: Buffer, payload_max: int) -> tuple[int, int]: ...
+    def framing(self, payload: int) -> int: ...

@@ -1,13 +1,14 @@
 """aws-chunked bodies of S3, decoded in place; signatures of chunks and trailers are verified."""
 
 cimport cython
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from enum import IntEnum
 
+from fastobj._ext.digest cimport fo_digest_init
 from fastobj._ext.sigv4 cimport (
     FO_CPU_OK,
     fo_cpu_message,
@@ -25,6 +26,8 @@ CHUNK_BYTES_MAX = FO_CHUNKED_SIZE_MAX
 TRAILER_BYTES_MAX = FO_CHUNKED_TRAILER_BYTES_MAX
 
 cdef fo_cpu_status _status = fo_sha256_init()
+if _status == FO_CPU_OK:
+    _status = fo_digest_init()
 if _status != FO_CPU_OK:
     raise ImportError(fo_cpu_message(_status).decode())
 
@@ -117,6 +120,11 @@ cdef class ChunkedDecoder:
         return consumed, produced
 
     @property
+    def decoded(self):
+        """Bytes of payload so far."""
+        return self.chunked.decoded
+
+    @property
     def complete(self):
         """Whether the body may end here."""
         return fo_chunked_is_complete(&self.chunked) != 0
@@ -127,3 +135,32 @@ cdef class ChunkedDecoder:
         cdef fo_slice text = fo_chunked_trailers(&self.chunked)
         lines = (<const char *>text.at)[:text.length].splitlines() if text.length else []
         return [tuple(line.split(b":", 1)) for line in lines]
+
+
+@cython.final
+cdef class ChunkedPlan:
+    """A look ahead at the framing of one body."""
+    cdef fo_chunked plan
+
+    def __cinit__(self, fo_chunked_mode mode, uint64_t decoded_length):
+        if mode not in (FO_CHUNKED_SIGNED, FO_CHUNKED_SIGNED_TRAILER, FO_CHUNKED_UNSIGNED_TRAILER):
+            raise ValueError(f"no mode of aws-chunked: {mode}")
+        fo_chunked_plan(&self.plan, mode, decoded_length)
+
+    def look(self, coded, uint64_t payload_max):
+        """Looks at the next bytes: (consumed, payload)."""
+        cdef Py_buffer view
+        cdef size_t consumed = 0
+        cdef uint64_t payload = 0
+        cdef fo_chunked_status status
+        PyObject_GetBuffer(coded, &view, PyBUF_SIMPLE)
+        status = fo_chunked_look(&self.plan, <const uint8_t *>view.buf, <size_t>view.len,
+                                 payload_max, &consumed, &payload)
+        PyBuffer_Release(&view)
+        if status != FO_CHUNKED_OK:
+            raise ChunkedError(status)
+        return consumed, payload
+
+    def framing(self, uint64_t payload):
+        """What the framing will take beside so much payload, if the chunks stay as long."""
+        return fo_chunked_framing(&self.plan, payload)

@@ -2,6 +2,27 @@
  * `rest`, takes at least one off it, and leaves the state that the bytes behind are read in. */
 #include "chunked_impl.h"
 
+#include <stdio.h>
+
+enum { TOGETHER_MAX = 16 }; /* chunks that are hashed together: all lanes of any code */
+
+/* A chunk whose payload has passed, or that of a part of it, and is not hashed yet. */
+typedef struct {
+    fo_sha256 hash;
+    const uint8_t *at;
+    size_t length;
+    const uint8_t *end; /* in the coded bytes, behind the payload; NULL where more will come */
+    uint8_t sent[FO_SIGV4_SIGNATURE_BYTES];
+} hashing;
+
+/* One feed: what is left of the bytes, where their payload goes, and what is not hashed yet. */
+typedef struct {
+    fo_slice rest;
+    uint8_t *out;
+    size_t count;
+    hashing chunks[TOGETHER_MAX];
+} feed;
+
 #define TEXT(literal) ((fo_slice){(const uint8_t *)(literal), sizeof(literal) - 1})
 #define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define TRAILER_SIGNATURE "x-amz-trailer-signature:"
@@ -49,12 +70,12 @@ static void write_hex(uint8_t hex[2 * FO_SHA256_BYTES], const uint8_t digest[FO_
 
 /* Ends a string to sign by the hash of what is signed; on success `sent` is the previous signature
  * of what follows. */
-static fo_chunked_status verify(fo_chunked *chunked, fo_hmac *mac, fo_sha256 *hash,
+static fo_chunked_status verify(fo_chunked *chunked, fo_hmac *mac,
+                                const uint8_t hash[FO_SHA256_BYTES],
                                 const uint8_t sent[FO_SIGV4_SIGNATURE_BYTES])
 {
     uint8_t digest[FO_SHA256_BYTES], hex[FO_SIGV4_SIGNATURE_BYTES];
-    fo_sha256_finish(hash, digest);
-    write_hex(hex, digest);
+    write_hex(hex, hash);
     fo_hmac_add(mac, hex, sizeof hex);
     fo_hmac_finish(mac, digest);
     write_hex(hex, digest);
@@ -64,14 +85,13 @@ static fo_chunked_status verify(fo_chunked *chunked, fo_hmac *mac, fo_sha256 *ha
     return FO_CHUNKED_OK;
 }
 
-static fo_chunked_status verify_chunk(fo_chunked *chunked)
+static fo_chunked_status verify_chunk(fo_chunked *chunked, const uint8_t hash[FO_SHA256_BYTES],
+                                      const uint8_t sent[FO_SIGV4_SIGNATURE_BYTES])
 {
-    if (!is_signed(chunked))
-        return FO_CHUNKED_OK;
     fo_hmac mac = chunked->chunk_mac;
     add_line(&mac, (fo_slice){chunked->previous, sizeof chunked->previous});
     add_line(&mac, TEXT(EMPTY_SHA256));
-    return verify(chunked, &mac, &chunked->payload, chunked->sent);
+    return verify(chunked, &mac, hash, sent);
 }
 
 static fo_chunked_status verify_trailers(fo_chunked *chunked,
@@ -79,10 +99,63 @@ static fo_chunked_status verify_trailers(fo_chunked *chunked,
 {
     fo_hmac mac = chunked->trailer_mac;
     fo_sha256 hash;
+    uint8_t digest[FO_SHA256_BYTES];
     fo_sha256_start(&hash);
     fo_sha256_add(&hash, chunked->trailers, chunked->trailer_length);
+    fo_sha256_finish(&hash, digest);
     add_line(&mac, (fo_slice){chunked->previous, sizeof chunked->previous});
-    return verify(chunked, &mac, &hash, sent);
+    return verify(chunked, &mac, digest, sent);
+}
+
+/* --- chunks that are hashed together --------------------------------------------------------- */
+
+/* Goes on with a chunk whose first bytes an earlier feed brought, or none of them. */
+static void begin_hashing(const fo_chunked *chunked, feed *of)
+{
+    hashing *chunk = &of->chunks[of->count++];
+    chunk->hash = chunked->payload;
+    chunk->at = of->out;
+    chunk->length = 0;
+    chunk->end = NULL;
+    memcpy(chunk->sent, chunked->sent, sizeof chunk->sent);
+}
+
+/* A wrong signature shows behind the chunk, whatever has been read since. */
+static void go_back(feed *of, const hashing *chunk)
+{
+    of->rest.length += (size_t)(of->rest.at - chunk->end);
+    of->rest.at = chunk->end;
+    of->out -= (size_t)(of->out - (chunk->at + chunk->length));
+}
+
+/* Hashes what has come and verifies the chunks that are whole, in their order. */
+static fo_chunked_status settle(fo_chunked *chunked, feed *of)
+{
+    fo_digest_input inputs[TOGETHER_MAX];
+    uint8_t digests[TOGETHER_MAX][FO_SHA256_BYTES];
+    fo_chunked_status status = FO_CHUNKED_OK;
+    for (size_t index = 0; index < of->count; index++) {
+        hashing *chunk = &of->chunks[index];
+        uint8_t *digest = chunk->end ? digests[index] : NULL;
+        inputs[index] = (fo_digest_input){&chunk->hash, chunk->at, chunk->length, digest};
+    }
+    fo_digest_advance(FO_SHA256, inputs, of->count);
+    for (size_t index = 0; index < of->count && status == FO_CHUNKED_OK; index++) {
+        const hashing *chunk = &of->chunks[index];
+        if (!chunk->end)
+            chunked->payload = chunk->hash;
+        else if ((status = verify_chunk(chunked, digests[index], chunk->sent)))
+            go_back(of, chunk);
+    }
+    of->count = 0;
+    return status;
+}
+
+/* The chunk is whole: its end is here. */
+static fo_chunked_status end_hashing(fo_chunked *chunked, feed *of)
+{
+    of->chunks[of->count - 1].end = of->rest.at;
+    return of->count < TOGETHER_MAX ? FO_CHUNKED_OK : settle(chunked, of);
 }
 
 /* --- chunks ---------------------------------------------------------------------------------- */
@@ -142,10 +215,25 @@ static fo_chunked_status parse_head(fo_chunked *chunked, uint64_t *size)
     return starts_with(head, TEXT("\r\n")) ? FO_CHUNKED_OK : FO_CHUNKED_BAD_FRAMING;
 }
 
-static fo_chunked_status take_head(fo_chunked *chunked, fo_slice *rest)
+static int is_hashed(const fo_chunked *chunked)
+{
+    return is_signed(chunked) && !chunked->is_plan;
+}
+
+/* The last chunk is verified at once, for what follows is signed with what it is signed with. */
+static fo_chunked_status take_last_head(fo_chunked *chunked, feed *of)
+{
+    chunked->state = chunked->mode == FO_CHUNKED_SIGNED ? FO_CHUNKED_CLOSING : FO_CHUNKED_TRAILERS;
+    if (!is_hashed(chunked))
+        return FO_CHUNKED_OK;
+    const fo_chunked_status status = end_hashing(chunked, of);
+    return status == FO_CHUNKED_OK ? settle(chunked, of) : status;
+}
+
+static fo_chunked_status take_head(fo_chunked *chunked, feed *of)
 {
     uint64_t size;
-    if (!gather_line(rest, chunked->head, &chunked->head_length, FO_CHUNKED_HEAD_BYTES_MAX) &&
+    if (!gather_line(&of->rest, chunked->head, &chunked->head_length, FO_CHUNKED_HEAD_BYTES_MAX) &&
         chunked->head_length < FO_CHUNKED_HEAD_BYTES_MAX)
         return FO_CHUNKED_OK;
     const fo_chunked_status status = parse_head(chunked, &size);
@@ -157,29 +245,32 @@ static fo_chunked_status take_head(fo_chunked *chunked, fo_slice *rest)
     chunked->payload_left = size;
     chunked->decoded_left -= size;
     chunked->state = FO_CHUNKED_PAYLOAD;
-    fo_sha256_start(&chunked->payload);
-    if (size)
-        return FO_CHUNKED_OK;
-    chunked->state = chunked->mode == FO_CHUNKED_SIGNED ? FO_CHUNKED_CLOSING : FO_CHUNKED_TRAILERS;
-    return verify_chunk(chunked);
+    if (is_hashed(chunked)) {
+        fo_sha256_start(&chunked->payload);
+        begin_hashing(chunked, of);
+    }
+    if (!size)
+        return take_last_head(chunked, of);
+    chunked->chunk_bytes = size;
+    return FO_CHUNKED_OK;
 }
 
-/* Moves payload to *out, which is at or before it. */
-static fo_chunked_status take_payload(fo_chunked *chunked, fo_slice *rest, uint8_t **out)
+/* Moves payload to where it goes, which is at or before where it stands. */
+static fo_chunked_status take_payload(fo_chunked *chunked, feed *of)
 {
     const size_t taken =
-        rest->length < chunked->payload_left ? rest->length : (size_t)chunked->payload_left;
-    if (is_signed(chunked))
-        fo_sha256_add(&chunked->payload, rest->at, taken);
-    if (*out != rest->at)
-        memmove(*out, rest->at, taken);
-    *out += taken;
-    skip(rest, taken);
+        of->rest.length < chunked->payload_left ? of->rest.length : (size_t)chunked->payload_left;
+    if (is_hashed(chunked))
+        of->chunks[of->count - 1].length += taken;
+    if (of->out != of->rest.at)
+        memmove(of->out, of->rest.at, taken);
+    of->out += taken;
+    skip(&of->rest, taken);
     chunked->payload_left -= taken;
     if (chunked->payload_left)
         return FO_CHUNKED_OK;
     chunked->state = FO_CHUNKED_PAYLOAD_END;
-    return verify_chunk(chunked);
+    return is_hashed(chunked) ? end_hashing(chunked, of) : FO_CHUNKED_OK;
 }
 
 /* One byte of a CRLF, behind which `next` begins. */
@@ -306,19 +397,19 @@ void fo_chunked_start(fo_chunked *chunked, fo_chunked_mode mode, uint64_t decode
     memcpy(chunked->previous, signing->seed, sizeof chunked->previous);
 }
 
-static fo_chunked_status take(fo_chunked *chunked, fo_slice *rest, uint8_t **out)
+static fo_chunked_status take(fo_chunked *chunked, feed *of)
 {
     switch (chunked->state) {
     case FO_CHUNKED_HEAD:
-        return take_head(chunked, rest);
+        return take_head(chunked, of);
     case FO_CHUNKED_PAYLOAD:
-        return take_payload(chunked, rest, out);
+        return take_payload(chunked, of);
     case FO_CHUNKED_PAYLOAD_END:
-        return take_crlf(chunked, rest, FO_CHUNKED_HEAD, FO_CHUNKED_BAD_FRAMING);
+        return take_crlf(chunked, &of->rest, FO_CHUNKED_HEAD, FO_CHUNKED_BAD_FRAMING);
     case FO_CHUNKED_TRAILERS:
-        return take_trailer_line(chunked, rest);
+        return take_trailer_line(chunked, &of->rest);
     case FO_CHUNKED_CLOSING:
-        return take_crlf(chunked, rest, FO_CHUNKED_END, FO_CHUNKED_AFTER_END);
+        return take_crlf(chunked, &of->rest, FO_CHUNKED_END, FO_CHUNKED_AFTER_END);
     default:
         return FO_CHUNKED_AFTER_END;
     }
@@ -327,13 +418,74 @@ static fo_chunked_status take(fo_chunked *chunked, fo_slice *rest, uint8_t **out
 fo_chunked_status fo_chunked_feed(fo_chunked *chunked, uint8_t *buffer, size_t length,
                                   size_t *consumed, size_t *produced)
 {
-    fo_slice rest = {buffer, length};
-    uint8_t *out = buffer;
-    while (rest.length && chunked->status == FO_CHUNKED_OK)
-        chunked->status = take(chunked, &rest, &out);
-    *consumed = length - rest.length;
-    *produced = (size_t)(out - buffer);
+    feed of;
+    of.rest = (fo_slice){buffer, length};
+    of.out = buffer;
+    of.count = 0;
+    fo_chunked_status status = chunked->status;
+    if (status == FO_CHUNKED_OK && is_hashed(chunked) && chunked->state == FO_CHUNKED_PAYLOAD)
+        begin_hashing(chunked, &of);
+    while (of.rest.length && status == FO_CHUNKED_OK)
+        status = take(chunked, &of);
+    /* Chunks that passed before an error come first, and so do their signatures. */
+    const fo_chunked_status earlier = settle(chunked, &of);
+    chunked->status = earlier == FO_CHUNKED_OK ? status : earlier;
+    *consumed = length - of.rest.length;
+    *produced = (size_t)(of.out - buffer);
+    chunked->decoded += *produced;
     return chunked->status;
+}
+
+/* --- the look ahead -------------------------------------------------------------------------- */
+
+void fo_chunked_plan(fo_chunked *plan, fo_chunked_mode mode, uint64_t decoded_length)
+{
+    memset(plan, 0, sizeof *plan);
+    plan->mode = mode;
+    plan->decoded_left = decoded_length;
+    plan->is_plan = 1;
+}
+
+static void look_at_payload(fo_chunked *plan, fo_slice *rest, uint64_t payload_max)
+{
+    uint64_t taken = rest->length < plan->payload_left ? rest->length : plan->payload_left;
+    taken = taken < payload_max ? taken : payload_max;
+    skip(rest, (size_t)taken);
+    plan->decoded += taken;
+    plan->payload_left -= taken;
+    if (!plan->payload_left)
+        plan->state = FO_CHUNKED_PAYLOAD_END;
+}
+
+fo_chunked_status fo_chunked_look(fo_chunked *plan, const uint8_t *bytes, size_t length,
+                                  uint64_t payload_max, size_t *consumed, uint64_t *payload)
+{
+    const uint64_t before = plan->decoded;
+    feed of;
+    of.rest = (fo_slice){bytes, length};
+    of.out = NULL;
+    of.count = 0;
+    while (of.rest.length && plan->status == FO_CHUNKED_OK &&
+           plan->decoded - before < payload_max && plan->state <= FO_CHUNKED_PAYLOAD_END) {
+        if (plan->state == FO_CHUNKED_PAYLOAD)
+            look_at_payload(plan, &of.rest, payload_max - (plan->decoded - before));
+        else
+            plan->status = take(plan, &of);
+    }
+    *consumed = length - of.rest.length;
+    *payload = plan->decoded - before;
+    return plan->status;
+}
+
+uint64_t fo_chunked_framing(const fo_chunked *plan, uint64_t payload)
+{
+    if (!plan->chunk_bytes || payload <= plan->payload_left)
+        return 0;
+    char digits[FO_CHUNKED_SIZE_DIGITS_MAX + 1];
+    const int size = snprintf(digits, sizeof digits, "%llx", (unsigned long long)plan->chunk_bytes);
+    const uint64_t head = (uint64_t)size + (is_signed(plan) ? 17 + FO_SIGV4_SIGNATURE_BYTES : 0);
+    const uint64_t beyond = payload - plan->payload_left;
+    return (beyond + plan->chunk_bytes - 1) / plan->chunk_bytes * (head + 4);
 }
 
 int fo_chunked_is_complete(const fo_chunked *chunked)

@@ -2,8 +2,11 @@
  *
  * The struct is the caller's and nothing is allocated; a body may be fed in pieces that are cut
  * anywhere. What comes out is payload that is not yet vouched for: a chunk's signature
- * is known to be right when its last byte has passed, and the body is whole when
+ * is known to be right when the feed has ended that took its last byte, and the body is whole when
  * fo_chunked_is_complete says so at its end. The rules are in tests/reference/chunked.py.
+ *
+ * A signature covers the one before it, but a chunk's own hash covers its payload alone: chunks
+ * that one feed brings are hashed together, in lanes, and their signatures follow in order.
  *
  *   body     = *(size [";chunk-signature=" 64HEX] CRLF payload CRLF)
  *              "0" [";chunk-signature=" 64HEX] CRLF [trailers] [CRLF]
@@ -15,9 +18,10 @@
 #ifndef FO_CHUNKED_IMPL_H
 #define FO_CHUNKED_IMPL_H
 
+#include "digest_impl.h"
+#include "digest_sha256.h"
 #include "fo_common.h"
 #include "sigv4_impl.h"
-#include "digest_sha256.h"
 
 /* S3's limit of one PUT or part; the CRT clients send a whole part as one chunk. */
 #define FO_CHUNKED_SIZE_MAX (UINT64_C(5) << 30)
@@ -69,8 +73,11 @@ typedef struct {
     int is_lf_pending;      /* in TRAILERS: one ended by LF, so a CRLF must end their list */
     int is_list_over;       /* in TRAILERS: that CRLF has passed */
     int is_trailer_vouched; /* in TRAILERS: their signature has passed */
+    int is_plan;            /* begun by fo_chunked_plan */
     uint64_t payload_left;  /* of this chunk */
     uint64_t decoded_left;  /* of the body, beyond this chunk */
+    uint64_t decoded;       /* of the body, so far */
+    uint64_t chunk_bytes;   /* payload of this chunk, of the last one behind it */
     /* Keyed, and past the lines that all chunks (the trailers) have in common. */
     fo_hmac chunk_mac, trailer_mac;
     fo_sha256 payload;
@@ -85,7 +92,7 @@ typedef struct {
 
 /* Begins a body that decodes to `decoded_length` bytes. `signing` may be NULL in unsigned mode, and
  * `trailers` (FO_CHUNKED_TRAILER_BYTES_MAX bytes, kept until the end) in the mode without any.
- * fo_sha256_init must have been called. */
+ * fo_sha256_init and fo_digest_init must have been called. */
 void fo_chunked_start(fo_chunked *chunked, fo_chunked_mode mode, uint64_t decoded_length,
                       const fo_chunked_signing *signing, uint8_t *trailers);
 
@@ -94,6 +101,20 @@ void fo_chunked_start(fo_chunked *chunked, fo_chunked_mode mode, uint64_t decode
  * stays. */
 fo_chunked_status fo_chunked_feed(fo_chunked *chunked, uint8_t *buffer, size_t length,
                                   size_t *consumed, size_t *produced);
+
+/* Begins a look ahead at the same body: heads are read as by fo_chunked_feed, signatures are not
+ * verified, and payload is neither moved nor hashed. It is for fo_chunked_look alone. */
+void fo_chunked_plan(fo_chunked *plan, fo_chunked_mode mode, uint64_t decoded_length);
+
+/* Looks at the next bytes of the body, up to where `payload_max` bytes of payload have passed:
+ * *consumed bytes have *payload bytes of payload among them. A malformed body ends the plan where
+ * feeding it would end, unless a wrong signature stands before. */
+fo_chunked_status fo_chunked_look(fo_chunked *plan, const uint8_t *bytes, size_t length,
+                                  uint64_t payload_max, size_t *consumed, uint64_t *payload);
+
+/* What the framing will take beside the next `payload` bytes of payload if the chunks stay as long
+ * as this one; 0 where there was none yet. */
+uint64_t fo_chunked_framing(const fo_chunked *plan, uint64_t payload);
 
 /* Whether the body may end here: all payload is there and every signature was right. Whether the
  * trailers that the request announced are among those that came is the caller's to check. */

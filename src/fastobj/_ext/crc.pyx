@@ -1,5 +1,6 @@
 """CRC32, CRC32C and CRC64NVME of anything with the buffer protocol, chainable like zlib.crc32."""
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -53,3 +54,44 @@ def crc64nvme(data, uint64_t value=0):
         value = fo_crc64nvme(value, view.buf, <size_t>view.len)
     PyBuffer_Release(&view)
     return value
+
+
+cdef class RunningCrc:
+    """A running sum in the shape of hashlib's digests, to be used by one thread at a time."""
+
+    def update(self, data, /):
+        """Takes the next bytes."""
+        if self.kind == CRC32:
+            self.value = crc32(data, <uint32_t>self.value)
+        elif self.kind == CRC32C:
+            self.value = crc32c(data, <uint32_t>self.value)
+        else:
+            self.value = crc64nvme(data, self.value)
+
+    def digest(self):
+        """The sum of all bytes taken, big-endian."""
+        return (<object>self.value).to_bytes(8 if self.kind == CRC64NVME else 4, "big")
+
+
+@cython.final
+cdef class Crc32(RunningCrc):
+    """A running CRC32."""
+
+    def __cinit__(self):
+        self.kind = CRC32
+
+
+@cython.final
+cdef class Crc32c(RunningCrc):
+    """A running CRC32C."""
+
+    def __cinit__(self):
+        self.kind = CRC32C
+
+
+@cython.final
+cdef class Crc64Nvme(RunningCrc):
+    """A running CRC64NVME."""
+
+    def __cinit__(self):
+        self.kind = CRC64NVME

@@ -1,5 +1,6 @@
-"""C functions of the digest kernel. They are declared, not exported: who cimports them lists the C
-files of this kernel among its own sources in setup.py and calls fo_digest_init() at import."""
+"""C functions of the digest kernel, and the running digest around their struct. The functions are
+declared, not exported: who cimports them lists the C files of this kernel among its own sources in
+setup.py and calls fo_digest_init() at import."""
 
 from libc.stdint cimport uint8_t
 
@@ -35,3 +36,9 @@ cdef extern from "digest_impl.h" nogil:
     void fo_digest_add(fo_digest_kind kind, fo_running *hash, const void *bytes, size_t length)
     void fo_digest_finish(fo_digest_kind kind, fo_running *hash, uint8_t *digest)
     void fo_digest_advance(fo_digest_kind kind, fo_digest_input *inputs, size_t count)
+
+
+cdef class RunningDigest:
+    cdef fo_running hash
+    cdef fo_digest_kind kind
+    cdef void start(self, fo_digest_kind kind) noexcept

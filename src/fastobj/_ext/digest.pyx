@@ -24,10 +24,8 @@ ISA = {
 
 
 @cython.freelist(32)
-cdef class _Digest:
+cdef class RunningDigest:
     """A running digest, to be used by one thread at a time."""
-    cdef fo_running hash
-    cdef fo_digest_kind kind
 
     cdef void start(self, fo_digest_kind kind) noexcept:
         self.kind = kind
@@ -57,7 +55,7 @@ cdef class _Digest:
 
 
 @cython.final
-cdef class Md5(_Digest):
+cdef class Md5(RunningDigest):
     """A running MD5."""
 
     def __cinit__(self):
@@ -65,7 +63,7 @@ cdef class Md5(_Digest):
 
 
 @cython.final
-cdef class Sha1(_Digest):
+cdef class Sha1(RunningDigest):
     """A running SHA-1."""
 
     def __cinit__(self):
@@ -73,7 +71,7 @@ cdef class Sha1(_Digest):
 
 
 @cython.final
-cdef class Sha256(_Digest):
+cdef class Sha256(RunningDigest):
     """A running SHA-256."""
 
     def __cinit__(self):
@@ -150,7 +148,7 @@ cdef list _digests(fo_digest_kind kind, buffers):
 cdef int _update(fo_digest_kind kind, hashes, buffers) except -1:
     cdef list running = list(hashes)
     cdef _Batch batch = _Batch(kind, list(buffers))
-    cdef _Digest hash
+    cdef RunningDigest hash
     cdef size_t index
     if <size_t>len(running) != batch.held:
         raise ValueError(f"{len(running)} digests cannot take {batch.held} buffers")

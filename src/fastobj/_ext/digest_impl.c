@@ -112,6 +112,12 @@ const char *fo_digest_isa(fo_digest_kind kind)
     return chosen[kind]->isa;
 }
 
+size_t fo_digest_lanes(fo_digest_kind kind)
+{
+    const fo_lane_row *widest = chosen[kind]->rows;
+    return widest->compress ? widest->lanes : 1;
+}
+
 size_t fo_digest_bytes(fo_digest_kind kind)
 {
     return 4 * ALGORITHMS[kind].word_count;

@@ -19,6 +19,9 @@ fo_cpu_status fo_digest_init(void);
 /* Name of the code that was chosen: "generic", "sha_ni", "avx2" or "avx512". */
 const char *fo_digest_isa(fo_digest_kind kind);
 
+/* How many streams the widest of its lanes take; 1 where it has none. */
+size_t fo_digest_lanes(fo_digest_kind kind);
+
 /* Length of the digest: 16, 20 or 32. */
 size_t fo_digest_bytes(fo_digest_kind kind);
 

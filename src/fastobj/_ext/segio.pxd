@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from fastobj._ext.chunked cimport fo_chunked
+
 
 cdef extern from "segio_impl.h" nogil:
     enum:
@@ -11,6 +13,7 @@ cdef extern from "segio_impl.h" nogil:
         FO_DATA_ID_BYTES
         FO_PACKED_HEAD_BYTES
         FO_STALE
+        FO_SUMS_MAX
         FO_CHECKSUM
 
     ctypedef enum fo_job_kind:
@@ -19,6 +22,17 @@ cdef extern from "segio_impl.h" nogil:
         FO_READ
         FO_FDATASYNC
         FO_FSYNC
+        FO_DECODE
+        FO_HASH
+
+    ctypedef enum fo_sum_kind:
+        FO_SUM_CRC32
+        FO_SUM_CRC32C
+        FO_SUM_CRC64NVME
+
+    ctypedef struct fo_sum:
+        fo_sum_kind kind
+        void *state
 
     ctypedef struct fo_piece:
         uint8_t data_id[16]
@@ -40,6 +54,11 @@ cdef extern from "segio_impl.h" nogil:
         uint8_t *buffer
         uint64_t size
         fo_piece piece
+        fo_chunked *chunked
+        int64_t expected
+        fo_sum sums[4]
+        unsigned sum_count
+        int urgent
         const char *path
         void *owner
 
@@ -59,6 +78,9 @@ cdef extern from "segio_impl.h" nogil:
     fo_pool *fo_pool_new(unsigned threads, unsigned capacity, int *error)
     int fo_pool_eventfd(const fo_pool *pool)
     int fo_pool_submit(fo_pool *pool, fo_job *job)
+    void fo_pool_streams(fo_pool *pool, int change)
+    void fo_pool_hurry(fo_pool *pool, const void *state)
+    void fo_pool_press(fo_pool *pool, int change)
     fo_job *fo_pool_take(fo_pool *pool)
     void fo_pool_close(fo_pool *pool)
     void fo_pool_free(fo_pool *pool)

@@ -1,8 +1,15 @@
-"""Pieces of large bodies on disk, moved by a pool of native threads, and the recorder of I/O.
+"""Pieces of large bodies on disk, moved, decoded and hashed by a pool of native threads, and the
+recorder of I/O.
 
 A buffer of a piece has PIECE_HEAD_BYTES of head room and then the payload, as on disk. Statuses:
 0, STALE (the place holds something else), CHECKSUM (damaged), or a negative errno. All jobs raise
 BlockingIOError when `capacity` jobs are under way, and ValueError for what does not fit.
+
+`decode` is for one job of a decoder at a time, and its status is that of the body (chunked.Code),
+or -EILSEQ for another number of bytes than `expected`, which is negative where any will do.
+Jobs of `hash` that name the same first sum are done in the order in which they were given, and
+those of others together with them; a sum is of another kind than the others of its job, and nothing
+else may use it meanwhile. A job waits until there is one of each of `streams`, or it is urgent.
 
 A small body, packed into a block of the log, stands behind a head of its own. `read_packed_now`
 reads and verifies it on the calling thread: its bytes, or a status, -EAGAIN where the page cache
@@ -13,6 +20,10 @@ from os import PathLike
 from typing import Final
 
 from typing_extensions import Buffer
+
+from fastobj._ext.chunked import ChunkedDecoder
+from fastobj._ext.crc import RunningCrc
+from fastobj._ext.digest import RunningDigest
 
 ISA: Final[str]
 VERSION: Final[int]
@@ -72,6 +83,19 @@ class Pool:
     def read(self, fd: int, offset: int, buffer: Buffer, token: object) -> None: ...
     def sync(self, fd: int, path: Path, token: object) -> None: ...
     def fsync(self, fd: int, path: Path, token: object) -> None: ...
+    def decode(
+        self, decoder: ChunkedDecoder, buffer: Buffer, expected: int, token: object
+    ) -> None: ...
+    def hash(
+        self,
+        sums: tuple[RunningDigest | RunningCrc, ...],
+        buffer: Buffer,
+        urgent: bool,
+        token: object,
+    ) -> None: ...
+    def streams(self, change: int) -> None: ...
+    def hurry(self, first: RunningDigest | RunningCrc) -> None: ...
+    def press(self, change: int) -> None: ...
     def completions(self) -> list[tuple[object, int]]: ...
     def close(self) -> None: ...
 

@@ -1,4 +1,5 @@
-"""Pieces of large bodies on disk, moved by a pool of native threads, and the recorder of I/O."""
+"""Pieces of large bodies on disk, moved, decoded and hashed by a pool of native threads, and the
+recorder of I/O."""
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -10,7 +11,19 @@ from posix.unistd cimport getpid
 
 import os
 
-from fastobj._ext.crc cimport FO_CPU_OK, fo_cpu_message, fo_cpu_status, fo_crc_init, fo_crc_isa
+from fastobj._ext.chunked cimport ChunkedDecoder
+from fastobj._ext.crc cimport (
+    CRC32,
+    CRC32C,
+    FO_CPU_OK,
+    RunningCrc,
+    fo_cpu_message,
+    fo_cpu_status,
+    fo_crc_init,
+    fo_crc_isa,
+)
+from fastobj._ext.digest cimport RunningDigest, fo_digest_init
+from fastobj._ext.sigv4 cimport fo_sha256_init
 
 VERSION = 1
 PIECE_HEAD_BYTES = FO_PIECE_HEAD_BYTES
@@ -20,6 +33,10 @@ STALE = FO_STALE
 CHECKSUM = FO_CHECKSUM
 
 cdef fo_cpu_status _status = fo_crc_init()
+if _status == FO_CPU_OK:
+    _status = fo_digest_init()
+if _status == FO_CPU_OK:
+    _status = fo_sha256_init()
 if _status != FO_CPU_OK:
     raise ImportError(fo_cpu_message(_status).decode())
 
@@ -128,6 +145,7 @@ cdef class _Job:
     cdef bint has_view
     cdef bytes path
     cdef object token
+    cdef object states  # what the pointers of the job point into
 
     def __dealloc__(self):
         if self.has_view:
@@ -142,10 +160,38 @@ cdef class _Job:
         self.job.buffer = <uint8_t *>self.view.buf
         return 0
 
+    cdef int take_readable(self, buffer) except -1:
+        """Holds the buffer, to read all of it."""
+        PyObject_GetBuffer(buffer, &self.view, PyBUF_SIMPLE)
+        self.has_view = True
+        self.job.buffer = <uint8_t *>self.view.buf
+        self.job.size = <uint64_t>self.view.len
+        return 0
+
+    cdef int take_sum(self, running) except -1:
+        """Another sum that the job advances."""
+        cdef fo_sum *sum = &self.job.sums[self.job.sum_count]
+        if isinstance(running, RunningDigest):
+            sum.kind = <fo_sum_kind>(<RunningDigest>running).kind
+            sum.state = &(<RunningDigest>running).hash
+        elif isinstance(running, RunningCrc):
+            sum.kind = _kind_of(<RunningCrc>running)
+            sum.state = &(<RunningCrc>running).value
+        else:
+            raise TypeError(f"not a sum that runs natively: {running!r}")
+        self.job.sum_count += 1
+        return 0
+
     cdef int take_path(self, path) except -1:
         self.path = os.fsencode(path)
         self.job.path = self.path
         return 0
+
+
+cdef fo_sum_kind _kind_of(RunningCrc running) noexcept:
+    if running.kind == CRC32:
+        return FO_SUM_CRC32
+    return FO_SUM_CRC32C if running.kind == CRC32C else FO_SUM_CRC64NVME
 
 
 cdef _Job _new_job(fo_job_kind kind, int fd, uint64_t offset, token):
@@ -249,6 +295,42 @@ cdef class Pool:
         cdef _Job job = _new_job(FO_FSYNC, fd, 0, token)
         job.take_path(path)
         self._submit(job)
+
+    def decode(self, ChunkedDecoder decoder not None, buffer, int64_t expected, token):
+        """Feeds all of `buffer` to the decoder, in place; its status is a chunked.Code or 0."""
+        cdef _Job job = _new_job(FO_DECODE, -1, 0, token)
+        job.take_buffer(buffer, 0)
+        job.job.size = <uint64_t>job.view.len
+        job.states = decoder
+        job.job.chunked = &decoder.chunked
+        job.job.expected = expected
+        self._submit(job)
+
+    def hash(self, tuple sums not None, buffer, bint urgent, token):
+        """Advances the sums over `buffer`; behind what the first of them was given before."""
+        cdef _Job job = _new_job(FO_HASH, -1, 0, token)
+        if not 0 < len(sums) <= FO_SUMS_MAX:
+            raise ValueError(f"a job advances 1 to {FO_SUMS_MAX} sums, not {len(sums)}")
+        job.take_readable(buffer)
+        job.states = sums
+        job.job.urgent = urgent
+        for running in sums:
+            job.take_sum(running)
+        self._submit(job)
+
+    def streams(self, int change):
+        """There is one stream more to be hashed (+1), or less (-1)."""
+        fo_pool_streams(self.pool, change)
+
+    def hurry(self, first not None):
+        """Somebody waits for what is queued of the stream with this first sum."""
+        cdef _Job named = _Job.__new__(_Job)
+        named.take_sum(first)
+        fo_pool_hurry(self.pool, named.job.sums[0].state)
+
+    def press(self, int change):
+        """Somebody waits for memory that jobs hold (+1), or no longer does (-1)."""
+        fo_pool_press(self.pool, change)
 
     def completions(self):
         """All jobs that ended since the last call, as (token, status)."""

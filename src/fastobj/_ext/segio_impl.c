@@ -223,6 +223,16 @@ static int sync_file(const fo_job *job)
     return fo_record_end(begin, FO_RECORD_SYNC, job->path, 0, NULL, 0);
 }
 
+static int decode(const fo_job *job)
+{
+    size_t consumed, produced;
+    const fo_chunked_status status =
+        fo_chunked_feed(job->chunked, job->buffer, (size_t)job->size, &consumed, &produced);
+    if (status != FO_CHUNKED_OK || job->expected < 0 || produced == (uint64_t)job->expected)
+        return (int)status;
+    return -EILSEQ;
+}
+
 int fo_job_run(const fo_job *job)
 {
     switch (job->kind) {
@@ -235,6 +245,10 @@ int fo_job_run(const fo_job *job)
     case FO_FDATASYNC:
     case FO_FSYNC:
         return sync_file(job);
+    case FO_DECODE:
+        return decode(job);
+    case FO_HASH:
+        break; /* not one by one */
     }
     return -EINVAL;
 }

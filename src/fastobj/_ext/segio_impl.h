@@ -1,5 +1,5 @@
-/* Pieces of large bodies on disk, a pool of threads that moves them, and a recorder of what was
- * written and synced. Nothing here knows of Python.
+/* Pieces of large bodies on disk, a pool of threads that moves, decodes and hashes them, and a
+ * recorder of what was written and synced. Nothing here knows of Python.
  *
  * A piece is a head of 4 KiB and a payload of up to 1 MiB. All integers are little-endian.
  *
@@ -20,6 +20,9 @@
  *      128   3968  zero, not covered by a sum */
 #ifndef FO_SEGIO_IMPL_H
 #define FO_SEGIO_IMPL_H
+
+#include "chunked_impl.h"
+#include "digest_impl.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -54,7 +57,33 @@ void fo_piece_encode(uint8_t *head, const fo_piece *piece, const uint8_t *payloa
 /* 0, FO_STALE where data id, segment, generation or magic differ, else FO_CHECKSUM. */
 int fo_piece_check(const uint8_t *head, const fo_piece *expected);
 
-typedef enum { FO_WRITE_PIECE, FO_READ_PIECE, FO_READ, FO_FDATASYNC, FO_FSYNC } fo_job_kind;
+typedef enum {
+    FO_WRITE_PIECE,
+    FO_READ_PIECE,
+    FO_READ,
+    FO_FDATASYNC,
+    FO_FSYNC,
+    FO_DECODE, /* aws-chunked, in place; its status is the decoder's */
+    FO_HASH,
+} fo_job_kind;
+
+/* The running sums that a body can have; the first ones are those of the digest kernel. */
+typedef enum {
+    FO_SUM_MD5 = FO_MD5,
+    FO_SUM_SHA1 = FO_SHA1,
+    FO_SUM_SHA256 = FO_SHA256,
+    FO_SUM_CRC32 = FO_DIGEST_COUNT,
+    FO_SUM_CRC32C,
+    FO_SUM_CRC64NVME,
+} fo_sum_kind;
+
+/* One of them, and its state: a fo_running, or the uint64_t of a CRC. */
+typedef struct {
+    fo_sum_kind kind;
+    void *state;
+} fo_sum;
+
+enum { FO_SUMS_MAX = 4 }; /* of one body, of different kinds */
 
 /* One job. The caller owns it and all that it points to until fo_pool_take hands it back. */
 typedef struct fo_job fo_job;
@@ -66,15 +95,21 @@ struct fo_job {
     int early_sync;                          /* start the write-out of a written piece at once */
     uint32_t payload_offset, payload_length; /* what FO_READ_PIECE is to deliver */
     uint64_t offset;
-    uint8_t *buffer;  /* head room and payload, as on disk; FO_READ: `size` bytes */
-    uint64_t size;    /* FO_READ only: fewer bytes in the file are FO_STALE */
-    fo_piece piece;   /* FO_WRITE_PIECE and FO_READ_PIECE only */
+    uint8_t *buffer; /* head room and payload, as on disk; FO_READ: `size` bytes */
+    uint64_t size;   /* FO_READ: fewer bytes in the file are FO_STALE; FO_DECODE, FO_HASH: bytes */
+    fo_piece piece;  /* FO_WRITE_PIECE and FO_READ_PIECE only */
+    fo_chunked *chunked; /* FO_DECODE only; one job of a decoder at a time */
+    int64_t expected;    /* FO_DECODE only: any other number of bytes is -EILSEQ; negative: any */
+    fo_sum sums[FO_SUMS_MAX]; /* FO_HASH only: one at least; the first one names the stream */
+    unsigned sum_count;
+    int urgent;       /* FO_HASH only: somebody waits for it */
     const char *path; /* for the recorder; may be NULL for reads */
     void *owner;      /* the caller's */
 };
 
-/* Does the job on the calling thread and returns its status. A read of a piece verifies the head
- * and the frames that it touches, and leaves them in `buffer` at their place in the piece. */
+/* Does a job other than FO_HASH on the calling thread and returns its status. A read of a piece
+ * verifies the head and the frames that it touches, and leaves them in `buffer` at their place in
+ * the piece. */
 int fo_job_run(const fo_job *job);
 
 /* A small body stands behind a head of its own in a block of the log. Little-endian:
@@ -106,10 +141,29 @@ int fo_packed_check(const uint8_t head[FO_PACKED_HEAD_BYTES], const uint8_t *bod
  * the page cache does not have all of it, or a negative errno. */
 int fo_packed_read_now(int fd, uint64_t offset, uint8_t *body, const fo_packed *expected);
 
+enum { FO_HASH_JOBS_MAX = 32 }; /* all lanes of any code */
+
+/* Advances the sums of at most FO_HASH_JOBS_MAX jobs, linked by `next`, of different streams: each
+ * kind in lanes as far as this machine has any. */
+void fo_hash_jobs(const fo_job *first);
+
+/* How many jobs fill the lanes of this machine. */
+unsigned fo_hash_jobs_best(void);
+
+/* Reads head and body, which stand one behind the other, on the calling thread and as far as the
+ * page cache has them: the count of bytes, or a negative errno (-EAGAIN: none of them). */
+int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
+                    size_t body_length);
+
 typedef struct fo_pool fo_pool;
 
-/* Starts `threads` threads that take at most `capacity` jobs not yet handed back. NULL on failure,
- * with a negative errno in `error`. */
+/* Starts `threads` threads that take at most `capacity` jobs not yet handed back, and one more that
+ * hashes. Jobs of one stream are hashed in the order in which they came. NULL on failure, with a
+ * negative errno in `error`.
+ *
+ * Many streams together cost little more than one, so the hashing thread begins when it has a job
+ * of each stream there is, or of as many as fill the lanes, or when somebody waits: for a job that
+ * is urgent, or for memory that jobs hold. Then it takes one job of each stream. */
 fo_pool *fo_pool_new(unsigned threads, unsigned capacity, int *error);
 
 /* Readable when finished jobs may be waiting; written only when the first one arrives. */
@@ -117,6 +171,15 @@ int fo_pool_eventfd(const fo_pool *pool);
 
 /* 0; -EAGAIN: `capacity` jobs are under way; -ESHUTDOWN: closed. */
 int fo_pool_submit(fo_pool *pool, fo_job *job);
+
+/* There is one stream more to be hashed (+1), or less (-1). */
+void fo_pool_streams(fo_pool *pool, int change);
+
+/* What is queued of the stream that this state names first is urgent from now on. */
+void fo_pool_hurry(fo_pool *pool, const void *state);
+
+/* Somebody waits for memory (+1), so that all is urgent, or no longer does (-1). */
+void fo_pool_press(fo_pool *pool, int change);
 
 /* Hands back all finished jobs, linked by `next` in the order in which they ended. */
 fo_job *fo_pool_take(fo_pool *pool);

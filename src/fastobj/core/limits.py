@@ -38,6 +38,7 @@ TOKENS_KEPT_MAX: Final = 4096  # rows of the bucket space whose tokens the write
 SMALL_BODY_BYTES_MAX: Final = 64 * KIB  # up to here a body travels in the commit frame
 PIECE_BYTES: Final = MIB  # payload of one piece of a large body
 PIECE_HEAD_BYTES: Final = 4 * KIB
+PIECE_CODING_BYTES: Final = 16 * KIB  # room for the framing among a piece's payload in aws-chunked
 PIECE_FRAME_BYTES: Final = 64 * KIB  # unit of checksum inside a piece
 OWN_FILE_BYTES_MIN: Final = 64 * MIB  # from here a body has a file of its own
 EXTENT_FILE_BYTES_MIN: Final = 8 * MIB

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
+from fastobj._ext.chunked import ChunkedDecoder
 from fastobj._ext.crc import crc32c
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
@@ -50,13 +51,14 @@ async def write(
     length: int,
     fill: Callable[[Writer], Awaitable[None]],
     digests: Sequence[Digest] = (),
+    decoder: ChunkedDecoder | None = None,
 ) -> LargeBody:
-    """A body of `length` bytes in the volume; `fill` writes them.
+    """A body of `length` bytes in the volume; `fill` writes them, coded where there is a decoder.
 
     Raises what `fill` raises, and NoSpace. Nothing is left then.
     """
     data_id = new_data_id()
-    writer = await store.volume.writer(length, data_id, digests)
+    writer = await store.volume.writer(length, data_id, digests, decoder)
     try:
         await fill(writer)
         return LargeBody(writer, data_id, await writer.finish())

@@ -1,19 +1,24 @@
 """Bodies in aws-chunked coding: decoded as they are read, and their signatures verified.
 
+A large one goes to its writer as it is coded, piece by piece, and is decoded off the loop; here
+only its framing is looked at, to know where a piece ends.
+
 The coding is S3's own, inside or without HTTP's chunked coding. It is known by the value of
 x-amz-content-sha256, never by Content-Encoding, which some clients leave out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
 
-from fastobj._ext.chunked import ChunkedDecoder, ChunkedError, Code, Mode
+from fastobj._ext.chunked import ChunkedDecoder, ChunkedError, ChunkedPlan, Code, Mode
 from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
-from fastobj.http.message import BodyReader, BodyTooLarge, Request
+from fastobj.core.limits import PIECE_CODING_BYTES
+from fastobj.http.message import BodyIncomplete, BodyReader, BodyTooLarge, Request
 
 # What x-amz-content-sha256 says of such bodies.
 MODES: Final[Mapping[bytes, Mode]] = {
@@ -45,16 +50,36 @@ class Chunking(NamedTuple):
     signature: bytes = b""
 
 
+class Sink(Protocol):
+    """What takes the pieces of a large body as they are coded (a writer of storage.base)."""
+
+    async def buffer(self) -> memoryview:
+        """Room for the payload of the next piece, and for PIECE_CODING_BYTES more."""
+        ...
+
+    async def push(self, length: int) -> None:
+        """Takes the first bytes of the buffer, which decode to all of the piece."""
+        ...
+
+    async def decode(self, length: int) -> int:
+        """Decodes the first bytes of the buffer, in place, and the pieces before it."""
+        ...
+
+    def watch(self, failed: Callable[[], None] | None) -> None:
+        """Has `failed` called when a piece fails, until the next call."""
+        ...
+
+
 class ChunkedBody:
     """The payload of such a body. Its end is read and verified with the payload's last bytes."""
 
-    __slots__ = ("_decoder", "_ended", "_left", "_source", "length")
+    __slots__ = ("_ahead", "_ended", "_left", "_plan", "_source", "decoder", "length")
 
     def __init__(self, request: Request, chunking: Chunking) -> None:
         """Raises MissingContentLength and InvalidArgument for the length of the payload."""
         self.length = _decoded_length(request)
         self._source: BodyReader = request.body
-        self._decoder = ChunkedDecoder(
+        self.decoder = ChunkedDecoder(
             chunking.mode,
             self.length,
             chunking.signing_key,
@@ -62,6 +87,8 @@ class ChunkedBody:
             chunking.scope,
             chunking.signature,
         )
+        self._plan = ChunkedPlan(chunking.mode, self.length)
+        self._ahead = b""  # received, coded, and behind the pieces so far
         self._left = self.length
         self._ended = False
 
@@ -73,7 +100,7 @@ class ChunkedBody:
     @property
     def trailers(self) -> dict[bytes, bytes]:
         """What stood behind the payload, by lower-case name; empty before the end."""
-        return dict(self._decoder.trailers)
+        return dict(self.decoder.trailers)
 
     async def read(self, limit: int) -> bytes:
         """The rest of the payload. Raises BodyTooLarge above `limit` bytes, and as `readinto`."""
@@ -101,18 +128,100 @@ class ChunkedBody:
             await self._end()
         return filled
 
+    async def pour(self, writer: Sink) -> None:
+        """Hands all of the payload over, as it is coded, and verifies the body's end.
+
+        The writer has the decoder of this body. Raises what `readinto` and the writer raise.
+        """
+        assert self._left == self.length, "some of the body has been read"
+        try:
+            while self._left:
+                room = await writer.buffer()
+                wanted = len(room) - PIECE_CODING_BYTES
+                await writer.push(await self._fill(writer, room, wanted))
+                self._left -= wanted
+            await writer.decode(0)
+            await self._end()
+        except ChunkedError as error:
+            raise S3Error(_ERRORS[error.code]) from None
+
+    async def _fill(self, writer: Sink, room: memoryview, wanted: int) -> int:
+        """Fills the room until `wanted` bytes of payload are in it; returns the bytes they take.
+
+        What is received beyond them waits for the next piece.
+        """
+        end, start, missing = len(self._ahead), 0, wanted
+        room[:end] = self._ahead
+        while True:
+            start, missing = await self._look(writer, room, start, end, missing)
+            if not missing:
+                self._ahead = bytes(room[start:end])
+                return start
+            if end == len(room):  # the framing has taken its room
+                start = end = await writer.decode(end)
+            count = await self._receive(writer, room, end, missing)
+            if not count:
+                await writer.decode(end)  # what is wrong with what did come goes first
+                raise S3Error(codes.INCOMPLETE_BODY)
+            end += count
+
+    async def _look(
+        self, writer: Sink, room: memoryview, start: int, end: int, missing: int
+    ) -> tuple[int, int]:
+        """Where the payload ends that is still missing, or what came; and what is then missing."""
+        try:
+            consumed, payload = self._plan.look(room[start:end], missing)
+        except ChunkedError:
+            await writer.decode(end)  # raises the same, or what is wrong before
+            raise
+        return start + consumed, missing - payload
+
+    async def _receive(self, writer: Sink, room: memoryview, end: int, missing: int) -> int:
+        """Receives so much that the piece can be whole, or all there is behind the last one.
+
+        A wait ends early when a piece before has failed, with its failure.
+        """
+        wanted = missing + self._plan.framing(missing)
+        if self._left <= len(room) - PIECE_CODING_BYTES:
+            wanted = len(room)
+        task = asyncio.current_task()
+        assert task is not None
+        failed = False
+
+        def interrupt() -> None:
+            nonlocal failed
+            failed = True
+            task.cancel()
+
+        writer.watch(interrupt)
+        try:
+            return await self._source.readinto(room[end : end + wanted])
+        except asyncio.CancelledError:
+            if not failed or task.uncancel():
+                raise
+            error: Exception = AssertionError("a writer that failed gave more room")
+        except BodyIncomplete as gone:
+            error = gone
+        finally:
+            writer.watch(None)
+        await writer.decode(end)  # what is wrong with what did come goes first
+        await writer.buffer()
+        raise error
+
     async def _end(self) -> None:
         """Reads what stands behind the payload. Nothing of the body is vouched for before this."""
-        tail = memoryview(bytearray(_TAIL_BYTES))
-        while count := await self._source.readinto(tail):
-            self._decode(tail, count)
-        if not self._decoder.complete:
+        tail = bytearray(self._ahead)
+        self._decode(memoryview(tail), len(tail))
+        view = memoryview(bytearray(_TAIL_BYTES))
+        while count := await self._source.readinto(view):
+            self._decode(view, count)
+        if not self.decoder.complete:
             raise S3Error(codes.INCOMPLETE_BODY)
         self._ended = True
 
     def _decode(self, place: memoryview, count: int) -> int:
         try:
-            return self._decoder.feed(place, count)[1]
+            return self.decoder.feed(place, count)[1]
         except ChunkedError as error:
             raise S3Error(_ERRORS[error.code]) from None
 

@@ -7,13 +7,12 @@ announced by `x-amz-trailer` and sent behind the body.
 from __future__ import annotations
 
 import binascii
-import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from fastobj._ext.crc import crc32, crc32c, crc64nvme
-from fastobj._ext.digest import Md5
+from fastobj._ext.crc import Crc32, Crc32c, Crc64Nvme
+from fastobj._ext.digest import Md5, Sha1, Sha256
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.http.message import Headers
@@ -37,25 +36,6 @@ class Digest(Protocol):
         ...
 
 
-class _Crc:
-    """A CRC in the shape of hashlib's digests; the sum is big-endian, as S3 writes it."""
-
-    __slots__ = ("_function", "_size", "_value")
-
-    def __init__(self, function: Callable[[Buffer, int], int], size: int) -> None:
-        self._function = function
-        self._size = size
-        self._value = 0
-
-    def update(self, data: Buffer, /) -> None:
-        """Takes the next bytes."""
-        self._value = self._function(data, self._value)
-
-    def digest(self) -> bytes:
-        """The sum of all bytes taken."""
-        return self._value.to_bytes(self._size, "big")
-
-
 class Algorithm(NamedTuple):
     """One checksum: how to begin it, and its length in bytes."""
 
@@ -63,16 +43,13 @@ class Algorithm(NamedTuple):
     size: int
 
 
-def _sha1() -> Digest:
-    return hashlib.sha1(usedforsecurity=False)
-
-
+# Sums of the kernels: for a large body they advance on a native thread, with those of others.
 ALGORITHMS: Final = {
-    "crc32": Algorithm(lambda: _Crc(crc32, 4), 4),
-    "crc32c": Algorithm(lambda: _Crc(crc32c, 4), 4),
-    "crc64nvme": Algorithm(lambda: _Crc(crc64nvme, 8), 8),
-    "sha1": Algorithm(_sha1, 20),
-    "sha256": Algorithm(hashlib.sha256, 32),
+    "crc32": Algorithm(Crc32, 4),
+    "crc32c": Algorithm(Crc32c, 4),
+    "crc64nvme": Algorithm(Crc64Nvme, 8),
+    "sha1": Algorithm(Sha1, 20),
+    "sha256": Algorithm(Sha256, 32),
 }
 
 _PREFIX: Final = b"x-amz-checksum-"
@@ -174,7 +151,7 @@ class PayloadCheck:
             if self._algorithm:
                 self._sums[self._algorithm] = ALGORITHMS[self._algorithm].begin()
             if self._sha256 is not None and "sha256" not in self._sums:
-                self._sums["sha256"] = hashlib.sha256()
+                self._sums["sha256"] = Sha256()
             if self._computed and self._computed not in self._sums:
                 self._sums[self._computed] = ALGORITHMS[self._computed].begin()
             if self._whole is not None:

@@ -7,9 +7,10 @@ volume reads (for the local volume: segment u64, generation u32, offset u64), le
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from fastobj._ext.chunked import ChunkedDecoder
 from fastobj.core.errors import StoreDamaged
 from fastobj.core.ids import random_id
 
@@ -117,18 +118,33 @@ class Digest(Protocol):
 class Writer(Protocol):
     """A large body on its way in: fill `buffer()`, `push` it, ..., `finish`.
 
-    Every piece but the last is filled whole.
+    Every piece but the last is filled whole. Where there is a decoder, what is filled in is the
+    body as it is coded, and a piece is as many coded bytes as decode to its payload.
     """
 
     async def buffer(self) -> memoryview:
-        """Room for the next piece's payload; waits while too many pieces are in flight."""
+        """Room for the next piece; waits while too many pieces are in flight.
+
+        It has the size of the payload, and of PIECE_CODING_BYTES more where there is a decoder.
+        """
         ...
 
     async def push(self, length: int) -> None:
-        """Hands over the first `length` bytes of the buffer: digests, checksum, write.
+        """Hands over the first `length` bytes of the buffer: decoder, digests, checksum, write.
 
         Returns before they are written. Raises what an earlier piece failed with.
         """
+        ...
+
+    async def decode(self, length: int) -> int:
+        """Decodes the first `length` bytes of the buffer now, and the pieces before it.
+
+        What they are decoded to stands in front, and is that long. Raises ChunkedError.
+        """
+        ...
+
+    def watch(self, failed: Callable[[], None] | None) -> None:
+        """Has `failed` called when a piece fails, until the next call."""
         ...
 
     async def finish(self) -> Location:
@@ -167,7 +183,13 @@ class BodyStream(Protocol):
 class Volume(Protocol):
     """Stored bodies."""
 
-    async def writer(self, length: int, data_id: bytes, digests: Sequence[Digest] = ()) -> Writer:
+    async def writer(
+        self,
+        length: int,
+        data_id: bytes,
+        digests: Sequence[Digest] = (),
+        decoder: ChunkedDecoder | None = None,
+    ) -> Writer:
         """Room for a body of `length` bytes. Raises NoSpace."""
         ...
 

@@ -1,4 +1,4 @@
-"""Large bodies on their way in: extent files, the runs in them, and the writer of one body.
+"""Large bodies on their way in: extent files, and the runs in them.
 
 A body is a contiguous run of pieces; each piece is a head of 4 KiB and up to 1 MiB of payload, and
 all but the last are full. An extent file is written by the process that made it and by no other.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -20,21 +20,16 @@ from fastobj.core.limits import (
     OWN_FILE_BYTES_MIN,
     PIECE_BYTES,
     PIECE_HEAD_BYTES,
-    PIECES_IN_FLIGHT_MAX,
 )
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_EXTENTS
 from fastobj.storage import io
 from fastobj.storage.base import (
-    LOCAL_VOLUME,
-    Digest,
-    Location,
-    Sealing,
     SegmentBook,
     SegmentInfo,
 )
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import align
-from fastobj.storage.pool import Buffer, BufferPool, Hashing, IoPool, PieceName
+from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import new_extent_id, segment_path
 
 STRIDE: Final = PIECE_HEAD_BYTES + PIECE_BYTES
@@ -313,138 +308,3 @@ class Extents:
                     continue
                 self._closing.remove(file)
                 file.file.close()
-
-
-class _Piece:
-    """A piece in flight: its buffer is free when its jobs (write, digests) are done."""
-
-    __slots__ = ("buffer", "jobs")
-
-    def __init__(self, buffer: Buffer, jobs: int) -> None:
-        self.buffer = buffer
-        self.jobs = jobs
-
-
-class ExtentWriter:
-    """The writer of one body (storage.base.Writer)."""
-
-    def __init__(
-        self,
-        extents: Extents,
-        run: Run,
-        length: int,
-        data_id: bytes,
-        buffers: BufferPool,
-        digests: Sequence[Digest],
-    ) -> None:
-        self._extents = extents
-        self._run = run
-        self._length = length
-        self._data_id = data_id
-        self._buffers = buffers
-        self._hashing = Hashing(extents.pool, digests) if digests else None
-        self._index = 0  # of the piece being filled
-        self._buffer: Buffer | None = None
-        self._in_flight = 0
-        self._moved = asyncio.Event()
-        self._failure: BaseException | None = None
-        self._syncing: asyncio.Task[None] | None = None
-        self._finished = self._was_sent = self._over = False
-
-    async def buffer(self) -> memoryview:
-        """Room for exactly the next piece; waits while too many pieces are in flight."""
-        assert self._index < piece_count(self._length), "the body is complete"
-        self._raise_failure()
-        if self._buffer is None:
-            await self._wait_below(PIECES_IN_FLIGHT_MAX)
-            self._buffer = await self._buffers.acquire()
-        return self._buffer.payload(0, piece_length(self._length, self._index))
-
-    async def push(self, length: int) -> None:
-        """Hands over a whole piece. Raises what an earlier one failed with."""
-        self._raise_failure()
-        buffer, self._buffer = self._buffer, None
-        assert buffer is not None, "nothing to push: ask for the buffer first"
-        assert length == piece_length(self._length, self._index), "a piece is filled whole"
-        piece = _Piece(buffer, 1 if self._hashing is None else 2)
-        self._in_flight += 1
-        self._write(piece, length).add_done_callback(partial(self._job_ended, piece))
-        if self._hashing is not None:
-            hashed = self._hashing.update(buffer.payload(0, length))
-            hashed.add_done_callback(partial(self._job_ended, piece))
-        self._index += 1
-
-    async def finish(self) -> Location:
-        """Makes the body durable and returns its place. Raises NoSpace, SyncFailed."""
-        assert self._index == piece_count(self._length), "the body is not complete"
-        await self._wait_below(1)
-        self._raise_failure()
-        self._syncing = self._extents.spawn(self._run.file.sync())
-        await asyncio.shield(self._syncing)
-        self._finished = True
-        segment = self._run.file.segment
-        return Location(
-            LOCAL_VOLUME, segment.id, segment.generation, self._run.offset, self._length
-        )
-
-    def sealing(self) -> Sealing | None:
-        """A file of its own; nothing where other bodies share the file."""
-        assert self._finished, "only a durable body may be committed"
-        file = self._run.file
-        return Sealing(file.segment, file.token) if self._run.own_file else None
-
-    async def abort(self) -> None:
-        """Gives the room back, also after a failure or a cancelled wait; may be repeated."""
-        assert not self._was_sent, "only reclaim releases a body whose transaction was sent"
-        if not self._over:
-            self._over = True
-            await asyncio.shield(self._extents.spawn(self._give_back()))
-
-    def sent(self) -> None:
-        """From here only reclaim may release the body."""
-        assert self._finished, "only a durable body may be committed"
-        self._was_sent = True
-
-    def settled(self) -> None:
-        """The room is no longer held open; may be repeated."""
-        if not self._over:
-            self._over = True
-            self._extents.settle(self._run)
-
-    def _write(self, piece: _Piece, length: int) -> asyncio.Future[None]:
-        file = self._run.file
-        segment, generation = file.segment.id, file.segment.generation
-        name = PieceName(self._data_id, segment, generation, self._index, length)
-        offset = self._run.offset + self._index * STRIDE
-        return self._extents.pool.write_piece(file.file, offset, piece.buffer, name)
-
-    def _job_ended(self, piece: _Piece, job: asyncio.Future[None]) -> None:
-        error = job.exception()
-        if error is not None and self._failure is None:
-            self._failure = error
-        piece.jobs -= 1
-        if not piece.jobs:
-            self._buffers.release(piece.buffer)
-            self._in_flight -= 1
-            self._moved.set()
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
-    async def _wait_below(self, count: int) -> None:
-        while self._in_flight >= count:
-            self._moved.clear()
-            await self._moved.wait()
-
-    async def _give_back(self) -> None:
-        await self._wait_below(1)
-        if self._buffer is not None:
-            self._buffers.release(self._buffer)
-            self._buffer = None
-        if self._syncing is not None:
-            await asyncio.wait([self._syncing])
-        if self._run.own_file:
-            await self._extents.discard(self._run)
-        else:
-            self._extents.settle(self._run)

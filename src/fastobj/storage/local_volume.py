@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from fastobj._ext import segio
+from fastobj._ext.chunked import ChunkedDecoder
 from fastobj.core.errors import (
     ChecksumMismatch,
     NoSpace,
@@ -20,7 +21,8 @@ from fastobj.core.errors import (
 from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
 from fastobj.storage import io, log_format
 from fastobj.storage.base import BodyStream, Digest, Location, SegmentBook, Usage
-from fastobj.storage.extents import STRIDE, Extents, ExtentWriter, piece_length, run_bytes
+from fastobj.storage.extent_writer import ExtentWriter
+from fastobj.storage.extents import STRIDE, Extents, piece_length, run_bytes
 from fastobj.storage.log_format import RECORD_HEAD_BYTES
 from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, Buffer, BufferPool, IoPool, PieceName
 from fastobj.storage.segment_files import SegmentFiles, is_log
@@ -46,11 +48,15 @@ class LocalVolume:
         root = os.path.abspath(root)
         self.pool = pool
         self.files = SegmentFiles(root)
-        self.buffers = BufferPool(body_memory_bytes_max)
+        self.buffers = BufferPool(body_memory_bytes_max, pool.press)
         self._extents = Extents(root, pool, book, own_file_bytes_min)
 
     async def writer(
-        self, length: int, data_id: bytes, digests: Sequence[Digest] = ()
+        self,
+        length: int,
+        data_id: bytes,
+        digests: Sequence[Digest] = (),
+        decoder: ChunkedDecoder | None = None,
     ) -> ExtentWriter:
         """Room for a body of `length` bytes, 1 to limits.OBJECT_BYTES_MAX. Raises NoSpace."""
         if not 0 < length <= OBJECT_BYTES_MAX:
@@ -60,7 +66,7 @@ class LocalVolume:
         except NoSpace:
             self.files.drop_removed()  # for the next one
             raise
-        return ExtentWriter(self._extents, run, length, data_id, self.buffers, digests)
+        return ExtentWriter(self._extents, run, length, data_id, self.buffers, digests, decoder)
 
     async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:
         """Verified bytes of a body. Raises ChecksumMismatch, StaleLocation."""

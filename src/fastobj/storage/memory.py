@@ -5,12 +5,13 @@ Each body is a segment of its own, so a segment whose counter falls to nothing i
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
+from fastobj._ext.chunked import ChunkedDecoder
 from fastobj._ext.crc import crc32c
 from fastobj.core.errors import ChecksumMismatch, StaleLocation
-from fastobj.core.limits import PIECE_BYTES, PIECE_FRAME_BYTES
+from fastobj.core.limits import PIECE_BYTES, PIECE_CODING_BYTES, PIECE_FRAME_BYTES
 from fastobj.storage.base import LOCAL_VOLUME, Digest, Location, Sealing, Usage
 
 _GENERATION: Final = 1
@@ -38,10 +39,14 @@ class MemoryVolume:
         return len(self._bodies)
 
     async def writer(
-        self, length: int, data_id: bytes, digests: Sequence[Digest] = ()
+        self,
+        length: int,
+        data_id: bytes,
+        digests: Sequence[Digest] = (),
+        decoder: ChunkedDecoder | None = None,
     ) -> MemoryWriter:
         """Room for a body of `length` bytes."""
-        return MemoryWriter(self, length, data_id, digests)
+        return MemoryWriter(self, length, data_id, digests, decoder)
 
     async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:
         """Verified bytes of a body. Raises ChecksumMismatch, StaleLocation."""
@@ -96,34 +101,60 @@ class MemoryWriter:
     """A body on its way into memory."""
 
     def __init__(
-        self, volume: MemoryVolume, length: int, data_id: bytes, digests: Sequence[Digest]
+        self,
+        volume: MemoryVolume,
+        length: int,
+        data_id: bytes,
+        digests: Sequence[Digest],
+        decoder: ChunkedDecoder | None = None,
     ) -> None:
         self._volume = volume
         self._data_id = data_id
         self._digests = digests
-        self._payload = bytearray(length)
-        self._filled = 0
+        self._decoder = decoder
+        self._payload = bytearray(length + PIECE_CODING_BYTES)
+        self._length = length
+        self._filled = self._decoded = 0  # whole pieces, and what is decoded behind them
         self._location: Location | None = None
         self._is_sent = False
 
     async def buffer(self) -> memoryview:
-        """Room for the next piece's payload."""
-        end = min(self._filled + self._volume.piece_bytes, len(self._payload))
-        return memoryview(self._payload)[self._filled : end]
+        """Room for the next piece."""
+        coding = 0 if self._decoder is None else PIECE_CODING_BYTES
+        return memoryview(self._payload)[self._filled : self._filled + self._next + coding]
 
     async def push(self, length: int) -> None:
         """Takes the first `length` bytes of the buffer: all of it, because no piece is short."""
-        piece = await self.buffer()
-        assert length == len(piece), "every piece but the last is filled whole"
+        if self._decoder is not None:
+            length = await self.decode(length)
+        assert length == self._next, "every piece but the last is filled whole"
+        piece = (await self.buffer())[:length]
         for digest in self._digests:
             digest.update(piece)
         self._filled += length
+        self._decoded = 0
+
+    async def decode(self, length: int) -> int:
+        """Decodes what the buffer has so far. Raises ChunkedError."""
+        assert self._decoder is not None, "nothing to decode"
+        coded = (await self.buffer())[self._decoded : length]
+        self._decoded += self._decoder.feed(coded, len(coded))[1]
+        return self._decoded
+
+    def watch(self, failed: Callable[[], None] | None) -> None:
+        """Nothing fails later than it is pushed."""
 
     async def finish(self) -> Location:
         """Stores the body and returns its place."""
-        assert self._filled == len(self._payload), "the body is shorter than was said"
-        self._location = self._volume.store(self._data_id, bytes(self._payload))
+        assert self._filled == self._length, "the body is shorter than was said"
+        payload = bytes(memoryview(self._payload)[: self._length])
+        self._location = self._volume.store(self._data_id, payload)
         return self._location
+
+    @property
+    def _next(self) -> int:
+        """The payload of the next piece."""
+        return min(self._volume.piece_bytes, self._length - self._filled)
 
     def sealing(self) -> Sealing | None:
         """Nothing: segments in memory have no rows."""

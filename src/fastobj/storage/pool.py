@@ -1,4 +1,4 @@
-"""The native pool on the event loop, digests off it, and the buffers of pieces.
+"""The native pool on the event loop, what it decodes and hashes, and the buffers of pieces.
 
 One `IoPool` and one `BufferPool` per process, made after the fork on the running loop.
 """
@@ -16,8 +16,17 @@ from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 from fastobj._ext import segio
-from fastobj.core.errors import Busy, ChecksumMismatch, StaleLocation, StoreError
-from fastobj.core.limits import BODY_MEMORY_WAIT_S_MAX, MIB, PIECE_BYTES, PIECE_HEAD_BYTES
+from fastobj._ext.chunked import ChunkedDecoder, ChunkedError
+from fastobj._ext.crc import RunningCrc
+from fastobj._ext.digest import RunningDigest
+from fastobj.core.errors import Busy, ChecksumMismatch, StaleLocation
+from fastobj.core.limits import (
+    BODY_MEMORY_WAIT_S_MAX,
+    MIB,
+    PIECE_BYTES,
+    PIECE_CODING_BYTES,
+    PIECE_HEAD_BYTES,
+)
 from fastobj.core.waiting import within
 from fastobj.storage import io
 from fastobj.storage.base import Digest
@@ -25,11 +34,12 @@ from fastobj.storage.base import Digest
 IO_THREADS: Final = 4
 SLOW_THREADS: Final = 2
 BODY_MEMORY_BYTES_MAX: Final = 64 * MIB
-BUFFER_BYTES: Final = PIECE_HEAD_BYTES + PIECE_BYTES
+BUFFER_BYTES: Final = PIECE_HEAD_BYTES + PIECE_BYTES + PIECE_CODING_BYTES
 BUFFERS_IDLE_S_MAX: Final = 10.0
 
 Result = TypeVar("Result")
 Done = asyncio.Future[None]
+Native = RunningDigest | RunningCrc
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,9 @@ class _Token(NamedTuple):
     action: str
 
 
-def _failure(token: _Token, status: int) -> StoreError:
+def _failure(token: _Token, status: int) -> Exception:
+    if token.action == "decode" and status > 0:
+        return ChunkedError(status)
     if status == segio.STALE:
         return StaleLocation(f"{token.path} no longer holds this body")
     if status == segio.CHECKSUM:
@@ -133,11 +145,48 @@ class IoPool:
             self._executor = ThreadPoolExecutor(SLOW_THREADS, "fastobj-slow")
         return self._loop.run_in_executor(self._executor, function)
 
-    def run_hash(self, digests: Sequence[Digest], payload: memoryview) -> asyncio.Future[None]:
-        """Feeds one piece to all digests, off the loop. The order is the caller's: see Hashing."""
-        return self.run(partial(_update, digests, payload))
+    def decode(
+        self, decoder: ChunkedDecoder, coded: memoryview, expected: int | None = None
+    ) -> Done:
+        """Feeds the decoder, in place; one call of a decoder at a time. ChunkedError.
+
+        StoreError where it gives another number of bytes than `expected`.
+        """
+        token = _Token(self._loop.create_future(), "a body", "decode")
+        wanted = -1 if expected is None else expected
+        return self._submit(partial(self._native.decode, decoder, coded, wanted, token), token)
+
+    def hash(
+        self,
+        sums: tuple[Native, ...],
+        payload: memoryview,
+        is_urgent: Callable[[], bool] = lambda: True,
+    ) -> Done:
+        """Advances sums of different kinds; calls with the same first one are done in order.
+
+        What is not urgent when it reaches the native queue may wait there for company: see
+        `streams` and `hurry`.
+        """
+        token = _Token(self._loop.create_future(), "", "hash")
+        native = self._native
+        return self._submit(lambda: native.hash(sums, payload, is_urgent(), token), token)
+
+    def streams(self, change: int) -> None:
+        """There is one body more to be hashed (+1), or less (-1)."""
+        self._native.streams(change)
+
+    def hurry(self, first: Native) -> None:
+        """Somebody waits for the hashing of the body with this first sum."""
+        self._native.hurry(first)
+
+    def press(self, change: int) -> None:
+        """Somebody waits for memory that bodies hold (+1), or no longer does (-1)."""
+        self._native.press(change)
 
     def _submit(self, job: Callable[[], None], token: _Token) -> Done:
+        if self._backlog:  # nothing overtakes what waits
+            self._backlog.append((job, token))
+            return token.future
         try:
             job()
         except BlockingIOError:
@@ -172,30 +221,22 @@ class IoPool:
             self._executor.shutdown()
 
 
-def _update(digests: Sequence[Digest], payload: memoryview) -> None:
-    for digest in digests:
-        digest.update(payload)
+class Turns:
+    """Jobs of one body that must not overlap: one after the other, in the order of the calls."""
 
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Callable[[], asyncio.Future[None]], Done]] = deque()
 
-class Hashing:
-    """The digests of one body: its pieces in their order, one at a time, off the loop."""
-
-    def __init__(self, pool: IoPool, digests: Sequence[Digest]) -> None:
-        self._pool = pool
-        self._digests = digests
-        self._waiting: deque[tuple[memoryview, Done]] = deque()
-
-    def update(self, payload: memoryview) -> Done:
-        """Takes the next piece; it must not change before the future is done."""
+    def run(self, start: Callable[[], asyncio.Future[None]]) -> Done:
+        """Starts the job as soon as those before it have ended, also where they failed."""
         done: Done = asyncio.get_running_loop().create_future()
-        self._waiting.append((payload, done))
+        self._waiting.append((start, done))
         if len(self._waiting) == 1:
             self._start()
         return done
 
     def _start(self) -> None:
-        job = self._pool.run_hash(self._digests, self._waiting[0][0])
-        job.add_done_callback(self._ended)
+        self._waiting[0][0]().add_done_callback(self._ended)
 
     def _ended(self, job: asyncio.Future[None]) -> None:
         _, done = self._waiting.popleft()
@@ -208,8 +249,54 @@ class Hashing:
             self._start()
 
 
+class Hashing:
+    """The digests of one body: its pieces in their order, off the loop.
+
+    Those of the kernels advance in the pool, together with those of other bodies. Anything else
+    in hashlib's shape holds the GIL now and then, and is fed on a thread that may.
+    """
+
+    def __init__(self, pool: IoPool, digests: Sequence[Digest]) -> None:
+        self._pool = pool
+        self._native = tuple(each for each in digests if isinstance(each, Native))
+        self._others = [each for each in digests if not isinstance(each, Native)]
+        self._turns = Turns()
+        self._is_open = False
+        self._is_urgent = False
+
+    def update(self, payload: memoryview) -> list[Done]:
+        """Takes the next piece; it must not change before all of the futures are done."""
+        jobs: list[Done] = []
+        if self._native:
+            if not self._is_open:
+                self._is_open = True
+                self._pool.streams(+1)
+            jobs.append(self._pool.hash(self._native, payload, lambda: self._is_urgent))
+        if self._others:
+            feed = partial(self._pool.run, partial(_update, self._others, payload))
+            jobs.append(self._turns.run(feed))
+        return jobs
+
+    def hurry(self, is_urgent: bool) -> None:
+        """Whether somebody waits for what has been taken, and for what will be."""
+        self._is_urgent = is_urgent
+        if is_urgent and self._native:
+            self._pool.hurry(self._native[0])
+
+    def close(self) -> None:
+        """Nothing more will be taken; may be repeated."""
+        if self._is_open:
+            self._is_open = False
+            self._pool.streams(-1)
+
+
+def _update(digests: Sequence[Digest], payload: memoryview) -> None:
+    for digest in digests:
+        digest.update(payload)
+
+
 class Buffer:
-    """Room for one piece: page-aligned head room and payload."""
+    """Room for one piece: page-aligned head room, payload, and what the payload's coding takes."""
 
     __slots__ = ("memory", "view")
 
@@ -228,7 +315,12 @@ class BufferPool:
     Who finds it empty waits, in order of arrival.
     """
 
-    def __init__(self, bytes_max: int = BODY_MEMORY_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        bytes_max: int = BODY_MEMORY_BYTES_MAX,
+        press: Callable[[int], None] = lambda change: None,
+    ) -> None:
+        self._press = press  # told of who waits (+1), and no longer does (-1)
         self._left = max(2, bytes_max // BUFFER_BYTES)
         self._idle: list[Buffer] = []
         self._waiters: deque[asyncio.Future[Buffer]] = deque()
@@ -250,6 +342,7 @@ class BufferPool:
             return buffer
         waiter: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
+        self._press(+1)
         try:
             return await within(BODY_MEMORY_WAIT_S_MAX, waiter)
         except (TimeoutError, asyncio.CancelledError) as error:
@@ -258,6 +351,8 @@ class BufferPool:
             if isinstance(error, TimeoutError):
                 raise Busy("slower bodies hold all memory for bodies") from None
             raise
+        finally:
+            self._press(-1)
 
     def acquire_now(self) -> Buffer | None:
         """A buffer, or None where one would have to wait."""

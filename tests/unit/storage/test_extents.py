@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from fastobj._ext.digest import Md5
 from fastobj.core.errors import Conflict, NoSpace, StoreError, SyncFailed, Unavailable
 from fastobj.core.limits import EXTENT_FILE_BYTES_MIN, KIB, MIB, PIECE_BYTES, PIECES_IN_FLIGHT_MAX
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_EXTENTS, SEGMENT_OPEN, SEGMENT_SEALED
@@ -330,6 +331,27 @@ async def test_a_late_failure_reaches_finish(tmp_path, monkeypatch):
             await writer.finish()
         assert synced == []
         await writer.abort()
+
+
+async def test_a_write_that_fails_while_its_piece_is_hashed(tmp_path, monkeypatch):
+    """The buffer stays the hashing thread's until that is done with it."""
+    async with local_volume(tmp_path) as volume:
+        free = volume.buffers.free
+        volume.pool.streams(+1)  # so that the piece waits for another
+        digest = Md5()
+        writer = await volume.writer(2 * MIB, new_data_id(), [digest])
+        told = []
+        writer.watch(lambda: told.append(True))
+        monkeypatch.setattr(volume.pool, "write_piece", lambda *a: _failing(NoSpace("full")))
+        await writer.buffer()
+        await writer.push(MIB)
+        await settle_down(lambda: told)
+        assert volume.buffers.free == free - 1
+        with pytest.raises(NoSpace):
+            await writer.buffer()
+        await writer.abort()
+        assert volume.buffers.free == free
+        volume.pool.streams(-1)
 
 
 async def test_a_failed_sync_reaches_every_body_in_the_file(tmp_path, monkeypatch):

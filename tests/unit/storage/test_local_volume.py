@@ -13,6 +13,7 @@ from fastobj.storage import io, log_format
 from fastobj.storage.base import LOCAL_VOLUME, Location, Usage, fill, new_data_id
 from fastobj.storage.extents import STRIDE
 from fastobj.storage.log_format import RECORD_HEAD_BYTES, RecordHead, encode_record_head
+from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, BUFFER_BYTES
 from fastobj.storage.segment_files import segment_path
 from fastobj.testing.volume_contract import body_of, read_slices, store
 from tests.reference.segio import read_entries
@@ -145,7 +146,7 @@ async def test_damage_anywhere_in_an_extent_never_gives_wrong_bytes(tmp_path, rn
                     await volume.read(location, data_id, 0, len(body))
             _flip(path, location.offset + at, at % 8)
         assert await volume.read(location, data_id, 0, len(body)) == body
-        assert volume.buffers.free == 63
+        assert volume.buffers.free == BODY_MEMORY_BYTES_MAX // BUFFER_BYTES
 
 
 @pytest.mark.parametrize("cut", [0, 100, PIECE_HEAD_BYTES, STRIDE - 1, STRIDE, STRIDE + 5000])

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 import os
 import threading
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from functools import partial
 import pytest
 
 from fastobj._ext import segio
+from fastobj._ext.chunked import ChunkedDecoder, ChunkedError, Code, Mode
+from fastobj._ext.crc import Crc32, Crc64Nvme, crc32, crc64nvme
+from fastobj._ext.digest import Md5, Sha1
 from fastobj.core.errors import (
     Busy,
     ChecksumMismatch,
@@ -116,7 +120,8 @@ async def test_digests_are_fed_in_order(tmp_path):
         digests = [_Digest(), _Digest()]
         hashing = Hashing(native, digests)
         pieces = [b"%d" % number for number in range(50)]
-        await asyncio.gather(*(hashing.update(memoryview(piece)) for piece in pieces))
+        jobs = [job for piece in pieces for job in hashing.update(memoryview(piece))]
+        await asyncio.gather(*jobs)
         assert digests[0].fed == digests[1].fed == pieces
 
 
@@ -129,7 +134,7 @@ async def test_a_failing_digest_is_told(tmp_path):
         hashing = Hashing(native, [Failing()])
         for _ in range(2):
             with pytest.raises(OSError, match="no"):
-                await hashing.update(memoryview(b"x"))
+                await asyncio.gather(*hashing.update(memoryview(b"x")))
 
 
 async def test_buffers_are_bounded_and_handed_on_in_order():
@@ -201,3 +206,130 @@ async def test_nobody_waits_for_a_buffer_for_ever(monkeypatch):
     assert buffers.free == 2
     assert await buffers.acquire() in held
     buffers.close()
+
+
+def _content(number, size=70_000):
+    return bytes([number]) * (size + number)
+
+
+async def test_sums_of_many_bodies_advance_together_and_in_order(tmp_path):
+    with opened(tmp_path / "file") as (native, _):
+        bodies = [(Md5(), Sha1(), Crc64Nvme()) for _ in range(40)]
+        hashings = [Hashing(native, sums) for sums in bodies]
+        jobs = []
+        for piece in range(3):
+            for number, hashing in enumerate(hashings):
+                jobs += hashing.update(memoryview(_content(number + piece)))
+        for hashing in hashings:
+            hashing.hurry(True)
+        await asyncio.gather(*jobs)
+        for number, (md5, sha1, crc) in enumerate(bodies):
+            whole = b"".join(_content(number + piece) for piece in range(3))
+            assert md5.digest() == hashlib.md5(whole, usedforsecurity=False).digest()
+            assert sha1.digest() == hashlib.sha1(whole, usedforsecurity=False).digest()
+            assert crc.digest() == crc64nvme(whole).to_bytes(8, "big")
+
+
+async def test_sums_in_any_shape_go_together_with_those_of_the_kernels(tmp_path):
+    with opened(tmp_path / "file") as (native, _):
+        sums = [Md5(), hashlib.sha512(), Crc32()]
+        hashing = Hashing(native, sums)
+        jobs = [job for _ in range(5) for job in hashing.update(memoryview(b"ab" * 9000))]
+        await asyncio.gather(*jobs)
+        whole = b"ab" * 45000
+        assert sums[0].digest() == hashlib.md5(whole, usedforsecurity=False).digest()
+        assert sums[1].digest() == hashlib.sha512(whole).digest()
+        assert sums[2].digest() == crc32(whole).to_bytes(4, "big")
+
+
+async def _still(jobs):
+    """None of the jobs ends by itself."""
+    await asyncio.sleep(0.05)
+    assert not any(job.done() for job in jobs)
+
+
+async def test_a_piece_waits_for_company_until_somebody_waits_for_it(tmp_path):
+    with opened(tmp_path / "file") as (native, _):
+        first = Hashing(native, [Md5()])
+        native.streams(+2)
+        jobs = first.update(memoryview(b"a"))
+        await _still(jobs)
+        first.hurry(True)
+        await asyncio.gather(*jobs)
+        await asyncio.gather(*first.update(memoryview(b"b")))
+        first.hurry(False)
+        jobs = first.update(memoryview(b"c"))
+        await _still(jobs)
+        native.press(+1)
+        await asyncio.gather(*jobs)
+        native.press(-1)
+        jobs = first.update(memoryview(b"d"))
+        await _still(jobs)
+        native.streams(-2)
+        await asyncio.gather(*jobs)
+        first.close()
+        first.close()
+
+
+async def test_as_many_bodies_as_there_are_wait_for_nobody(tmp_path):
+    with opened(tmp_path / "file") as (native, _):
+        hashings = [Hashing(native, [Md5()]) for _ in range(3)]
+        native.streams(+3)
+        jobs = [job for each in hashings for job in each.update(memoryview(b"a"))]
+        await _still(jobs)  # three of six
+        native.streams(-3)
+        await asyncio.gather(*jobs)
+
+
+async def test_who_waits_for_a_buffer_presses(tmp_path):
+    changes = []
+    buffers = BufferPool(2 * pool.BUFFER_BYTES, changes.append)
+    held = [await buffers.acquire() for _ in range(2)]
+    assert changes == []
+    waiting = asyncio.ensure_future(buffers.acquire())
+    await asyncio.sleep(0)
+    assert changes == [1]
+    buffers.release(held[0])
+    assert await waiting is held[0]
+    assert changes == [1, -1]
+    buffers.close()
+
+
+async def test_closing_hashes_what_waits_for_company(tmp_path):
+    native = IoPool()
+    native.streams(+9)
+    md5 = Md5()
+    jobs = [native.hash((md5,), memoryview(_content(n)), lambda: False) for n in range(4)]
+    native.close()
+    assert all(job.done() and job.exception() is None for job in jobs)
+    whole = b"".join(map(_content, range(4)))
+    assert md5.digest() == hashlib.md5(whole, usedforsecurity=False).digest()
+
+
+async def test_nothing_overtakes_what_the_native_queue_had_no_room_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(segio, "Pool", partial(segio.Pool, capacity=2))
+    with opened(tmp_path / "file") as (native, _):
+        md5 = Md5()
+        jobs = []
+        for number in range(50):
+            jobs.append(native.hash((md5,), memoryview(_content(number))))
+            if number % 7 == 0:
+                native._collect()  # there may be room now, though others wait
+        await asyncio.gather(*jobs)
+        whole = b"".join(map(_content, range(50)))
+        assert md5.digest() == hashlib.md5(whole, usedforsecurity=False).digest()
+
+
+async def test_a_body_is_decoded_in_place(tmp_path):
+    with opened(tmp_path / "file") as (native, _):
+        coded = bytearray(b"5\r\nhello\r\n0\r\n\r\n")
+        decoder = ChunkedDecoder(Mode.UNSIGNED_TRAILER, 5)
+        await native.decode(decoder, memoryview(coded), 5)
+        assert coded[:5] == b"hello"
+        assert decoder.complete
+        with pytest.raises(ChunkedError) as caught:
+            await native.decode(decoder, memoryview(bytearray(b"x")))
+        assert caught.value.code == Code.AFTER_END
+        decoder = ChunkedDecoder(Mode.UNSIGNED_TRAILER, 5)
+        with pytest.raises(StoreError, match="cannot decode a body"):
+            await native.decode(decoder, memoryview(bytearray(b"5\r\nhel")), 5)

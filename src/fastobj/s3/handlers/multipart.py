@@ -10,7 +10,7 @@ from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_PARTS_MAX, LIST_UPLOADS_MAX
 from fastobj.http.message import Request
 from fastobj.meta.records import PartRecord
-from fastobj.objects import carried, complete, parts, uploads
+from fastobj.objects import complete, parts, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
@@ -27,6 +27,7 @@ from fastobj.s3.object_headers import (
     write_conditions,
 )
 from fastobj.s3.payload import ALGORITHMS, PayloadCheck, Sums
+from fastobj.s3.receive import receive
 
 _TYPES: Final = {"COMPOSITE": True, "FULL_OBJECT": False}
 _ELEMENTS: Final = {f"Checksum{name.upper()}": name for name in ALGORITHMS}
@@ -123,7 +124,7 @@ async def _put_small(ctx: Context, upload: Upload, length: int, check: PayloadCh
 
 
 async def _put_large(ctx: Context, upload: Upload, length: int, check: PayloadCheck) -> PartRecord:
-    body = await carried.receive(ctx.store, length, check.digests, ctx.request.body.readinto)
+    body = await receive(ctx, length, check)
     try:
         content = _content(length, check.finish())
     except S3Error as error:

@@ -9,7 +9,7 @@ from fastobj.core.errors import FastobjError, S3Error
 from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
 from fastobj.http.message import Headers
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import carried, delete, get, put
+from fastobj.objects import delete, get, put
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
 from fastobj.objects.delete import Deletion
@@ -32,6 +32,7 @@ from fastobj.s3.object_headers import (
 )
 from fastobj.s3.payload import PayloadCheck, Sums
 from fastobj.s3.ranges import ByteRange
+from fastobj.s3.receive import receive
 
 # --- put
 
@@ -88,7 +89,7 @@ async def _put_small(ctx: Context, upload: _Upload) -> ObjectRecord:
 
 async def _put_large(ctx: Context, upload: _Upload) -> ObjectRecord:
     store, check = ctx.store, upload.check
-    body = await carried.receive(store, upload.length, check.digests, ctx.request.body.readinto)
+    body = await receive(ctx, upload.length, check)
     try:
         content = upload.content(check.finish())
     except S3Error as error:
