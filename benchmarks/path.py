@@ -42,8 +42,7 @@ class Stage(NamedTuple):
 
 STAGES = (
     Stage("head", "worker", "http.head", "HeadParser.feed"),
-    Stage("read the claim", "worker", "s3.auth", "Authenticator.claim"),
-    Stage("verify the signature", "worker", "s3.auth", "Authenticator.verify"),
+    Stage("signature", "worker", "s3.auth", "Authenticator.recognise"),
     Stage("sums of the body", "worker", "s3.payload", "PayloadCheck.check_small"),
     Stage("transaction", "worker", "objects.put", "transaction"),
     Stage("frame", "worker", "node.frames", "encode_commit"),
