@@ -59,8 +59,11 @@ class Sender:
     def __init__(self, server):
         self._server = server
 
-    def __call__(self, method, path, *, query="", headers=None, body=b"", signed=True):
-        """Sends one request, signed by hand; `path` and `query` go out as they are."""
+    def __call__(self, method, path, *, query="", headers=None, body=b"", signed=True, waits=False):
+        """Sends one request, signed by hand; `path` and `query` go out as they are.
+
+        One that `waits` sends its body once it is told to continue.
+        """
         url = self._server.endpoint + path + (f"?{query}" if query else "")
         request = AWSRequest(method=method, url=url, headers=dict(headers or {}), data=body)
         if signed:
@@ -71,8 +74,22 @@ class Sender:
             target = path + (f"?{query}" if query else "")
             sent = {name: value.encode() for name, value in request.headers.items()}
             sent["Content-Length"] = b"%d" % len(body)
-            connection.request(method, target, body=body, headers=sent)
+            if waits:
+                self._send_head(connection, method, target, {**sent, "Expect": b"100-continue"})
+                connection.send(body)
+            else:
+                connection.request(method, target, body=body, headers=sent)
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
+
+    def _send_head(self, connection, method, target, headers):
+        """Sends a head alone and reads the word that invites its body."""
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        if "Host" not in headers:
+            connection.putheader("Host", f"{connection.host}:{connection.port}")
+        connection.endheaders()
+        assert connection.sock.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"

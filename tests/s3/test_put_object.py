@@ -243,6 +243,21 @@ def test_a_body_in_unsigned_chunks(send, bucket):
     assert (found.body, found.headers["content-encoding"]) == (b"abc", "x")
 
 
+@pytest.mark.parametrize("size", [3, 64 * KIB + 1, 3 * MIB + 5])
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_a_body_that_follows_an_invitation(send, bucket, size, is_chunked):
+    """The head has arrived alone, so the request begins before any of the body is there."""
+    body, headers, coded = os.urandom(size), {}, b""
+    if is_chunked:
+        headers = chunked("STREAMING-UNSIGNED-PAYLOAD-TRAILER", str(size))
+        pieces = [body[at : at + 100_000] for at in range(0, size, 100_000)]
+        coded = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+        coded += b"0\r\n\r\n"
+    answer = send("PUT", f"/{bucket}/key", headers=headers, body=coded or body, waits=True)
+    assert answer.status == 200
+    assert send("GET", f"/{bucket}/key").body == body
+
+
 @pytest.mark.parametrize(
     ("method", "path", "query"),
     [

@@ -134,6 +134,8 @@ class ChunkedBody:
         The writer has the decoder of this body. Raises what `readinto` and the writer raise.
         """
         assert self._left == self.length, "some of the body has been read"
+        if asyncio.current_task() is None:  # begun at once: what interrupts a wait needs one
+            await asyncio.sleep(0)
         try:
             while self._left:
                 room = await writer.buffer()
