@@ -58,7 +58,9 @@ def target_of(case: str) -> Target | None:
 
 
 def _size_bytes(arguments: str) -> int:
-    found = re.search(r"--(?:obj|part)\.size (\d+)([KM])iB", arguments)
+    """What one operation moves: a range, where the case asks for ranges."""
+    found = re.search(r"--range-size (\d+)([KM])iB", arguments)
+    found = found or re.search(r"--(?:obj|part)\.size (\d+)([KM])iB", arguments)
     assert found, f"no size in {arguments!r}"
     return int(found[1]) * {"K": KIB, "M": MIB}[found[2]]
 
@@ -164,7 +166,7 @@ def line(row: Row) -> str:
     cells = (
         row.case + (f" ({errors} errors)" if errors else ""),
         f"{row.ours['operations']:,.0f}",
-        f"{row.theirs['operations']:,.0f} ± {row.spread:.0%}",
+        f"{row.theirs['operations']:,.0f}{f' ± {row.spread:.0%}' if row.spread else ''}",
         _against(row.seen, seen),
         _against(row.cpu, cpu),
         _pair(row, "p50_ms"),

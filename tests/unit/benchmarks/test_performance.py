@@ -36,6 +36,7 @@ def test_every_case_has_bounds():
         ("put --obj.size 4KiB --concurrent 20", "syncs", 20_000),
         ("put --obj.size 64MiB --concurrent 4", "disk", 8),
         ("get --obj.size 1MiB --concurrent 4 --objects 9", "loopback", GIB / MIB),
+        ("get --obj.size 10MiB --concurrent 4 --range-size 1MiB", "loopback", GIB / MIB),
         ("delete --obj.size 1KiB --concurrent 2 --batch 100", "syncs", 200_000),
         ("multipart-put --parts 20 --part.size 5MiB --part.concurrent 4 --concurrent 4", "syncs",
          16_000),
