@@ -96,7 +96,7 @@ def bounds(
     yield Bound("loopback", machine["loopback"].per_second * GIB / size, "/s")
     if verb in ("put", "multipart-put"):
         yield Bound("syncs", concurrency / (1 / syncs + 1 / trips), "/s")
-        yield Bound("disk", machine["write, new"].per_second * MIB / size, "/s")
+        yield Bound("disk", machine["write, over"].per_second * MIB / size, "/s")
     else:
         yield Bound("round trips", concurrency * trips, "/s")
 

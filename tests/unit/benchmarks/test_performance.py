@@ -9,7 +9,7 @@ MACHINE = {
     "fdatasync of 4 KiB": Bound("fdatasync of 4 KiB", 1000, "/s"),
     "loopback round trip": Bound("loopback round trip", 1e9, "/s"),
     "loopback": Bound("loopback", 1, "GiB/s"),
-    "write, new": Bound("write, new", 512, "MiB/s"),
+    "write, over": Bound("write, over", 512, "MiB/s"),
 }
 
 
