@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
-from typing_extensions import Buffer
 
 from fastobj._ext.blocks import BodyChanged
 from fastobj.core.errors import (
@@ -52,6 +51,9 @@ from fastobj.storage.log_writer import (
     LogWriter,
     content_bytes,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # A segment's first block carries a transaction of its own: at most this many bytes.
 _FIRST_TXN_BYTES: Final = 512
