@@ -42,8 +42,8 @@ def rs(request, load_rs):
         module = load_rs(SYSTEM)
         try:
             module.bind()
-        except module.LibraryMissing:
-            pytest.skip(f"no {SYSTEM} on this machine")
+        except module.LibraryMissing as missing:  # none, or one that is too old: it says which
+            pytest.skip(f"{SYSTEM} cannot be used: {missing}")
     return module
 
 

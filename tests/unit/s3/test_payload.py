@@ -32,7 +32,7 @@ def context_of(headers: dict[str, str], payload_sha256: bytes | None = None) -> 
     op = next(op for op in OPERATIONS if op.name == "PutObject")
     request = signing.unsigned("PUT", "/b/k", headers)
     store = None  # the check never looks at it
-    return Context(op, request, "id", store, signing.OWNER, payload_sha256=payload_sha256)  # type: ignore[arg-type]
+    return Context(op, request, "id", store, signing.OWNER, payload_sha256=payload_sha256)
 
 
 def check(headers: dict[str, str], payload_sha256: bytes | None = None) -> PayloadCheck:
