@@ -10,9 +10,9 @@ import pytest
 
 from fastobj._ext import segio
 from fastobj.core import limits
-from fastobj.storage import log_format
 from tests.reference import crc as reference_crc
 from tests.reference import segio as reference
+from tests.reference.blocks import record_head
 
 HEAD = limits.PIECE_HEAD_BYTES
 FRAME = limits.PIECE_FRAME_BYTES
@@ -175,8 +175,7 @@ def packed(body):
     """Head and body of a small body, by the format of the log."""
     data_id, segment, generation = PACKED
     crc = reference_crc.crc32c(body)
-    head = log_format.RecordHead(data_id, segment, generation, crc, len(body), 7)
-    return log_format.encode_record_head(head) + body
+    return record_head(data_id, segment, generation, crc, len(body), 7) + body
 
 
 @pytest.mark.parametrize("length", [0, 1, 47, 48, 4096, FRAME, 3 * FRAME + 5])

@@ -1,6 +1,7 @@
 """Slow and obvious blocks of the log: records, places and sums, field by field."""
 
 import struct
+from collections.abc import Iterable
 
 from fastobj._ext.crc import crc32c
 
@@ -16,6 +17,11 @@ def record_head(
     """The 48 bytes before a body."""
     fields = (hint_length, data_id, segment, generation, crc, length)
     return struct.pack("<4sBBH16sQIIQ", b"FOBR", 1, 0, *fields)
+
+
+def joined(txns: Iterable[bytes]) -> bytes:
+    """The transactions of a block, each behind a u32 length."""
+    return b"".join(struct.pack("<I", len(txn)) + txn for txn in txns)
 
 
 def padded(content: bytes, to: int) -> bytes:
@@ -64,7 +70,7 @@ class Block:
 
     def finish(self, head: bytes, length: int) -> tuple[int, bytes]:
         """The CRC and the whole block."""
-        section = b"".join(struct.pack("<I", len(txn)) + txn for txn in self.txns)
+        section = joined(self.txns)
         covered = head + section + b"".join(head + hint for head, _, hint in self.records)
         crc = crc32c(covered)
         content = (head + section).ljust(self.records_offset, b"\0") + self.records_section()

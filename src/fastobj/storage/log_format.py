@@ -206,26 +206,6 @@ def split_txns(section: bytes | memoryview, count: int) -> list[bytes]:
     return txns
 
 
-def join_txns(encoded: Iterable[bytes]) -> bytes:
-    """The transactions of a block, each behind a u32 length."""
-    return b"".join(part for txn in encoded for part in (_LENGTH.pack(len(txn)), txn))
-
-
-def encode_record_head(head: RecordHead) -> bytes:
-    """48 bytes."""
-    return _RECORD.pack(
-        RECORD_MAGIC,
-        SUM_CRC32C,
-        0,
-        head.hint_length,
-        head.data_id,
-        head.segment,
-        head.generation,
-        head.crc32c,
-        head.length,
-    )
-
-
 def decode_record_head(raw: bytes | memoryview) -> RecordHead | None:
     """Reads 48 bytes; None where they are not the head of a record of a known kind."""
     magic, kind, _, hint, data_id, segment, generation, crc32c, length = _RECORD.unpack_from(raw)

@@ -12,10 +12,11 @@ from fastobj.core.limits import BLOCK_BYTES_MAX, KIB, MIB, PIECE_FRAME_BYTES, PI
 from fastobj.storage import io, log_format
 from fastobj.storage.base import LOCAL_VOLUME, Location, Usage, fill, new_data_id
 from fastobj.storage.extents import STRIDE
-from fastobj.storage.log_format import RECORD_HEAD_BYTES, RecordHead, encode_record_head
+from fastobj.storage.log_format import RECORD_HEAD_BYTES
 from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, BUFFER_BYTES
 from fastobj.storage.segment_files import segment_path
 from fastobj.testing.volume_contract import body_of, read_slices, store
+from tests.reference.blocks import record_head
 from tests.reference.segio import read_entries
 from tests.unit.storage import volumes
 from tests.unit.storage.volumes import settle_down
@@ -26,8 +27,7 @@ STORE_ERRORS = (ChecksumMismatch, StaleLocation)
 
 def _write_record(root, body, data_id):
     """A segment of the log with one record."""
-    named = RecordHead(data_id, SEGMENT, GENERATION, crc.crc32c(body), len(body), 4)
-    head = encode_record_head(named)
+    head = record_head(data_id, SEGMENT, GENERATION, crc.crc32c(body), len(body), 4)
     path = segment_path(str(root), SEGMENT)
     with open(path, "wb") as file:
         file.write(bytes(OFFSET) + head + body + b"hint" + bytes(100))

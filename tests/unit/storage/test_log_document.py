@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from fastobj._ext import segio
+from fastobj._ext import blocks, segio
+from fastobj._ext.crc import crc32c
 from fastobj.meta import keys, records, sqlite_batch
+from fastobj.objects.encoded import BodyPlace
 from fastobj.storage import base, log_format
-from fastobj.storage.log_format import BlockHead, BlockRef, RecordHead
+from fastobj.storage.log_format import BlockHead, BlockRef
 
 DOCUMENT = Path(__file__).parents[3] / "docs/format.md"
 
@@ -97,9 +99,13 @@ def test_a_block_head_is_as_documented():
 
 
 def test_a_record_head_is_as_documented():
-    raw = log_format.encode_record_head(RecordHead(b"0123456789abcdef", 1, 2, 3, 4, 5))
+    body, at = b"body", 256
+    place = BodyPlace(b"0123456789abcdef", crc32c(body), b"hint.", len(body), 0, 32)
+    made = blocks.Block(4096, at, volume=1, segment=1, generation=2, offset=0, counter_key=bytes(8))
+    made.add(bytes(40), [place], [body])
+    raw = bytes(made.finish(bytes(128), 4096)[1][at:])
     values = {"sum kind": 1, "length of the hint": 5, "segment id": 1, "generation": 2}
-    values |= {"sum of the body": 3, "length of the body": 4}
+    values |= {"sum of the body": crc32c(body), "length of the body": 4}
     assert _at(raw, "record head", "magic") == b"FOBR"
     assert _at(raw, "record head", "data id") == b"0123456789abcdef"
     assert {words: _number(raw, "record head", words) for words in values} == values
