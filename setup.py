@@ -15,64 +15,34 @@ from setuptools import Extension, setup
 FOLDER = "src/fastobj/_ext"
 BUILD = "build/cython"
 
+CRC = ("crc_impl.c", "crc_sse42.c", "crc_avx512.c")
+SHA256 = ("digest_sha256.c", "digest_sha_ni.c")
+DIGEST = (
+    "digest_impl.c",
+    "digest_schedule.c",
+    "digest_md5.c",
+    "digest_md5_avx2.c",
+    "digest_md5_avx512.c",
+    "digest_sha1.c",
+    "digest_sha1_ni.c",
+    *SHA256,
+    "digest_sha256_avx2.c",
+    "digest_sha256_avx512.c",
+)
+CHUNKED = ("chunked_impl.c", "sigv4_impl.c", *DIGEST)
+SEGIO = ("segio_impl.c", "segio_hash.c", "segio_pool.c", "segio_record.c")
+
 # Kernel -> its hand-written C files. Every kernel also gets the CPU probe. A kernel that uses the
 # functions of another one lists those files too: extensions share headers, never symbols.
 KERNELS = {
-    "blocks": ("blocks_impl.c", "crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
-    "chunked": (
-        "chunked_impl.c",
-        "sigv4_impl.c",
-        "digest_impl.c",
-        "digest_schedule.c",
-        "digest_md5.c",
-        "digest_md5_avx2.c",
-        "digest_md5_avx512.c",
-        "digest_sha1.c",
-        "digest_sha1_ni.c",
-        "digest_sha256.c",
-        "digest_sha256_avx2.c",
-        "digest_sha256_avx512.c",
-        "digest_sha_ni.c",
-    ),
-    "crc": ("crc_impl.c", "crc_sse42.c", "crc_avx512.c"),
-    "digest": (
-        "digest_impl.c",
-        "digest_schedule.c",
-        "digest_md5.c",
-        "digest_md5_avx2.c",
-        "digest_md5_avx512.c",
-        "digest_sha1.c",
-        "digest_sha1_ni.c",
-        "digest_sha256.c",
-        "digest_sha256_avx2.c",
-        "digest_sha256_avx512.c",
-        "digest_sha_ni.c",
-    ),
+    "blocks": ("blocks_impl.c", *CRC),
+    "chunked": CHUNKED,
+    "crc": CRC,
+    "digest": DIGEST,
     "httphead": ("httphead_impl.c",),
     "rs": ("rs_impl.c",),
-    "segio": (
-        "segio_impl.c",
-        "segio_hash.c",
-        "segio_pool.c",
-        "segio_record.c",
-        "crc_impl.c",
-        "crc_sse42.c",
-        "crc_avx512.c",
-        "chunked_impl.c",
-        "sigv4_impl.c",
-        "digest_impl.c",
-        "digest_schedule.c",
-        "digest_md5.c",
-        "digest_md5_avx2.c",
-        "digest_md5_avx512.c",
-        "digest_sha1.c",
-        "digest_sha1_ni.c",
-        "digest_sha256.c",
-        "digest_sha256_avx2.c",
-        "digest_sha256_avx512.c",
-        "digest_sha_ni.c",
-    ),
-    "sigv4": ("sigv4_impl.c", "digest_sha256.c", "digest_sha_ni.c"),
+    "segio": (*SEGIO, *CRC, *CHUNKED),
+    "sigv4": ("sigv4_impl.c", *SHA256),
     "xmlout": ("xmlout_impl.c",),
 }
 

@@ -20,7 +20,7 @@ static void add_body(fo_block *block, uint8_t *txn, size_t txn_length)
 {
     const bytes content = random_bytes(random_below(random_below(8) ? 300 : 5000));
     const bytes hint = random_bytes(random_below(200) ? random_below(40) : 65530 + random_below(9));
-    const bytes data_id = random_bytes(FO_RECORD_ID_BYTES);
+    const bytes data_id = random_bytes(FO_PACKED_DATA_ID_BYTES);
     const uint32_t wrong = random_below(16) == 0;
     const size_t location_end = txn_length - FO_LOCATION_BYTES;
     const size_t counter_end = txn_length - FO_COUNTER_KEY_BYTES;
@@ -32,7 +32,7 @@ static void add_body(fo_block *block, uint8_t *txn, size_t txn_length)
         .location_at = random_below(3) ? 0 : near_bound(location_end),
         .counter_at = random_below(3) ? 0 : near_bound(counter_end),
     };
-    const size_t size = (FO_RECORD_HEAD_BYTES + content.length + hint.length + 7) & ~(size_t)7;
+    const size_t size = (FO_PACKED_HEAD_BYTES + content.length + hint.length + 7) & ~(size_t)7;
     const int is_right = fits(body.location_at, FO_LOCATION_BYTES, txn_length) &&
                          fits(body.counter_at, FO_COUNTER_KEY_BYTES, txn_length) &&
                          hint.length <= UINT16_MAX && size <= block->room - block->records_end &&

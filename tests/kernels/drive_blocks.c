@@ -23,7 +23,7 @@ static void add_body(fo_block *block, uint8_t *txn, size_t txn_length)
 {
     const size_t length = random_length(), hint_length = random_below(70);
     uint8_t *content = random_bytes(length), *hint = random_bytes(hint_length);
-    uint8_t *data_id = random_bytes(FO_RECORD_ID_BYTES);
+    uint8_t *data_id = random_bytes(FO_PACKED_DATA_ID_BYTES);
     const fo_block_body body = {
         .body = {length ? content : NULL, length},
         .hint = {hint_length ? hint : NULL, hint_length},
@@ -37,7 +37,7 @@ static void add_body(fo_block *block, uint8_t *txn, size_t txn_length)
     if (status == FO_BLOCK_OK) {
         const uint8_t *head = block->at + before.records_end;
         expect(!memcmp(head, "FOBR", 4), "magic", length);
-        expect(!memcmp(head + FO_RECORD_HEAD_BYTES, content, length), "body", length);
+        expect(!memcmp(head + FO_PACKED_HEAD_BYTES, content, length), "body", length);
         expect(body.location_at + FO_LOCATION_BYTES <= txn_length, "location", txn_length);
         expect(block->records_end % FO_RECORD_ALIGN_BYTES == 0, "alignment", length);
     } else {

@@ -12,10 +12,11 @@ FOLDER = ROOT / "src/fastobj/_ext"
 
 def _kernels() -> dict[str, tuple[str, ...]]:
     """The table as written: setup.py itself needs the build tools, which tests need not have."""
-    for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "KERNELS":
-            return ast.literal_eval(node.value)
-    raise AssertionError("setup.py has no KERNELS")
+    body = ast.parse((ROOT / "setup.py").read_text()).body
+    assigned = ast.Module([node for node in body if isinstance(node, ast.Assign)], [])
+    names: dict[str, dict[str, tuple[str, ...]]] = {}
+    exec(compile(assigned, "setup.py", "exec"), names)
+    return names["KERNELS"]
 
 
 KERNELS = _kernels()

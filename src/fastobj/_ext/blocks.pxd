@@ -2,18 +2,14 @@
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-
-cdef extern from "fo_common.h" nogil:
-    ctypedef struct fo_slice:
-        const uint8_t *at
-        size_t length
+from fastobj._ext.fo_common cimport fo_slice
 
 
 cdef extern from "blocks_impl.h" nogil:
     enum:
         FO_BLOCK_HEAD_BYTES
         FO_COUNTER_KEY_BYTES
-        FO_RECORD_ID_BYTES
+        FO_PACKED_DATA_ID_BYTES
 
     ctypedef enum fo_block_status:
         FO_BLOCK_OK

@@ -2,11 +2,12 @@
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastobj._ext.crc cimport FO_CPU_OK, fo_cpu_message, fo_cpu_status, fo_crc_init, fo_crc_isa
+from fastobj._ext.fo_common cimport slice_of
 
 VERSION = 1
 
@@ -79,8 +80,7 @@ cdef class Block:
         cdef fo_block before = self._block
         if len(places) != len(payloads):
             raise ValueError(f"{len(payloads)} bodies with {len(places)} places")
-        encoded.at = <const uint8_t *>PyBytes_AS_STRING(txn)
-        encoded.length = <size_t>PyBytes_GET_SIZE(txn)
+        encoded = slice_of(txn)
         cdef fo_block_status status = fo_block_txn(&self._block, encoded, &copy)
         if status != FO_BLOCK_OK:
             raise _refusal(status)
@@ -102,11 +102,10 @@ cdef class Block:
         cdef fo_block_status status
         cdef bytes data_id = place.data_id
         cdef bytes hint = place.hint
-        if len(data_id) != FO_RECORD_ID_BYTES:
-            raise ValueError(f"a data id has {FO_RECORD_ID_BYTES} bytes, not {len(data_id)}")
+        if len(data_id) != FO_PACKED_DATA_ID_BYTES:
+            raise ValueError(f"a data id has {FO_PACKED_DATA_ID_BYTES} bytes, not {len(data_id)}")
         body.data_id = <const uint8_t *>PyBytes_AS_STRING(data_id)
-        body.hint.at = <const uint8_t *>PyBytes_AS_STRING(hint)
-        body.hint.length = <size_t>PyBytes_GET_SIZE(hint)
+        body.hint = slice_of(hint)
         body.crc = place.crc32c
         body.location_at = place.location_at
         body.counter_at = place.counter_at

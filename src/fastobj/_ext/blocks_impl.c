@@ -2,9 +2,6 @@
 
 #include "crc_impl.h"
 
-#define RECORD_MAGIC 0x52424F46u
-#define SUM_CRC32C 1
-
 static uint8_t *put32(uint8_t *out, uint32_t word)
 {
     fo_store_le32(out, word);
@@ -51,15 +48,17 @@ static void put_location(const fo_block *block, uint8_t *out, uint64_t length)
     put64(out, length);
 }
 
-static uint8_t *put_head(const fo_block *block, uint8_t *out, const fo_block_body *body)
+static uint8_t *put_head(const fo_block *block, uint8_t *head, const fo_block_body *body)
 {
-    out = put32(out, RECORD_MAGIC);
-    out = put32(out, SUM_CRC32C | (uint32_t)body->hint.length << 16);
-    out = fo_append(out, body->data_id, FO_RECORD_ID_BYTES);
-    out = put64(out, block->segment);
-    out = put32(out, block->generation);
-    out = put32(out, body->crc);
-    return put64(out, body->body.length);
+    const uint32_t kind = FO_PACKED_SUM_CRC32C | (uint32_t)body->hint.length << 16;
+    fo_store_le32(head, FO_PACKED_MAGIC);
+    fo_store_le32(head + FO_PACKED_AT_SUM_KIND, kind);
+    memcpy(head + FO_PACKED_AT_DATA_ID, body->data_id, FO_PACKED_DATA_ID_BYTES);
+    fo_store_le64(head + FO_PACKED_AT_SEGMENT, block->segment);
+    fo_store_le32(head + FO_PACKED_AT_GENERATION, block->generation);
+    fo_store_le32(head + FO_PACKED_AT_SUM, body->crc);
+    fo_store_le64(head + FO_PACKED_AT_LENGTH, body->body.length);
+    return head + FO_PACKED_HEAD_BYTES;
 }
 
 static int lies_outside(size_t at, size_t length, size_t whole)
@@ -76,7 +75,7 @@ fo_block_status fo_block_record(fo_block *block, uint8_t *txn, size_t txn_length
         return FO_BLOCK_OUTSIDE;
     if (body->hint.length > UINT16_MAX || body->body.length > left)
         return FO_BLOCK_NO_ROOM;
-    const size_t content = FO_RECORD_HEAD_BYTES + body->body.length + body->hint.length;
+    const size_t content = FO_PACKED_HEAD_BYTES + body->body.length + body->hint.length;
     const size_t size = aligned(content);
     if (size > left)
         return FO_BLOCK_NO_ROOM;
@@ -86,7 +85,7 @@ fo_block_status fo_block_record(fo_block *block, uint8_t *txn, size_t txn_length
     out = fo_append(out, body->hint.at, body->hint.length);
     memset(out, 0, size - content);
     /* Over the copy: what is summed here is what is written. */
-    if (fo_crc32c(0, head + FO_RECORD_HEAD_BYTES, body->body.length) != body->crc)
+    if (fo_crc32c(0, head + FO_PACKED_HEAD_BYTES, body->body.length) != body->crc)
         return FO_BLOCK_CHECKSUM;
     put_location(block, txn + body->location_at, body->body.length);
     memcpy(txn + body->counter_at, block->counter_key, FO_COUNTER_KEY_BYTES);
@@ -100,11 +99,11 @@ static uint32_t crc_of_records(const fo_block *block, uint32_t crc)
 {
     const uint8_t *at = block->at + block->records_offset;
     for (uint32_t i = 0; i < block->records; i++) {
-        const size_t hint = fo_load_le32(at + 4) >> 16;
-        const size_t body = (size_t)fo_load_le64(at + 40);
-        crc = fo_crc32c(crc, at, FO_RECORD_HEAD_BYTES);
-        crc = fo_crc32c(crc, at + FO_RECORD_HEAD_BYTES + body, hint);
-        at += aligned(FO_RECORD_HEAD_BYTES + body + hint);
+        const size_t hint = fo_load_le32(at + FO_PACKED_AT_SUM_KIND) >> 16;
+        const size_t body = (size_t)fo_load_le64(at + FO_PACKED_AT_LENGTH);
+        crc = fo_crc32c(crc, at, FO_PACKED_HEAD_BYTES);
+        crc = fo_crc32c(crc, at + FO_PACKED_HEAD_BYTES + body, hint);
+        at += aligned(FO_PACKED_HEAD_BYTES + body + hint);
     }
     return crc;
 }

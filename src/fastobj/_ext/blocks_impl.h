@@ -1,33 +1,20 @@
 /* One block of the log in the making: transactions grow from its head, records from an offset
  * behind the room kept for them. Nothing here knows of Python.
  *
- * A record is its head, the body, the hint, and zeros up to a multiple of 8. Its head, all integers
- * little-endian:
- *
- *   offset  bytes  field
- *        0      4  magic "FOBR"
- *        4      1  sum kind: 1 is CRC32C
- *        5      1  zero
- *        6      2  length of the hint
- *        8     16  data id
- *       24      8  segment
- *       32      4  generation
- *       36      4  CRC32C of the body
- *       40      8  length of the body */
+ * A record is its head (fo_packed.h), the body, the hint, and zeros up to a multiple of 8. */
 #ifndef FO_BLOCKS_IMPL_H
 #define FO_BLOCKS_IMPL_H
 
 #include "fo_common.h"
+#include "fo_packed.h"
 
 enum {
     FO_BLOCK_HEAD_BYTES = 128,
     FO_BLOCK_CRC_AT = 100,
-    FO_RECORD_HEAD_BYTES = 48,
     FO_RECORD_ALIGN_BYTES = 8,
     FO_TXN_PREFIX_BYTES = 4,
     FO_LOCATION_BYTES = 32,
     FO_COUNTER_KEY_BYTES = 8,
-    FO_RECORD_ID_BYTES = 16,
 };
 
 typedef enum {

@@ -4,7 +4,7 @@ and calls fo_sha256_init() and fo_digest_init() at import."""
 
 from libc.stdint cimport uint8_t, uint64_t
 
-from fastobj._ext.sigv4 cimport fo_slice
+from fastobj._ext.fo_common cimport fo_slice
 
 
 cdef extern from "chunked_impl.h" nogil:

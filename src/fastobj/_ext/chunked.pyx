@@ -2,13 +2,14 @@
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from enum import IntEnum
 
 from fastobj._ext.digest cimport fo_digest_init
+from fastobj._ext.fo_common cimport slice_of
 from fastobj._ext.sigv4 cimport (
     FO_CPU_OK,
     fo_cpu_message,
@@ -61,13 +62,6 @@ class ChunkedError(Exception):
         self.code = Code(code)
 
 
-cdef inline fo_slice _slice(bytes text) noexcept:
-    cdef fo_slice slice
-    slice.at = <const uint8_t *>PyBytes_AS_STRING(text)
-    slice.length = <size_t>PyBytes_GET_SIZE(text)
-    return slice
-
-
 @cython.final
 cdef class ChunkedDecoder:
     """One body, fed piece by piece; not by two threads at once."""
@@ -86,9 +80,9 @@ cdef class ChunkedDecoder:
             self.trailer_room = <uint8_t *>malloc(FO_CHUNKED_TRAILER_BYTES_MAX)
             if self.trailer_room == NULL:
                 raise MemoryError
-        signing.key = _slice(signing_key)
-        signing.amz_date = _slice(amz_date)
-        signing.scope = _slice(scope)
+        signing.key = slice_of(signing_key)
+        signing.amz_date = slice_of(amz_date)
+        signing.scope = slice_of(scope)
         signing.seed = <const uint8_t *>PyBytes_AS_STRING(seed_signature)
         fo_chunked_start(&self.chunked, mode, decoded_length, &signing, self.trailer_room)
 

@@ -2,11 +2,7 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 
-
-cdef extern from "fo_common.h":
-    ctypedef struct fo_slice:
-        const uint8_t *at
-        size_t length
+from fastobj._ext.fo_common cimport fo_slice
 
 
 cdef extern from "httphead_impl.h" nogil:

@@ -6,6 +6,8 @@ from cpython.dict cimport PyDict_Contains, PyDict_SetItem
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
+from fastobj._ext.fo_common cimport slice_of
+
 VERSION = 1
 ISA = "generic"
 
@@ -21,13 +23,6 @@ cdef list _all(const char *const *texts):
 # One object for each, whose hash is computed once.
 cdef list _methods = _all(fo_head_methods)
 cdef list _names = _all(fo_head_names)
-
-
-cdef inline fo_slice _slice(bytes text) noexcept:
-    cdef fo_slice slice
-    slice.at = <const uint8_t *>PyBytes_AS_STRING(text)
-    slice.length = <size_t>PyBytes_GET_SIZE(text)
-    return slice
 
 
 cdef inline bytes _bytes(fo_slice slice):
@@ -98,7 +93,7 @@ def render(bytes start not None, list headers not None, bytes end not None):
     for name, value in headers:
         if name is None or value is None:
             raise TypeError("a header is a tuple of two bytes")
-        if not (fo_head_is_clean(_slice(name)) and fo_head_is_clean(_slice(value))):
+        if not (fo_head_is_clean(slice_of(name)) and fo_head_is_clean(slice_of(value))):
             raise ValueError("a response header holds a control character")
         size += PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
     head = PyBytes_FromStringAndSize(NULL, size)

@@ -47,13 +47,18 @@ cdef object _os_error(int status):
     return OSError(-status, os.strerror(-status))
 
 
-cdef int _describe(fo_piece *piece, bytes data_id, uint64_t segment, uint32_t generation,
-                   uint32_t index, uint64_t length) except -1:
+cdef int _copy_data_id(uint8_t *to, bytes data_id) except -1:
     if len(data_id) != FO_DATA_ID_BYTES:
         raise ValueError(f"a data id has {FO_DATA_ID_BYTES} bytes, not {len(data_id)}")
+    memcpy(to, PyBytes_AS_STRING(data_id), FO_DATA_ID_BYTES)
+    return 0
+
+
+cdef int _describe(fo_piece *piece, bytes data_id, uint64_t segment, uint32_t generation,
+                   uint32_t index, uint64_t length) except -1:
+    _copy_data_id(piece.data_id, data_id)
     if not 0 < length <= FO_PIECE_BYTES:
         raise ValueError(f"a piece holds 1 to {FO_PIECE_BYTES} bytes, not {length}")
-    memcpy(piece.data_id, PyBytes_AS_STRING(data_id), FO_DATA_ID_BYTES)
     piece.segment = segment
     piece.generation = generation
     piece.part = 0
@@ -94,9 +99,7 @@ def check_piece_head(head, bytes data_id not None, uint64_t segment, uint32_t ge
 
 cdef int _describe_packed(fo_packed *packed, bytes data_id, uint64_t segment, uint32_t generation,
                           uint64_t length) except -1:
-    if len(data_id) != FO_DATA_ID_BYTES:
-        raise ValueError(f"a data id has {FO_DATA_ID_BYTES} bytes, not {len(data_id)}")
-    memcpy(packed.data_id, PyBytes_AS_STRING(data_id), FO_DATA_ID_BYTES)
+    _copy_data_id(packed.data_id, data_id)
     packed.segment = segment
     packed.generation = generation
     packed.length = length

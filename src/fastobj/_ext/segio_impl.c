@@ -25,25 +25,7 @@ enum {
     SUM_CRC32C = 1,
 };
 
-static const char PACKED_MAGIC[4] = {'F', 'O', 'B', 'R'};
 static const char MAGIC[8] = {'f', 'o', 'b', 'j', 'p', 'c', 'e', '1'};
-
-static void store_le32(uint8_t *at, uint32_t word)
-{
-    for (int byte = 0; byte < 4; byte++)
-        at[byte] = (uint8_t)(word >> (8 * byte));
-}
-
-static void store_le64(uint8_t *at, uint64_t word)
-{
-    store_le32(at, (uint32_t)word);
-    store_le32(at + 4, (uint32_t)(word >> 32));
-}
-
-static uint32_t load_le32(const uint8_t *at)
-{
-    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
 
 static uint32_t smaller(uint32_t left, uint32_t right)
 {
@@ -63,14 +45,14 @@ void fo_piece_encode(uint8_t *head, const fo_piece *piece, const uint8_t *payloa
     head[AT_VERSION] = VERSION;
     head[AT_SUM_KIND] = SUM_CRC32C;
     memcpy(head + AT_DATA_ID, piece->data_id, FO_DATA_ID_BYTES);
-    store_le64(head + AT_SEGMENT, piece->segment);
-    store_le32(head + AT_GENERATION, piece->generation);
-    store_le32(head + AT_PART, piece->part);
-    store_le32(head + AT_INDEX, piece->index);
-    store_le32(head + AT_LENGTH, piece->length);
+    fo_store_le64(head + AT_SEGMENT, piece->segment);
+    fo_store_le32(head + AT_GENERATION, piece->generation);
+    fo_store_le32(head + AT_PART, piece->part);
+    fo_store_le32(head + AT_INDEX, piece->index);
+    fo_store_le32(head + AT_LENGTH, piece->length);
     for (uint32_t frame = 0; frame * FO_FRAME_BYTES < piece->length; frame++)
-        store_le32(head + AT_FRAMES + 4 * frame, frame_sum(payload, frame, piece->length));
-    store_le32(head + AT_HEAD_SUM, fo_crc32c(0, head, AT_HEAD_SUM));
+        fo_store_le32(head + AT_FRAMES + 4 * frame, frame_sum(payload, frame, piece->length));
+    fo_store_le32(head + AT_HEAD_SUM, fo_crc32c(0, head, AT_HEAD_SUM));
 }
 
 int fo_piece_check(const uint8_t *head, const fo_piece *expected)
@@ -78,15 +60,15 @@ int fo_piece_check(const uint8_t *head, const fo_piece *expected)
     if (memcmp(head, MAGIC, sizeof MAGIC) != 0 ||
         memcmp(head + AT_DATA_ID, expected->data_id, FO_DATA_ID_BYTES) != 0 ||
         fo_load_le64(head + AT_SEGMENT) != expected->segment ||
-        load_le32(head + AT_GENERATION) != expected->generation)
+        fo_load_le32(head + AT_GENERATION) != expected->generation)
         return FO_STALE;
-    if (load_le32(head + AT_HEAD_SUM) != fo_crc32c(0, head, AT_HEAD_SUM))
+    if (fo_load_le32(head + AT_HEAD_SUM) != fo_crc32c(0, head, AT_HEAD_SUM))
         return FO_CHECKSUM;
     /* A whole head of this body at a wrong place: the drive misdirected a write. */
     if (head[AT_VERSION] != VERSION || head[AT_VERSION + 1] != 0 ||
-        head[AT_SUM_KIND] != SUM_CRC32C || load_le32(head + AT_PART) != expected->part ||
-        load_le32(head + AT_INDEX) != expected->index ||
-        load_le32(head + AT_LENGTH) != expected->length)
+        head[AT_SUM_KIND] != SUM_CRC32C || fo_load_le32(head + AT_PART) != expected->part ||
+        fo_load_le32(head + AT_INDEX) != expected->index ||
+        fo_load_le32(head + AT_LENGTH) != expected->length)
         return FO_CHECKSUM;
     return 0;
 }
@@ -145,7 +127,7 @@ static int check_frames(const uint8_t *piece, uint32_t first, uint32_t end, uint
 {
     const uint8_t *payload = piece + FO_PIECE_HEAD_BYTES;
     for (uint32_t frame = first; frame < end; frame++) {
-        const uint32_t sum = load_le32(piece + AT_FRAMES + 4 * frame);
+        const uint32_t sum = fo_load_le32(piece + AT_FRAMES + 4 * frame);
         if (sum != frame_sum(payload, frame, length))
             return FO_CHECKSUM;
     }
@@ -190,12 +172,15 @@ static int read_plain(const fo_job *job)
 int fo_packed_check(const uint8_t head[FO_PACKED_HEAD_BYTES], const uint8_t *body,
                     const fo_packed *expected)
 {
-    if (memcmp(head, PACKED_MAGIC, sizeof PACKED_MAGIC) != 0 || head[4] != SUM_CRC32C ||
-        memcmp(head + 8, expected->data_id, FO_DATA_ID_BYTES) != 0 ||
-        fo_load_le64(head + 24) != expected->segment ||
-        load_le32(head + 32) != expected->generation || fo_load_le64(head + 40) != expected->length)
+    if (fo_load_le32(head) != FO_PACKED_MAGIC ||
+        head[FO_PACKED_AT_SUM_KIND] != FO_PACKED_SUM_CRC32C ||
+        memcmp(head + FO_PACKED_AT_DATA_ID, expected->data_id, FO_DATA_ID_BYTES) != 0 ||
+        fo_load_le64(head + FO_PACKED_AT_SEGMENT) != expected->segment ||
+        fo_load_le32(head + FO_PACKED_AT_GENERATION) != expected->generation ||
+        fo_load_le64(head + FO_PACKED_AT_LENGTH) != expected->length)
         return FO_STALE;
-    return load_le32(head + 36) == fo_crc32c(0, body, expected->length) ? 0 : FO_CHECKSUM;
+    const uint32_t sum = fo_load_le32(head + FO_PACKED_AT_SUM);
+    return sum == fo_crc32c(0, body, expected->length) ? 0 : FO_CHECKSUM;
 }
 
 int fo_packed_read_now(int fd, uint64_t offset, uint8_t *body, const fo_packed *expected)

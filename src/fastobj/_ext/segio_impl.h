@@ -23,6 +23,7 @@
 
 #include "chunked_impl.h"
 #include "digest_impl.h"
+#include "fo_packed.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -112,20 +113,7 @@ struct fo_job {
  * the piece. */
 int fo_job_run(const fo_job *job);
 
-/* A small body stands behind a head of its own in a block of the log. Little-endian:
- *
- *   offset  bytes  field
- *        0      4  magic "FOBR"
- *        4      1  sum kind: 1 is CRC32C
- *        5      1  zero, not looked at
- *        6      2  length of the hint behind the body
- *        8     16  data id
- *       24      8  segment
- *       32      4  generation
- *       36      4  CRC32C of the body
- *       40      8  body length */
-enum { FO_PACKED_HEAD_BYTES = 48 };
-
+/* A small body, behind a head of its own (fo_packed.h) in a block of the log. */
 typedef struct {
     uint8_t data_id[FO_DATA_ID_BYTES];
     uint64_t segment;
@@ -149,11 +137,6 @@ void fo_hash_jobs(const fo_job *first);
 
 /* How many jobs fill the lanes of this machine. */
 unsigned fo_hash_jobs_best(void);
-
-/* Reads head and body, which stand one behind the other, on the calling thread and as far as the
- * page cache has them: the count of bytes, or a negative errno (-EAGAIN: none of them). */
-int64_t fo_read_now(int fd, uint64_t offset, void *head, size_t head_length, void *body,
-                    size_t body_length);
 
 typedef struct fo_pool fo_pool;
 

@@ -3,11 +3,7 @@ files of this kernel among its own sources in setup.py and calls fo_sha256_init(
 
 from libc.stdint cimport uint8_t
 
-
-cdef extern from "fo_common.h" nogil:
-    ctypedef struct fo_slice:
-        const uint8_t *at
-        size_t length
+from fastobj._ext.fo_common cimport fo_slice
 
 
 cdef extern from "fo_cpu.h" nogil:

@@ -1,9 +1,10 @@
 """AWS Signature Version 4 for S3 in one call: canonical request, signature, verification."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
+
+from fastobj._ext.fo_common cimport slice_of
 
 cdef enum:
     GIL_HELD_BYTES_MAX = 4096
@@ -20,27 +21,35 @@ if _status != FO_CPU_OK:
 ISA = fo_sha256_isa().decode()
 
 
-cdef inline fo_slice _slice(bytes text) noexcept:
-    cdef fo_slice slice
-    slice.at = <const uint8_t *>PyBytes_AS_STRING(text)
-    slice.length = <size_t>PyBytes_GET_SIZE(text)
-    return slice
-
-
-cdef int _load_headers(tuple rows, fo_header *out) except -1:
+cdef fo_header *_load_headers(tuple rows, fo_header *few) except NULL:
+    """The headers of `rows`, which holds their bytes: in `few`, or to be freed like `few`."""
+    cdef fo_header *table = few
     cdef bytes name, value
     cdef size_t at = 0
-    for row in rows:
-        # No ValueError from unpacking: verify() takes that for a request too large.
-        if type(row) is not tuple or len(<tuple>row) != 2:
-            raise TypeError("a header is a tuple of two bytes")
-        name, value = <tuple>row
-        if name is None or value is None:
-            raise TypeError("a header is a tuple of two bytes")
-        out[at].name = _slice(name)
-        out[at].value = _slice(value)
-        at += 1
-    return 0
+    if len(rows) > STACK_HEADERS:
+        table = <fo_header *>malloc(<size_t>len(rows) * sizeof(fo_header))
+        if table == NULL:
+            raise MemoryError
+    try:
+        for row in rows:
+            # No ValueError from unpacking: verify() takes that for a request too large.
+            if type(row) is not tuple or len(<tuple>row) != 2:
+                raise TypeError("a header is a tuple of two bytes")
+            name, value = <tuple>row
+            if name is None or value is None:
+                raise TypeError("a header is a tuple of two bytes")
+            table[at].name = slice_of(name)
+            table[at].value = slice_of(value)
+            at += 1
+    except TypeError:
+        _free_headers(table, few)
+        raise
+    return table
+
+
+cdef inline void _free_headers(fo_header *table, fo_header *few) noexcept:
+    if table != few:
+        free(table)
 
 
 cdef int _check(fo_sigv4_status status) except -1:
@@ -77,46 +86,33 @@ cdef bytes _run(
     bytes payload_hash, bytes amz_date, bytes scope, bytes key, bint is_signed,
 ):
     cdef fo_header few[STACK_HEADERS]
-    cdef fo_header *table = few
     cdef fo_sigv4_request request
     cdef tuple rows = tuple(headers)  # holds the headers, whoever changes the list meanwhile
-    if len(rows) > STACK_HEADERS:
-        table = <fo_header *>malloc(<size_t>len(rows) * sizeof(fo_header))
-        if table == NULL:
-            raise MemoryError
+    cdef fo_header *table = _load_headers(rows, few)
     try:
-        _load_headers(rows, table)
-        request.method = _slice(method)
-        request.path = _slice(path)
-        request.query = _slice(query)
+        request.method = slice_of(method)
+        request.path = slice_of(path)
+        request.query = slice_of(query)
         request.headers = table
         request.header_count = <size_t>len(rows)
-        request.signed_headers = _slice(signed_headers)
-        request.payload_hash = _slice(payload_hash)
-        request.amz_date = _slice(amz_date)
-        request.scope = _slice(scope)
-        request.key = _slice(key)
+        request.signed_headers = slice_of(signed_headers)
+        request.payload_hash = slice_of(payload_hash)
+        request.amz_date = slice_of(amz_date)
+        request.scope = slice_of(scope)
+        request.key = slice_of(key)
         return _sign(&request) if is_signed else _canonical(&request)
     finally:
-        if table != few:
-            free(table)
+        _free_headers(table, few)
 
 
 def covers(list headers not None, bytes signed_headers not None):
     """Whether Host and every x-amz-* header is signed, and every signed header is there."""
     cdef fo_header few[STACK_HEADERS]
-    cdef fo_header *table = few
     cdef tuple rows = tuple(headers)
-    if len(rows) > STACK_HEADERS:
-        table = <fo_header *>malloc(<size_t>len(rows) * sizeof(fo_header))
-        if table == NULL:
-            raise MemoryError
-    try:
-        _load_headers(rows, table)
-        return fo_sigv4_covers(table, <size_t>len(rows), _slice(signed_headers)) != 0
-    finally:
-        if table != few:
-            free(table)
+    cdef fo_header *table = _load_headers(rows, few)
+    cdef int is_covered = fo_sigv4_covers(table, <size_t>len(rows), slice_of(signed_headers))
+    _free_headers(table, few)
+    return is_covered != 0
 
 
 def canonical_request(
@@ -153,7 +149,7 @@ def verify(
         )
     except ValueError:
         return False
-    return fo_sigv4_equal(_slice(expected), _slice(signature)) != 0
+    return fo_sigv4_equal(slice_of(expected), slice_of(signature)) != 0
 
 
 def signing_key(
@@ -161,7 +157,7 @@ def signing_key(
 ):
     """The key of one secret for one day, region and service: 32 bytes, worth caching."""
     cdef uint8_t key[SHA256_BYTES]
-    fo_sigv4_signing_key(_slice(secret), _slice(date), _slice(region), _slice(service), key)
+    fo_sigv4_signing_key(slice_of(secret), slice_of(date), slice_of(region), slice_of(service), key)
     return (<const char *>key)[:SHA256_BYTES]
 
 
@@ -201,6 +197,6 @@ def hmac_sha256(bytes key not None, data):
     cdef uint8_t digest[SHA256_BYTES]
     cdef Py_buffer view
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    _authenticate(_slice(key), view.buf, <size_t>view.len, digest)
+    _authenticate(slice_of(key), view.buf, <size_t>view.len, digest)
     PyBuffer_Release(&view)
     return (<const char *>digest)[:SHA256_BYTES]

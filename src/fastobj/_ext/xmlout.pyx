@@ -1,20 +1,15 @@
 """Entries of a listing as XML, straight from encoded object records."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
+
+from fastobj._ext.fo_common cimport slice_of
 
 VERSION = 1
 ISA = "generic"
 
 fo_xmlout_init()
-
-
-cdef inline fo_slice _slice(bytes text) noexcept:
-    cdef fo_slice slice
-    slice.at = <const uint8_t *>PyBytes_AS_STRING(text)
-    slice.length = <size_t>PyBytes_GET_SIZE(text)
-    return slice
 
 
 def entries(list rows not None, bytes name not None, bytes tail not None, bint url):
@@ -27,7 +22,7 @@ def entries(list rows not None, bytes name not None, bytes tail not None, bint u
     cdef uint8_t *start
     cdef uint8_t *at
     cdef Py_ssize_t index
-    style.name, style.tail, style.url = _slice(name), _slice(tail), url
+    style.name, style.tail, style.url = slice_of(name), slice_of(tail), url
     for row in rows:
         room += fo_xmlout_entry_bytes_max(&style, <size_t>PyBytes_GET_SIZE(<bytes?>row[0]))
     start = at = <uint8_t *>malloc(room + 1)
@@ -37,7 +32,7 @@ def entries(list rows not None, bytes name not None, bytes tail not None, bint u
         for index in range(len(rows)):
             row = rows[index]
             if fo_xmlout_entry(
-                &at, &style, _slice(<bytes?>row[0]), _slice(<bytes?>row[1])
+                &at, &style, slice_of(<bytes?>row[0]), slice_of(<bytes?>row[1])
             ) != FO_XMLOUT_OK:
                 raise ValueError(index)
         return PyBytes_FromStringAndSize(<const char *>start, at - start)

@@ -9,7 +9,7 @@ has a CRC32C of its own in the record's head.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from fastobj._ext.crc import crc32c
@@ -143,13 +143,6 @@ def _is_sane(head: BlockHead) -> bool:
     )
 
 
-def block_crc_of_parts(head: bytes, txns: bytes | memoryview, records: Iterable[bytes]) -> int:
-    """The CRC32C of a block from its encoded head, its transactions, its record heads and hints."""
-    crc = crc32c(head[:_CRC_AT] + _NO_CRC + head[_CRC_AT + 4 :])
-    crc = crc32c(txns, crc)
-    return crc32c(b"".join(records), crc)
-
-
 def block_crc(block: memoryview, head: BlockHead) -> int | None:
     """The CRC32C that a whole block should carry; None where its records do not fit in it."""
     parts: list[bytes] = []
@@ -159,8 +152,10 @@ def block_crc(block: memoryview, head: BlockHead) -> int | None:
         hint = offset + RECORD_HEAD_BYTES + record.length
         parts.append(bytes(block[offset : offset + RECORD_HEAD_BYTES]))
         parts.append(bytes(block[hint : hint + record.hint_length]))
-    txns = block[BLOCK_HEAD_BYTES : BLOCK_HEAD_BYTES + head.txns_length]
-    return block_crc_of_parts(bytes(block[:BLOCK_HEAD_BYTES]), txns, parts)
+    fields = bytes(block[:BLOCK_HEAD_BYTES])
+    crc = crc32c(fields[:_CRC_AT] + _NO_CRC + fields[_CRC_AT + 4 :])
+    crc = crc32c(block[BLOCK_HEAD_BYTES : BLOCK_HEAD_BYTES + head.txns_length], crc)
+    return crc32c(b"".join(parts), crc)
 
 
 def walk_records(
