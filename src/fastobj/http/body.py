@@ -13,7 +13,7 @@ from httptools import HttpParserError, HttpRequestParser
 
 from fastobj.core import limits
 from fastobj.http.head import cut_at_blank_line, tail_of
-from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody
+from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody, ReadInterrupted
 
 # What makes a fresh parser expect a chunked body. It reports no headers, so that trailers can
 # never become any.
@@ -97,8 +97,16 @@ class _ArrivingBody:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
 
+    def interrupt(self) -> None:
+        """Ends the wait of the present reader with ReadInterrupted; the body goes on."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(ReadInterrupted())
+
     async def _wait(self, direct: memoryview | None) -> None:
-        """Waits until the buffer is full or the body has ended. Raises BodyIncomplete."""
+        """Waits until the buffer is full or the body has ended.
+
+        Raises BodyIncomplete, ReadInterrupted.
+        """
         assert self._waiter is None, "one reader at a time"
         waiter = self._waiter = asyncio.get_running_loop().create_future()
         self._source.receive(direct)

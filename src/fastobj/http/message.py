@@ -38,9 +38,18 @@ class BodyReader(Protocol):
     async def readinto(self, buffer: memoryview) -> int:
         """Fills the buffer, and stops short only at the body's end; 0 means that it has ended.
 
-        Raises BodyIncomplete where the connection ends or stalls before the body does.
+        Raises BodyIncomplete where the connection ends or stalls before the body does, and
+        ReadInterrupted.
         """
         ...
+
+    def interrupt(self) -> None:
+        """Ends the present wait for bytes, if there is one, with ReadInterrupted."""
+        ...
+
+
+class ReadInterrupted(Exception):
+    """Somebody else has ended the wait for bytes. Those that came are in the reader's buffer."""
 
 
 class BodyTooLarge(Exception):
@@ -91,6 +100,9 @@ class BytesBody:
         buffer[: len(piece)] = piece
         self._position += len(piece)
         return len(piece)
+
+    def interrupt(self) -> None:
+        """Nothing: nobody ever waits."""
 
 
 class Request:

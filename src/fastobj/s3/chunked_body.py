@@ -9,7 +9,6 @@ x-amz-content-sha256, never by Content-Encoding, which some clients leave out.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -18,7 +17,13 @@ from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import PIECE_CODING_BYTES
-from fastobj.http.message import BodyIncomplete, BodyReader, BodyTooLarge, Request
+from fastobj.http.message import (
+    BodyIncomplete,
+    BodyReader,
+    BodyTooLarge,
+    ReadInterrupted,
+    Request,
+)
 
 # What x-amz-content-sha256 says of such bodies.
 MODES: Final[Mapping[bytes, Mode]] = {
@@ -97,6 +102,10 @@ class ChunkedBody:
         """Bytes that have arrived, as they were coded."""
         return self._source.received
 
+    def interrupt(self) -> None:
+        """Ends the present wait for bytes, if there is one, with ReadInterrupted."""
+        self._source.interrupt()
+
     @property
     def trailers(self) -> dict[bytes, bytes]:
         """What stood behind the payload, by lower-case name; empty before the end."""
@@ -134,8 +143,6 @@ class ChunkedBody:
         The writer has the decoder of this body. Raises what `readinto` and the writer raise.
         """
         assert self._left == self.length, "some of the body has been read"
-        if asyncio.current_task() is None:  # begun at once: what interrupts a wait needs one
-            await asyncio.sleep(0)
         try:
             while self._left:
                 room = await writer.buffer()
@@ -186,24 +193,12 @@ class ChunkedBody:
         wanted = missing + self._plan.framing(missing)
         if self._left <= len(room) - PIECE_CODING_BYTES:
             wanted = len(room)
-        task = asyncio.current_task()
-        assert task is not None
-        failed = False
-
-        def interrupt() -> None:
-            nonlocal failed
-            failed = True
-            task.cancel()
-
-        writer.watch(interrupt)
+        writer.watch(self._source.interrupt)
+        error: Exception
         try:
             return await self._source.readinto(room[end : end + wanted])
-        except asyncio.CancelledError:
-            if not failed or task.uncancel():
-                raise
-            error: Exception = AssertionError("a writer that failed gave more room")
-        except BodyIncomplete as gone:
-            error = gone
+        except (BodyIncomplete, ReadInterrupted) as ended:
+            error = ended
         finally:
             writer.watch(None)
         await writer.decode(end)  # what is wrong with what did come goes first

@@ -72,6 +72,20 @@ async def test_a_refused_expectation_with_its_body_at_hand_is_kept():
         assert [seen.path for seen in place.bench.requests] == [b"/ignore", b"/echo/next"]
 
 
+@pytest.mark.parametrize("coding", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+async def test_a_read_that_is_interrupted_leaves_the_rest_of_the_body_to_come(coding):
+    whole = b"12345" if "Length" in coding else chunked(b"12345", [3, 2])
+    async with site() as place:
+        client = await place.client()
+        await client.send(request("PUT", "/interrupted", coding) + whole[:4])
+        await place.until(lambda: place.bench.requests)
+        place.bench.gate.set()
+        assert (await client.response())[2] == b"interrupted"
+        await client.send(whole[4:])
+        if "Length" in coding:  # of a chunked body nobody knows how much is still to come
+            assert (await client.ask(get("/echo/next")))[0] == 200
+
+
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("size", [1, 1000, limits.DRAIN_BYTES_MAX])
 async def test_a_short_unread_body_is_drained(size, late):

@@ -10,7 +10,13 @@ from typing import Any
 from fastobj.http.crowd import Crowd
 from fastobj.http.cut import Cut
 from fastobj.http.deadline import Timeouts
-from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
+from fastobj.http.message import (
+    BodyIncomplete,
+    BodyTooLarge,
+    ReadInterrupted,
+    Request,
+    Response,
+)
 from fastobj.http.server import HttpServer
 
 MIB = 1024 * 1024
@@ -73,6 +79,19 @@ class Bench:
     async def do_waitread(self, request: Request) -> Response:
         await self.gate.wait()
         return await self.do_echo(request)
+
+    async def do_interrupted(self, request: Request) -> Response:
+        """Waits for a body until the gate opens."""
+        asyncio.get_running_loop().create_task(self.interrupt(request))
+        with contextlib.suppress(ReadInterrupted):
+            await request.body.readinto(memoryview(bytearray(MIB)))
+            return Response(500, body=b"not interrupted")
+        return Response(200, body=b"interrupted")
+
+    async def interrupt(self, request: Request) -> None:
+        """Ends the wait for the body's bytes."""
+        await self.gate.wait()
+        request.body.interrupt()
 
     async def do_head(self, request: Request) -> Response:
         return Response(200, body=b"", length=1234)

@@ -13,7 +13,7 @@ from fastobj._ext.crc import Crc32c, crc32c
 from fastobj._ext.digest import Md5, Sha256
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import KIB, MIB
-from fastobj.http.message import BodyIncomplete, Request
+from fastobj.http.message import BodyIncomplete, ReadInterrupted, Request
 from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.storage.base import new_data_id
 from fastobj.storage.memory import MemoryVolume
@@ -35,6 +35,7 @@ class Source:
         self.gone = gone
         self.reads = 0
         self.waits = asyncio.Event()
+        self.wait: asyncio.Future[None] | None = None
 
     async def readinto(self, buffer: memoryview) -> int:
         self.reads += 1
@@ -43,11 +44,16 @@ class Source:
             if self.gone:
                 raise BodyIncomplete("the client went away")
             self.waits.set()
-            await asyncio.Event().wait()
+            self.wait = asyncio.get_running_loop().create_future()
+            await self.wait
         buffer[:count] = self.coded[self.received : self.received + count]
         self.received += count
         await asyncio.sleep(0)
         return count
+
+    def interrupt(self) -> None:
+        if self.wait is not None:
+            self.wait.set_exception(ReadInterrupted())
 
 
 def payload_of(size: int) -> bytes:
