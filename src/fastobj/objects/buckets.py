@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from fastobj.core import codes
+from fastobj.core.bounded import keep
 from fastobj.core.errors import Conflict, S3Error
 from fastobj.core.limits import BUCKETS_CACHED_MAX, LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
@@ -71,9 +72,7 @@ class BucketCache:
         row = await self._meta.get(keys.BUCKETS, key)
         self._rows.pop(key, None)
         if row is not None:
-            if len(self._rows) >= BUCKETS_CACHED_MAX:
-                del self._rows[next(iter(self._rows))]
-            self._rows[key] = (epoch, row)
+            keep(self._rows, key, (epoch, row), BUCKETS_CACHED_MAX)
         return row
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from fastobj._ext import sigv4
 from fastobj._ext.chunked import Mode
 from fastobj.core import codes, limits
+from fastobj.core.bounded import keep
 from fastobj.core.clock import Clock
 from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
@@ -29,7 +30,13 @@ from fastobj.s3.auth_claim import (
     known_payload,
     malformed_claim,
 )
-from fastobj.s3.auth_session import Authenticated, Session, Sessions, payload_sha256
+from fastobj.s3.auth_session import (
+    Authenticated,
+    Session,
+    Sessions,
+    is_signed,
+    payload_sha256,
+)
 from fastobj.s3.chunked_body import MODES, Chunking
 from fastobj.s3.dates import instant
 
@@ -63,11 +70,11 @@ class Authenticator:
         self._clock = clock
         # The secret is part of the place, so a changed one never meets the key of the old one.
         self._keys: dict[tuple[str, str, str], bytes] = {}
-        self._sessions = Sessions(clock, rules.clock_skew_s_max)
+        self._sessions = Sessions(rules.clock_skew_s_max)
 
     def recognise(self, request: Request, query: Mapping[str, str]) -> Authenticated | None:
         """The sender of a request like one that was verified before; None: `claim` and `verify`."""
-        return self._sessions.recognise(request, query)
+        return self._sessions.recognise(request, query, self._now_s())
 
     def claim(self, request: Request, query: Mapping[str, str]) -> Claim:
         """What a request whose decoded query is `query` claims, all checked but the signature.
@@ -104,17 +111,19 @@ class Authenticator:
         _check_no_session(request, query)
         if claim.payload not in STREAMING:
             return Authenticated(identity, payload_sha256(claim.payload))
-        key = self._signing_key(identity, claim.credential.date)
-        signed = (key, claim.amz_date, claim.credential.scope, claim.signature)
-        return Authenticated(identity, None, Chunking(_mode(claim.payload), *signed))
+        mode, session = _mode(claim.payload), self._session(identity, claim)
+        chunking = session.chunking(mode, claim.amz_date, claim.signature)
+        return Authenticated(identity, None, chunking)
 
     def _remember(self, request: Request, claim: Claim, identity: Identity) -> None:
         """The signature holds, and so will others of that form."""
         if not claim.texts_v2 and claim.expires_s is None:
-            key = self._signing_key(identity, claim.credential.date)
-            session = Session(identity, claim.signed_headers, claim.credential.scope, key)
             signed_s = _seconds(claim.amz_date, claim.malformed)
-            self._sessions.remember(request, session, signed_s)
+            self._sessions.remember(request, self._session(identity, claim), signed_s)
+
+    def _session(self, identity: Identity, claim: Claim) -> Session:
+        key = self._signing_key(identity, claim.credential.date)
+        return Session(identity, claim.signed_headers, claim.credential.scope, key)
 
     def _signer(self, claim: Claim) -> Identity:
         identity = self.identities.find(claim.credential.access_key)
@@ -128,19 +137,8 @@ class Authenticator:
     ) -> bool:
         if claim.texts_v2:
             return auth_v2.is_signed(claim.texts_v2, claim.signature, identity.secret_key)
-        credential = claim.credential
-        return sigv4.verify(
-            request.method,
-            request.path,
-            request.query,
-            headers,
-            claim.signed_headers,
-            claim.payload or b"",
-            claim.amz_date,
-            credential.scope,
-            self._signing_key(identity, credential.date),
-            claim.signature,
-        )
+        session, payload = self._session(identity, claim), claim.payload or b""
+        return is_signed(request, headers, session, claim.amz_date, payload, claim.signature)
 
     def _is_signed_outside(self, request: Request, claim: Claim, identity: Identity) -> bool:
         """Whether it is signed for the host by which clients know us behind a proxy."""
@@ -156,9 +154,7 @@ class Authenticator:
         if key is None:
             secret, region = identity.secret_key.encode(), self._rules.region.encode()
             key = sigv4.signing_key(secret, date.encode(), region, _SERVICE.encode())
-            if len(self._keys) >= limits.SIGNING_KEYS_CACHED_MAX:
-                del self._keys[next(iter(self._keys))]
-            self._keys[place] = key
+            keep(self._keys, place, key, limits.SIGNING_KEYS_CACHED_MAX)
         return key
 
     def _check_credential(self, claim: Claim) -> None:

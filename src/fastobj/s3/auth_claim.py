@@ -140,8 +140,8 @@ def _v2_claim(
 
 
 def _header_claim(request: Request, header: bytes) -> Claim:
-    form, signature = header[:-SUM_BYTES], header[-SUM_BYTES:]
-    if form.endswith(b"Signature=") and len(form) <= _FORM_BYTES_MAX and _is_sum(signature, _HEX):
+    form, signature = form_of(header), header[-SUM_BYTES:]
+    if form and _is_sum(signature, _HEX):
         credential, signed_headers, _ = _read_again(form)
     else:
         credential, signed_headers, signature = _read_header(header)
@@ -225,9 +225,8 @@ def _credential(text: str, malformed: ErrorCode) -> Credential:
     return Credential(access_key, date, region, service, terminator, "/".join(scope).encode())
 
 
-def signed_form(request: Request) -> bytes:
-    """The Authorization header up to its signature, alike in many requests; b"" for none such."""
-    header = request.header(b"authorization") or b""
+def form_of(header: bytes) -> bytes:
+    """An Authorization header up to its signature, alike in many requests; b"" for none such."""
     form = header[:-SUM_BYTES]
     return form if form.endswith(b"Signature=") and len(form) <= _FORM_BYTES_MAX else b""
 
