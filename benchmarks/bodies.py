@@ -11,20 +11,16 @@ turns with this one, and each line ends with its cost divided by this one's.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import statistics
-import time
 from collections.abc import Callable
 from itertools import cycle
 
 from benchmarks import _load as load
-from benchmarks import _tree
+from benchmarks import _tree, limits
 from benchmarks._server import ACCESS_KEY, SECRET_KEY, Server
-from fastobj._ext.digest import Md5
 
 KEYS = 20
-BOUND_BYTES = 64 << 20
 Make = Callable[[int], bytes]
 
 
@@ -48,28 +44,11 @@ def _get(signer: load.Signer, body: bytes) -> Make:
 CASES = {"put-signed": _streaming, "put-unsigned": _unsigned, "get": _get}
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    began = time.process_time()
-    run()
-    return time.process_time() - began
-
-
 def show_bounds() -> None:
     """Prints what a byte costs in one thread of this process."""
-    content = bytearray(os.urandom(BOUND_BYTES))
-    target = bytearray(BOUND_BYTES)
-
-    def copy() -> None:
-        target[:] = content
-
-    runs = {
-        "md5, one stream": lambda: Md5().update(content),
-        "sha256, one stream": lambda: hashlib.sha256(content),
-        "copy": copy,
-    }
-    for name, run in runs.items():
-        best = min(_seconds(run) for _ in range(3))
-        print(f"bound: {name:20} {best / BOUND_BYTES * 1e9:6.3f} ns/byte", flush=True)
+    for bound in (*limits.memory(), *limits.hashes()):
+        cost = 1e9 / (bound.per_second * limits.GIB)
+        print(f"bound: {bound.name:20} {cost:6.3f} ns/byte", flush=True)
 
 
 class _Side:

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PIECE_BYTES
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import Add, ScanRow
 from fastobj.meta.records import ObjectRecord, PartRecord, SharedRecord
-from fastobj.objects.bodies import kept
+from fastobj.objects.bodies import kept, shared_location
 from fastobj.objects.integrity import WholeSum
 from fastobj.objects.parts import accounts
 from fastobj.objects.store import Store
@@ -63,15 +63,11 @@ async def _sum_of(store: Store, record: ObjectRecord | PartRecord) -> bytes:
     whole = WholeSum()
     if not record.data_id:  # an empty body is stored nowhere
         return whole.digest()
-    place = record.location
-    if not place:
-        shared = await store.meta.get(keys.SHARED, record.data_id)
-        place = records.decode(SharedRecord, shared[0]).location if shared else b""
+    place = record.location or await shared_location(store, record.data_id)
     try:
-        location = Location.decode(place)
-        for offset in range(0, record.size, PIECE_BYTES):
-            length = min(PIECE_BYTES, record.size - offset)
-            whole.update(await store.volume.read(location, record.data_id, offset, length))
+        slices = store.volume.stream(Location.decode(place), record.data_id, 0, record.size)
+        async for piece in slices:
+            whole.update(piece)
     except (ChecksumMismatch, StaleLocation, StoreDamaged):
         return b""
     return whole.digest()

@@ -12,11 +12,8 @@ from typing import Final
 from fastobj._ext import segio
 from fastobj._ext.chunked import ChunkedDecoder
 from fastobj.core.errors import (
-    ChecksumMismatch,
     NoSpace,
-    StaleLocation,
     StoreDamaged,
-    StoreError,
 )
 from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
 from fastobj.storage import io, log_format
@@ -24,7 +21,14 @@ from fastobj.storage.base import BodyStream, Digest, Location, SegmentBook, Usag
 from fastobj.storage.extent_writer import ExtentWriter
 from fastobj.storage.extents import STRIDE, Extents, piece_length, run_bytes
 from fastobj.storage.log_format import RECORD_HEAD_BYTES
-from fastobj.storage.pool import BODY_MEMORY_BYTES_MAX, Buffer, BufferPool, IoPool, PieceName
+from fastobj.storage.pool import (
+    BODY_MEMORY_BYTES_MAX,
+    Buffer,
+    BufferPool,
+    IoPool,
+    PieceName,
+    failure_of,
+)
 from fastobj.storage.segment_files import SegmentFiles, is_log
 
 # What a file system answers that cannot tell what its cache holds, or where the cache is cold.
@@ -122,7 +126,8 @@ class LocalVolume:
             found = segio.check_packed(record, *named)
             if found == 0:
                 return memoryview(record)[RECORD_HEAD_BYTES:]
-        raise _failure(found, location, file.path)
+        assert isinstance(found, int)
+        raise failure_of(found, f"{file.path} at {location.offset}", "read")
 
     async def _read_later(self, location: Location) -> bytearray:
         """Head and body, unverified."""
@@ -146,16 +151,6 @@ def accounts(location: Location, sign: int) -> Usage:
 def _check_range(location: Location, offset: int, length: int) -> None:
     if offset < 0 or length < 0 or offset + length > location.length:
         raise ValueError(f"{length} bytes at {offset} are not in a body of {location.length}")
-
-
-def _failure(status: bytes | int, location: Location, path: str) -> StoreError:
-    """What a status other than 0 of a small body means."""
-    assert isinstance(status, int)
-    if status == segio.STALE:
-        return StaleLocation(f"{path} no longer holds this body at {location.offset}")
-    if status == segio.CHECKSUM:
-        return ChecksumMismatch(f"{path} is damaged in the body at {location.offset}")
-    return io.store_error(OSError(-status, os.strerror(-status)), path, "read")
 
 
 class _Reading:

@@ -19,7 +19,7 @@ from fastobj._ext import segio
 from fastobj._ext.chunked import ChunkedDecoder, ChunkedError
 from fastobj._ext.crc import RunningCrc
 from fastobj._ext.digest import RunningDigest
-from fastobj.core.errors import Busy, ChecksumMismatch, StaleLocation
+from fastobj.core.errors import Busy, ChecksumMismatch, StaleLocation, StoreError
 from fastobj.core.limits import (
     BODY_MEMORY_WAIT_S_MAX,
     MIB,
@@ -64,14 +64,18 @@ class _Token(NamedTuple):
 def _failure(token: _Token, status: int) -> Exception:
     if token.action == "decode" and status > 0:
         return ChunkedError(status)
-    if status == segio.STALE:
-        return StaleLocation(f"{token.path} no longer holds this body")
-    if status == segio.CHECKSUM:
-        return ChecksumMismatch(f"{token.path} does not hold the bytes that were written")
-    error = OSError(-status, os.strerror(-status))
     if token.action == "sync":
-        return io.sync_error(error, token.path)
-    return io.store_error(error, token.path, token.action)
+        return io.sync_error(OSError(-status, os.strerror(-status)), token.path)
+    return failure_of(status, token.path, token.action)
+
+
+def failure_of(status: int, place: str, action: str) -> StoreError:
+    """What the status of a job means that did something to a place."""
+    if status == segio.STALE:
+        return StaleLocation(f"{place} no longer holds this body")
+    if status == segio.CHECKSUM:
+        return ChecksumMismatch(f"{place} does not hold the bytes that were written")
+    return io.store_error(OSError(-status, os.strerror(-status)), place, action)
 
 
 class IoPool:
