@@ -15,7 +15,7 @@ from tests.unit.s3.test_dispatch import Recorder, ask
 
 S3 = Path(fastobj.s3.__file__).parent
 # Who looks at the path as it came: to decode it, to verify the signature, to name it in an error.
-READERS_OF_THE_PATH = {"dispatch.py", "auth.py", "auth_session.py", "auth_v2.py", "errors.py"}
+READERS_OF_THE_PATH = {"dispatch.py", "auth_session.py", "auth_v2.py", "errors.py"}
 DECODERS = {"names.py"}
 # Signed for the first, sent as the second: two keys, whatever some proxy would make of it.
 DISGUISES = [
