@@ -121,11 +121,14 @@ def kill(server: ProcessServer, role: str, index: int = 0) -> int:
     """Kills a process of a role and waits until another has its place; returns the new pid."""
     old = pids(server, role)
     os.kill(old[index], signal.SIGKILL)
-    wait_until(
-        lambda: len(pids(server, role)) == len(old) and old[index] not in pids(server, role),
-        f"another {role}",
-    )
-    return (set(pids(server, role)) - set(old)).pop()
+    new: list[int] = []
+
+    def is_replaced() -> bool:
+        new[:] = pids(server, role)  # read once: the next reading may tell of another death
+        return len(new) == len(old) and old[index] not in new
+
+    wait_until(is_replaced, f"another {role}")
+    return (set(new) - set(old)).pop()
 
 
 def metrics(server: ProcessServer) -> dict[str, float]:
