@@ -86,8 +86,9 @@ class Minio:
 
     name = "minio"
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], version: str = "") -> None:
         self._command = command
+        self._version = version  # for a program that was built without knowing it
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, directory: Path, certs: Path | None) -> str:
@@ -124,8 +125,11 @@ class Minio:
             self._process = None
 
     def version(self) -> str:
-        """Its own words."""
-        return (_run([*self._command, "--version"]).stdout.splitlines() or ["minio"])[0]
+        """What was said of it, or its own words."""
+        return (
+            self._version
+            or (_run([*self._command, "--version"]).stdout.splitlines() or ["minio"])[0]
+        )
 
 
 def program(name: str, path: str, image: str) -> list[str]:

@@ -89,10 +89,11 @@ def _cases() -> Iterator[Case]:
         name="get-10MiB-c20-range1MiB", arguments=f"{ranges.arguments} --range-size 1MiB"
     )
     yield ranges._replace(name="get-10MiB-c20-tls", tls=True)
-    for concurrency in (1, 20, 64):
+    for concurrency, deleted in ((1, 20_000), (20, 60_000), (64, 60_000)):
         yield _sized("stat", "1KiB", concurrency, objects=2000)
         yield _sized("list", "1KiB", concurrency, objects=10_000)
-        yield _sized("delete", "1KiB", concurrency, "--batch 100", objects=60_000)
+        # As many as are gone in some seconds: one client prepares them one at a time.
+        yield _sized("delete", "1KiB", concurrency, "--batch 100", objects=deleted)
     yield _sized("mixed", "4KiB", 20, objects=2000)
     yield _sized("mixed", "1MiB", 20, objects=500)
 
@@ -306,6 +307,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--warp", default="", metavar="PATH", help="warp's program")
     parser.add_argument("--minio", default="", metavar="PATH", help="MinIO's program")
+    parser.add_argument(
+        "--minio-version", default="", metavar="TEXT", help="what --json says of it"
+    )
+    parser.add_argument("--warp-version", default="warp", metavar="TEXT", help="likewise")
     parser.add_argument("--without-minio", action="store_true", help="measure fastobj alone")
     parser.add_argument("--cases", nargs="+", default=[], metavar="PATTERN")
     parser.add_argument("--list", action="store_true", help="name the cases and end")
@@ -328,31 +333,34 @@ def main() -> None:
         warp = program("warp", options.warp, WARP_IMAGE)
         targets: list[Target] = [Fastobj(options.workers)]
         if not options.without_minio:
-            targets.append(Minio(program("minio", options.minio, MINIO_IMAGE)))
+            command = program("minio", options.minio, MINIO_IMAGE)
+            targets.append(Minio(command, options.minio_version))
     except Missing as missing:
         raise SystemExit(f"warp benchmark: {missing}") from None
     place = Path(tempfile.mkdtemp(prefix="warp-benchmark-", dir=options.directory))
     try:
         room = shutil.disk_usage(place).free // _DISK_SHARE
         run = Run(warp, place, options.seconds, room, make_certs(place))
-        kept = (
-            Kept(options.json, [target.version() for target in targets]) if options.json else None
-        )
+        versions = [*(target.version() for target in targets), options.warp_version]
+        kept = Kept(options.json, versions, options.seconds) if options.json else None
         compare(cases, targets, run, options.rounds, kept)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 class Kept:
-    """A file of figures: of each case the latest, by target."""
+    """A file of figures: of each case the latest, by target, with what it was measured at."""
 
-    def __init__(self, path: Path, versions: list[str]) -> None:
+    def __init__(self, path: Path, versions: list[str], seconds: int) -> None:
         self._path = path
         self._kept: dict[str, Any] = {"cases": {}}
         if path.exists():
             self._kept = json.loads(path.read_text())
-        self._kept["versions"] = versions
-        self._kept["date"] = f"{datetime.now(UTC):%Y-%m-%d}"
+        self._measured = {
+            "versions": versions,
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "seconds": seconds,
+        }
 
     def add(self, case: Case, found: dict[str, list[Figures]]) -> None:
         """Writes the case's medians down at once: what comes behind it may be cut off."""
@@ -361,6 +369,8 @@ class Kept:
         self._kept["cases"][case.name] = {
             "arguments": case.arguments,
             "spread": spread,
+            "rounds": max(map(len, found.values())),
+            **self._measured,
             **medians,
         }
         self._path.write_text(json.dumps(self._kept, indent=1) + "\n")
