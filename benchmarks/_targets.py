@@ -71,6 +71,11 @@ class Fastobj:
         assert self._server.process is not None
         return self._server.process.pid
 
+    def processes(self) -> list[tuple[str, int]]:
+        """Role and pid of each."""
+        assert self._server is not None
+        return self._server.pids()
+
     def stop(self) -> None:
         """Ends it."""
         if self._server is not None:

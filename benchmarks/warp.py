@@ -133,13 +133,22 @@ _OPERATIONS = {
 _PERCENTILES = ("dur_median_millis", "dur_90_millis", "dur_99_millis")
 
 
+def measured(case: Case, report: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the case is about in warp's report, by kind of operation."""
+    found = report["by_op_type"]
+    return [found[name] for name in _OPERATIONS.get(case.arguments.split()[0], tuple(found))]
+
+
+def window(wanted: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Begin and end of these operations, by the wall clock."""
+    start = min(_moment(one["start_time"]) for one in wanted)
+    return start, max(_moment(one["end_time"]) for one in wanted)
+
+
 def figures(case: Case, report: dict[str, Any], server: Watch, client: Watch) -> Figures:
     """A run's figures from warp's report and the samples of both sides."""
-    found = report["by_op_type"]
-    names = _OPERATIONS.get(case.arguments.split()[0], tuple(found))
-    wanted = [found[name] for name in names]
-    start = min(_moment(one["start_time"]) for one in wanted)
-    end = max(_moment(one["end_time"]) for one in wanted)
+    wanted = measured(case, report)
+    start, end = window(wanted)
     # Objects: those of a listing or of a deletion are many to a request.
     count = sum(one["total_objects"] for one in wanted)
     size = sum(one["total_bytes"] for one in wanted)
