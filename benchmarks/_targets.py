@@ -82,8 +82,10 @@ class Fastobj:
             self._server.stop()
 
     def version(self) -> str:
-        """The commit that is checked out, with a + where files have changed."""
-        return f"fastobj {_run(['git', 'describe', '--always', '--dirty=+']).stdout.strip()}"
+        """The last commit that changed its sources, with a + where files have changed since."""
+        commit = _run(["git", "log", "-1", "--format=%h", "--", "src"]).stdout.strip()
+        changed = _run(["git", "status", "--porcelain", "--", "src"]).stdout.strip()
+        return f"fastobj {commit}{'+' if changed else ''}"
 
 
 class Minio:
