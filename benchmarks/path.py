@@ -109,17 +109,17 @@ class Timers:
 
 
 @contextmanager
-def served(timers: Timers, directory: Path) -> Iterator[Server]:
-    """A server with the timers in all of its processes."""
+def served(change: Callable[[], None], directory: Path, workers: int = 1) -> Iterator[Server]:
+    """A server forked from this process, with a change of its code in all of its processes."""
     with tempfile.TemporaryDirectory(dir=directory, prefix="fastobj-bench-") as folder:
-        server = Server(Path(folder), workers=1)
+        server = Server(Path(folder), workers)
         pid = os.fork()
         if not pid:
             os.environ |= {"FASTOBJ_ROOT_USER": ACCESS_KEY, "FASTOBJ_ROOT_PASSWORD": SECRET_KEY}
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            timers.install()
+            change()
             address = ("--address", f"127.0.0.1:{server.port}", "--console-address", "127.0.0.1:0")
-            os._exit(fastobj(["server", *address, "--workers", "1", folder]))
+            os._exit(fastobj(["server", *address, "--workers", str(workers), folder]))
         try:
             while not server.is_ready():
                 time.sleep(0.01)
@@ -142,7 +142,7 @@ def cpu_us(server: Server) -> dict[str, float]:
 def show(directory: Path, seconds: float, concurrencies: tuple[int, ...] = (1, 64)) -> None:
     """Prints one table for each concurrency."""
     timers = Timers()
-    with served(timers, directory) as server:
+    with served(timers.install, directory) as server:
         signer = load.Signer("127.0.0.1", server.port, ACCESS_KEY, SECRET_KEY)
         load.run("127.0.0.1", server.port, 1, 0.01, lambda _: signer.request(b"PUT", b"/bench"))
 

@@ -27,6 +27,8 @@ RUNS: Final = 3  # for a new baseline, and before a result counts as worse than 
 # Run by name only, with arguments of their own: what each needs.
 NEEDS: Final = {
     "warp": "the programs warp and minio: python -m benchmarks.warp --help",
+    "performance": "the figures of warp: python -m benchmarks.performance --help",
+    "shares": "the programs warp and perf: python -m benchmarks.shares --help",
     "profile": "py-spy, and the name of a case: python -m benchmarks.profile --help",
 }
 

@@ -64,7 +64,7 @@ def test_without_names_all_run_but_what_needs_something_from_outside() -> None:
     suites, programs = bench.chosen([], is_update=False)
     assert suites == ["kernels", "request", "store"]
     assert {"small", "commit", "engine", "listing"} <= set(programs)
-    assert not set(programs) & {"warp", "profile", "conftest", *suites}
+    assert not set(programs) & {"warp", "performance", "shares", "profile", "conftest", *suites}
     assert bench.chosen([], is_update=True) == (suites, [])
     assert bench.chosen(["small", "store"], is_update=False) == (["store"], ["small"])
     assert set(bench.NEEDS) <= set(bench.programs())
