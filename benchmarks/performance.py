@@ -1,9 +1,10 @@
 """docs/performance.md: what warp measured, next to the targets and to what the machine allows.
 
-    python -m benchmarks.performance FIGURES.json [WITHOUT-DISCARD.json] [--update]
+    python -m benchmarks.performance FIGURES.json ... [--without-discard FILE.json] [--update]
 
-The figures are those that `benchmarks.warp --json` keeps; the bounds are measured now, on the same
-machine. `--update` writes the tables between their marks in the document.
+The figures are those that `benchmarks.warp --json` keeps; where several files have a case, the last
+one's count. The bounds are measured now, on the same machine, or are those that the document has.
+`--update` writes the tables between their marks in the document.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from benchmarks import limits
+from benchmarks import limits, warp
 from benchmarks.limits import GIB, KIB, MIB, Bound
 
 DOCUMENT: Final = Path(__file__).parents[1] / "docs/performance.md"
@@ -55,6 +56,27 @@ TARGETS: Final[tuple[tuple[str, Target], ...]] = (
 def target_of(case: str) -> Target | None:
     """The target of a case, if it has one."""
     return next((target for name, target in TARGETS if re.fullmatch(name, case)), None)
+
+
+# What keeps a row below its targets, by the first pattern that matches the case: names of sections
+# of the document, below `LIMITS_HEADING`.
+LIMITS_HEADING: Final = "## What limits the rows below their targets"
+LIMITS: Final[tuple[tuple[str, str], ...]] = (
+    (r"put-[14]KiB-c1", "commit of one"),
+    (r"put-.*KiB-c\d+", "interpreter"),
+    (r"put-.*MiB-.*|multipart-put-.*", "bytes"),
+    (r"get-.*KiB-c\d+|stat-.*", "interpreter"),
+    (r"get-.*MiB-.*", "kernel copies"),
+    (r"list-.*", "rows as objects"),
+    (r"delete-.*", "rows as objects"),
+    (r"mixed-4KiB-.*", "interpreter"),
+    (r"mixed-1MiB-.*", "bytes"),
+)
+
+
+def limit_of(case: str) -> str:
+    """What limits a case."""
+    return next(limit for name, limit in LIMITS if re.fullmatch(name, case))
 
 
 def _size_bytes(arguments: str) -> int:
@@ -105,6 +127,8 @@ class Row(NamedTuple):
     """One case: what both came to, and the bound that is nearest."""
 
     case: str
+    commit: str
+    rounds: int
     ours: Mapping[str, float]
     theirs: Mapping[str, float]
     spread: float
@@ -121,6 +145,24 @@ class Row(NamedTuple):
         """How many times less CPU per operation."""
         return self.theirs["cpu_s_per_1000"] / self.ours["cpu_s_per_1000"]
 
+    @property
+    def limit(self) -> str:
+        """What keeps it below a target; empty where it has reached all that it has."""
+        if self.target is None or (self.seen >= self.target.seen and self.cpu >= self.target.cpu):
+            return ""
+        return limit_of(self.case)
+
+
+def merged(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One file of figures of several: of a case the last, each with what it was measured at."""
+    cases: dict[str, Any] = {}
+    for kept in files:
+        # Files of an earlier form say it once for all of their cases, each of one round.
+        shared = {key: kept[key] for key in ("versions", "date") if key in kept}
+        for case, found in kept["cases"].items():
+            cases[case] = {"rounds": 1, **shared, **found}
+    return {"cases": cases}
+
 
 def rows(kept: Mapping[str, Any], machine: Mapping[str, Bound]) -> Iterator[Row]:
     """The rows of a file of figures."""
@@ -130,7 +172,9 @@ def rows(kept: Mapping[str, Any], machine: Mapping[str, Bound]) -> Iterator[Row]
         nearest = min(
             bounds(found["arguments"], client, machine), key=lambda bound: bound.per_second
         )
-        yield Row(case, ours, theirs, found["spread"], nearest, target_of(case))
+        commit = found["versions"][0].removeprefix("fastobj ")
+        target = target_of(case)
+        yield Row(case, commit, found["rounds"], ours, theirs, found["spread"], nearest, target)
 
 
 _HEAD: Final = (
@@ -144,6 +188,8 @@ _HEAD: Final = (
     "CPU us: fastobj, MinIO",
     "peak MiB",
     "of its bound",
+    "limited by",
+    "commit, rounds",
 )
 
 
@@ -174,15 +220,21 @@ def line(row: Row) -> str:
         _pair(row, "cpu_s_per_1000", 1000),
         _pair(row, "memory_mib"),
         f"{part:.0%} of {row.bound.name}",
+        row.limit,
+        f"{row.commit}, {row.rounds}",
     )
     return "| " + " | ".join(cells) + " |"
 
 
 def table(kept: Mapping[str, Any], machine: Mapping[str, Bound]) -> str:
-    """All rows as Markdown, with date and versions above them."""
-    said = f"{kept['date']}; {'; '.join(kept['versions'])}"
+    """All rows as Markdown in the order of warp's cases, with dates and versions above them."""
+    order = [case.name for case in warp.CASES]
+    cases = dict(sorted(kept["cases"].items(), key=lambda pair: order.index(pair[0])))
+    dates = sorted({found["date"] for found in cases.values()})
+    others = sorted({version for found in cases.values() for version in found["versions"][1:]})
+    said = f"{' and '.join(dates)}; {'; '.join(others)}"
     head = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD)]
-    return "\n".join([said, "", *head, *map(line, rows(kept, machine))])
+    return "\n".join([said, "", *head, *map(line, rows({"cases": cases}, machine))])
 
 
 def machine_table(measured: Mapping[str, Bound]) -> str:
@@ -195,6 +247,13 @@ def machine_table(measured: Mapping[str, Bound]) -> str:
     return "\n".join([*head, *lines])
 
 
+def documented(text: str) -> dict[str, Bound]:
+    """The bounds that the document has, by name."""
+    _, _, rest = text.partition("| bound | per second |")
+    found = re.findall(r"^\| ([^|]+) \| ([\d,.e+]+) (\S+) \|$", rest, re.MULTILINE)
+    return {name: Bound(name, float(rate.replace(",", "")), unit) for name, rate, unit in found}
+
+
 def replaced(text: str, mark: str, content: str) -> str:
     """The document with other content between `<!-- mark -->` and `<!-- end of mark -->`."""
     begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
@@ -205,13 +264,21 @@ def replaced(text: str, mark: str, content: str) -> str:
     return f"{before}{begin}\n{content}\n{end}{after}"
 
 
+def read(paths: Iterable[Path]) -> dict[str, Any]:
+    """The figures of some files as one."""
+    return merged([json.loads(path.read_text()) for path in paths])
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("figures", type=Path)
-    parser.add_argument("without_discard", type=Path, nargs="?")
+    parser.add_argument("figures", type=Path, nargs="+", metavar="FIGURES.json")
+    parser.add_argument("--without-discard", type=Path, metavar="FILE.json")
+    parser.add_argument(
+        "--same-bounds", action="store_true", help="take the bounds that the document has"
+    )
     parser.add_argument("--update", action="store_true", help=f"write {DOCUMENT.name}")
     parser.add_argument("--directory", type=Path, default=Path.cwd(), help="on the disk measured")
     return parser.parse_args()
@@ -220,14 +287,15 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Prints the tables, or writes them into the document."""
     options = parse()
-    machine = {bound.name: bound for bound in limits.measured(options.directory)}
-    tables = {
-        "machine": machine_table(machine),
-        "warp": table(json.loads(options.figures.read_text()), machine),
-    }
+    tables = {}
+    if options.same_bounds:
+        machine = documented(DOCUMENT.read_text())
+    else:
+        machine = {bound.name: bound for bound in limits.measured(options.directory)}
+        tables["machine"] = machine_table(machine)
+    tables["warp"] = table(read(options.figures), machine)
     if options.without_discard:
-        kept = json.loads(options.without_discard.read_text())
-        tables["warp without discard"] = table(kept, machine)
+        tables["warp without discard"] = table(read([options.without_discard]), machine)
     if not options.update:
         print("\n\n".join(tables.values()))
         return

@@ -194,8 +194,8 @@ def turn(server: Server, technique: Technique, seconds: float) -> Measured:
 
 def seed(server: Server) -> None:
     """Puts what is read."""
+    Client(server).ask(b"PUT", b"/bench")
     sign = signer(server)
-    load.run("127.0.0.1", server.port, 1, 0.01, lambda _: sign.request(b"PUT", b"/bench"))
     puts = [sign.request(b"PUT", b"/bench/%d" % key, _SMALL) for key in range(_KEYS)]
     load.run_at_least("127.0.0.1", server.port, 8, _KEYS, lambda number: puts[number % _KEYS])
 
@@ -311,21 +311,20 @@ def completions(rounds: int, _: float) -> None:
 
 
 def _completed(client: Client, parts: int, etag: bytes) -> tuple[float, float, float, float]:
-    body, _ = client.ask(b"POST", b"/bench/whole", query=b"uploads=")
+    key = b"/bench/whole-" + os.urandom(4).hex().encode()  # what it replaced would be released
+    body, _ = client.ask(b"POST", key, query=b"uploads=")
     found = re.search(rb"<UploadId>(.*)</UploadId>", body)
     assert found
     upload = found[1]
     for number in range(1, parts + 1):
         query = b"partNumber=%d&uploadId=%s" % (number, upload)
-        client.ask(b"PUT", b"/bench/whole", _PART, query, signed=False)
+        client.ask(b"PUT", key, _PART, query, signed=False)
     listed = b"".join(
         b'<Part><PartNumber>%d</PartNumber><ETag>"%s"</ETag></Part>' % (number, etag)
         for number in range(1, parts + 1)
     )
     document = b"<CompleteMultipartUpload>%s</CompleteMultipartUpload>" % listed
-    return client.cost(
-        lambda: client.ask(b"POST", b"/bench/whole", document, b"uploadId=" + upload)
-    )
+    return client.cost(lambda: client.ask(b"POST", key, document, b"uploadId=" + upload))
 
 
 def sendfile(rounds: int, _: float) -> None:

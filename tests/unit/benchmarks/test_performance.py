@@ -62,6 +62,9 @@ def test_a_row():
             "put-4KiB-c20": {
                 "arguments": "put --obj.size 4KiB --concurrent 20",
                 "spread": 0.02,
+                "rounds": 2,
+                "versions": ["fastobj abc1234", "MinIO 1", "warp 2"],
+                "date": "2026-11-30",
                 "fastobj": figures(10_000, 0.1),
                 "minio": figures(1_000, 1.0),
             }
@@ -73,7 +76,37 @@ def test_a_row():
     text = performance.line(row)
     assert "**10.00 x** (5)" in text  # reached
     assert "| 10.00 x (15) |" in text  # not reached
+    assert text.endswith("| interpreter | abc1234, 2 |")
+    assert "2026-11-30; MinIO 1; warp 2" in performance.table(kept, MACHINE)
     assert performance._size_bytes(kept["cases"]["put-4KiB-c20"]["arguments"]) == 4 * KIB
+
+
+def test_a_row_that_reaches_its_targets_is_limited_by_nothing():
+    ours, theirs = figures(10_000, 0.01), figures(1_000, 1.0)
+    bound = Bound("syncs", 1e9, "/s")
+    row = performance.Row("put-4KiB-c20", "", 1, ours, theirs, 0, bound, performance.Target(5, 15))
+    assert row.limit == ""
+    assert row._replace(ours=figures(1_000, 0.01)).limit == "interpreter"
+    assert row._replace(target=None, ours=theirs).limit == ""
+
+
+def test_of_a_case_in_several_files_the_last_counts():
+    older = {"date": "d1", "versions": ["v1"], "cases": {"a": {"spread": 0}, "b": {"spread": 0}}}
+    newer = {"cases": {"b": {"spread": 0.1, "rounds": 2, "date": "d2", "versions": ["v2"]}}}
+    cases = performance.merged([older, newer])["cases"]
+    assert cases["a"] == {"spread": 0, "rounds": 1, "date": "d1", "versions": ["v1"]}
+    assert cases["b"] == newer["cases"]["b"]
+
+
+def test_each_limit_of_a_case_with_a_target_has_a_section():
+    _, _, section = performance.DOCUMENT.read_text().partition(performance.LIMITS_HEADING)
+    for case in warp.CASES:
+        if performance.target_of(case.name):
+            assert f"\n**{performance.limit_of(case.name).capitalize()}" in section, case.name
+
+
+def test_bounds_come_back_from_the_document():
+    assert performance.documented(performance.machine_table(MACHINE)) == MACHINE
 
 
 def test_only_what_stands_between_the_marks_is_replaced():
