@@ -36,8 +36,17 @@ POINTS = {
     "link.answered": "worker",
     "reclaim.unlinked": "maintenance",
     "spare.recycled": "maintenance",
+    "compaction.scanned": "maintenance",
+    "compaction.moved": "maintenance",
 }
-_SELDOM = ("log.renamed", "extent.made", "reclaim.unlinked", "spare.recycled")
+_SELDOM = (
+    "log.renamed",
+    "extent.made",
+    "reclaim.unlinked",
+    "spare.recycled",
+    "compaction.scanned",
+    "compaction.moved",
+)
 _WAIT_S = 30.0
 _TRIES = 3
 

@@ -18,7 +18,9 @@ import msgspec
 
 from fastobj._ext import segio
 from fastobj.background import orphans
-from fastobj.background.reclaim import Known, Reclaim
+from fastobj.background.compaction import Compaction
+from fastobj.background.reclaim import Reclaim
+from fastobj.background.segments import Known, Survey, survey
 from fastobj.core import codes, limits
 from fastobj.core.errors import ChecksumMismatch, S3Error
 from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
@@ -61,6 +63,7 @@ _unrecorded = itertools.count(1)
 
 _SMALL_LIMITS = {
     (limits, "WAL_BYTES_RETRY"): 32 * KIB,
+    (limits, "COMPACTION_BYTES_MIN"): 64 * KIB,
     (extents, "EXTENT_FILE_BYTES_MIN"): 256 * KIB,
     (extents, "EXTENT_FILE_BYTES_MAX"): 512 * KIB,
 }
@@ -126,13 +129,20 @@ class Node:
         self.store.small_body_bytes_max = SMALL_BYTES_MAX
         self._extents = layout.extents
         commit_rows = rows_committer(ledger)
-        self._reclaim = Reclaim(layout.root, engine, commit_rows, layout.log, SEGMENT_BYTES)
+        self._reclaim = Reclaim(layout.root, commit_rows, layout.log, SEGMENT_BYTES)
+        self._compaction = Compaction(self.store, self.store.clock)
+        self._compacting = asyncio.Lock()
 
     async def reclaim(self) -> None:
-        """One pass, as the maintenance process makes it."""
-        await self._reclaim.run(
-            lambda: Known({self.owner}, set(), self.engine.checkpointer.covered_sequence)
-        )
+        """One pass, as the maintenance process makes it, and a step of compaction."""
+        async with self._compacting:
+            found = await self._survey()
+            await self._reclaim.run(found)
+            await self._compaction.step(found)
+
+    async def _survey(self) -> Survey:
+        covered = self.engine.checkpointer.covered_sequence
+        return await survey(self.engine, lambda: Known({self.owner}, set(), covered))
 
     async def strays(self) -> list[str]:
         """What reclaim ought to have taken: extent files without a row, sealed ones unused.

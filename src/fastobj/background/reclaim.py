@@ -9,17 +9,18 @@ next pass removes. Copies nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
+from fastobj.background.segments import Known, Segment, Survey
 from fastobj.core.errors import Conflict, StoreError
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, TXN_ROWS_MAX
+from fastobj.core.limits import TXN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
-from fastobj.meta.base import DELETE, Add, MetaReader, Row, ScanRow
+from fastobj.meta.base import DELETE, Add, Row
 from fastobj.storage import io
 from fastobj.storage.crash_points import reach
 from fastobj.storage.segment_files import segment_path
@@ -30,18 +31,6 @@ SPARES_AHEAD: Final = 2  # of the wanted size, beside the ballast
 _OVERSIZE: Final = 2  # a spare that is larger than wanted by this factor holds what others need
 
 
-class Known(NamedTuple):
-    """What a pass must know of the other processes.
-
-    `alive` are the incarnations that run, `draining` those that do not, but whose last commits may
-    be on their way; `covered` is the highest log sequence that a completed checkpoint covers.
-    """
-
-    alive: Collection[int]
-    draining: Collection[int]
-    covered: int
-
-
 class Report(NamedTuple):
     """What a pass did, in segments."""
 
@@ -50,44 +39,28 @@ class Report(NamedTuple):
     unlinked: int = 0
 
 
-class Segment(NamedTuple):
-    """A segment's row, decoded."""
-
-    id: int
-    record: records.SegmentRecord
-    row: ScanRow
-
-
 class Reclaim:
     """Passes over all segments of one store."""
 
     def __init__(
         self,
         root: Path,
-        meta: MetaReader,
         commit_rows: CommitRows,
         log_directory: Path,
         log_segment_bytes: tuple[int, int],
     ) -> None:
         self._root = root
-        self._meta = meta
         self._commit_rows = commit_rows
         self._bounds = log_segment_bytes
         self._log_directory = log_directory
         self._spares = Spares(log_directory, log_segment_bytes[0])
         self._log = logging.getLogger("fastobj.reclaim")
 
-    async def run(self, look: Callable[[], Known]) -> Report:
-        """One pass, then the spare segments are filled up.
-
-        `look` is called behind the reading of the rows: an owner that stands in one has been
-        alive by then, so one that is not there is dead, and no newcomer is taken for dead.
-        """
-        segments = await self._segments()
-        known = look()
-        live = await self._live()  # read after the rows: what is sealed there only loses
+    async def run(self, found: Survey) -> Report:
+        """One pass over what a survey found, then the spare segments are filled up."""
+        segments, known = found.segments, found.known
         sealed = [await self._seal(s) for s in segments if _is_abandoned(s, known)]
-        free = [s for s in segments if not live.get(s.id, False) and _is_free(s, known)]
+        free = [s for s in segments if found.is_settled(s) and not any(found.lives(s))]
         logs = [s.record.size for s in segments if s.record.kind == SEGMENT_LOG]
         held = sum(logs) - sum(s.record.size for s in free if s.record.kind == SEGMENT_LOG)
         self._want(held)
@@ -98,25 +71,6 @@ class Reclaim:
             unlinked += done.count(False)
         self._fit_spares()
         return Report(sum(sealed), recycled, unlinked)
-
-    async def _segments(self) -> list[Segment]:
-        found: list[Segment] = []
-        start = keys.FIRST
-        while True:
-            rows = await self._meta.scan(keys.SEGMENTS, start, keys.LAST, LOOP_SCAN_ROWS_MAX)
-            found += [
-                Segment(
-                    keys.segment_id(row.key), records.decode(records.SegmentRecord, row.value), row
-                )
-                for row in rows
-            ]
-            if len(rows) < LOOP_SCAN_ROWS_MAX:
-                return found
-            start = keys.next_key(rows[-1].key)
-
-    async def _live(self) -> dict[int, bool]:
-        counters = await self._meta.counters(keys.SEGMENTS, keys.FIRST, keys.LAST)
-        return {keys.segment_id(key): any(amounts) for key, amounts in counters}
 
     async def _seal(self, segment: Segment) -> bool:
         """Seals a segment of a dead owner; False where its row has changed meanwhile."""
@@ -168,8 +122,9 @@ class Reclaim:
         """Whether a file of that size is a spare to keep."""
         spares = self._spares.list()
         larger = sum(spare.size >= size for spare in spares)
-        few = len(spares) < BALLAST + SPARES_AHEAD or larger < SPARES_AHEAD
-        return few and size < _OVERSIZE * self._spares.size_bytes
+        is_ballast = size < _OVERSIZE * self._bounds[0] and len(spares) < BALLAST + SPARES_AHEAD
+        is_ahead = size < _OVERSIZE * self._spares.size_bytes and larger < SPARES_AHEAD
+        return is_ballast or is_ahead
 
     async def _drop_rows(self, gone: list[Segment]) -> None:
         rows = [self._row(segment, DELETE) for segment in gone]
@@ -199,8 +154,10 @@ class Reclaim:
                     self._spares.free(spare)
             for _ in range(self._spares.missing_ballast(self._bounds[0])):
                 self._spares.make(self._bounds[0])
-            fitting = sum(spare.size >= wanted for spare in self._spares.list())
-            for _ in range(SPARES_AHEAD - fitting):
+            spares = self._spares.list()
+            fitting = sum(spare.size >= wanted for spare in spares)
+            missing = max(SPARES_AHEAD - fitting, BALLAST + SPARES_AHEAD - len(spares))
+            for _ in range(missing):
                 if self._spares.could_make(wanted):
                     self._spares.make()
         except StoreError as error:
@@ -215,13 +172,3 @@ def _is_abandoned(segment: Segment, known: Known) -> bool:
         and record.kind != SEGMENT_LOG
         and record.owner not in known.alive
     )
-
-
-def _is_free(segment: Segment, known: Known) -> bool:
-    """Whether a segment with nothing live may go: nobody will read or commit anything in it."""
-    record = segment.record
-    if record.state == SEGMENT_OPEN:
-        return False
-    if record.kind == SEGMENT_LOG:
-        return record.last_sequence <= known.covered
-    return record.owner not in known.draining

@@ -42,11 +42,13 @@ PIECE_CODING_BYTES: Final = 16 * KIB  # room for the framing among a piece's pay
 PIECE_FRAME_BYTES: Final = 64 * KIB  # unit of checksum inside a piece
 OWN_FILE_BYTES_MIN: Final = 64 * MIB  # from here a body has a file of its own
 EXTENT_FILE_BYTES_MIN: Final = 8 * MIB
-EXTENT_FILE_BYTES_MAX: Final = 256 * MIB
+EXTENT_FILE_BYTES_MAX: Final = 64 * MIB  # each process holds one open
 OBJECT_BYTES_MAX: Final = 5 * GIB  # one PUT
 PIECES_IN_FLIGHT_MAX: Final = 3
 MAINTENANCE_BODY_BYTES_MAX: Final = 8 * MIB  # memory for bodies that maintenance reads or writes
 BODY_MEMORY_WAIT_S_MAX: Final = 10.0  # for a buffer, while slower bodies hold all of them
+
+COMPACTION_BYTES_MIN: Final = 16 * MIB  # what a round gives back, unless the disk is short
 
 # --- S3 names and requests
 KEY_BYTES_MAX: Final = 1024

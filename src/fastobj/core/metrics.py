@@ -205,6 +205,14 @@ class Metric:
     SEGMENT_DEAD_BYTES: Final = _scraped(
         "fastobj_segment_dead_bytes", "Bytes of sealed ones that nothing refers to.", _SEGMENT[:1]
     )
+    COMPACTED_BODIES: Final = Family(
+        "fastobj_compaction_moved_bodies_total",
+        COUNTER,
+        "Bodies moved out of sparse segments.",
+    )
+    COMPACTED_BYTES: Final = Family(
+        "fastobj_compaction_moved_bytes_total", COUNTER, "Bytes of these bodies."
+    )
     LOG_SPARES: Final = _scraped("fastobj_log_spares", "Spare segments of the log.")
     LOG_SPARE_BYTES: Final = _scraped("fastobj_log_spare_bytes", "Bytes of the spare segments.")
     FREE_BYTES: Final = _scraped(

@@ -188,10 +188,26 @@ def decode(kind: type[Record], value: bytes) -> Record:
 
 
 def location_offset(value: bytes) -> int:
-    """The byte offset of the location in an encoded ObjectRecord or PartRecord.
+    """The byte offset of the location in an encoded ObjectRecord, PartRecord or SharedRecord.
 
     MessagePack: the array's head is 1 byte up to 15 elements and 3 bytes above; the format
     number is one byte (below 128); the location's own head is 2 bytes (bin 8).
     """
     head = 1 if value[0] & 0xF0 == 0x90 else 3
     return head + 1 + 2
+
+
+def location_of(value: bytes) -> bytes:
+    """The location in an encoded ObjectRecord, PartRecord or SharedRecord; b"" where it has none.
+
+    Nothing else is decoded.
+    """
+    at = location_offset(value)
+    return value[at : at + value[at - 1]]
+
+
+def with_location(value: bytes, location: bytes) -> bytes:
+    """The value with another location in the place of its own, which must be there."""
+    at = location_offset(value)
+    assert value[at - 1] == len(location), "a location takes the place of one of its length"
+    return value[:at] + location + value[at + len(location) :]

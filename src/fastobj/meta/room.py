@@ -49,6 +49,12 @@ class DatabaseRoom:
         added = _PAGES_PER_COMMIT + pages_added(txn_bytes)
         return added + min(_PAGES_PER_TXN * txns, self._pages)
 
+    def is_ample(self, path: str) -> bool:
+        """Whether the disk has room for the files over again: what is let go can be had again."""
+        found = os.statvfs(path)
+        held = os.path.getsize(path) + os.path.getsize(f"{path}-wal")
+        return found.f_bavail * found.f_frsize > 2 * held
+
     def forget_growth(self) -> None:
         """A checkpoint cuts the file to what it needs: it is looked at again before it grows."""
         self._left = 0

@@ -28,6 +28,7 @@ has no more, a RESTART lets the WAL begin anew in what it holds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,12 +39,16 @@ import apsw
 from fastobj.core import limits
 from fastobj.core.clock import Clock
 from fastobj.core.errors import NoSpace
-from fastobj.meta.room import DatabaseRoom, pages_added
+from fastobj.meta.room import WAL_HELD_BYTES_MIN, DatabaseRoom, pages_added
 from fastobj.meta.sqlite_connect import translated
 
 WAL_HEAD_BYTES: Final = 32
 FRAME_HEAD_BYTES: Final = 24
 _RESTARTS_MAX: Final = 25  # tries on a full disk while readers are busy
+_WAL_BYTES_IDLE: Final = 2 * WAL_HELD_BYTES_MIN  # a longer one is not kept while nobody commits
+# A database is rebuilt in memory and goes through the WAL, so only one that has become small is.
+_VACUUM_PAGES_MIN: Final = 1024  # free ones
+_VACUUM_PAGES_MAX: Final = 4096  # used ones
 
 
 @dataclass(slots=True)
@@ -151,6 +156,45 @@ class Checkpointer:
     def checkpoint_now(self) -> bool:
         """Runs RESTART at once, as before a batch; returns whether all commits are covered."""
         return self._restart_timed()
+
+    def tidy(self) -> None:
+        """For idle times: cuts the files to what they need, unless the disk is short.
+
+        Raises NoSpace, SyncFailed, StoreError.
+        """
+        self._await_passive()
+        if not self._room.is_ample(self._path):
+            return
+        if self._vacuum():
+            self._restart_timed()
+        if os.path.getsize(f"{self._path}-wal") > _WAL_BYTES_IDLE:
+            self._truncate()
+
+    def _vacuum(self) -> bool:
+        """Rebuilds a database that is small and mostly free pages; whether it was one."""
+        pages = int(self._writer.pragma("page_count"))
+        free = int(self._writer.pragma("freelist_count"))
+        if free * 2 < pages or free < _VACUUM_PAGES_MIN or pages - free > _VACUUM_PAGES_MAX:
+            return False
+        try:
+            self._writer.execute("VACUUM")
+        except apsw.BusyError:
+            return False
+        except apsw.Error as error:
+            raise translated(error, self._path, self._writer) from error
+        return True
+
+    def _truncate(self) -> None:
+        """Lets the WAL go, and holds anew what a commit needs on a full disk."""
+        try:
+            self._writer.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.BusyError:
+            return
+        except apsw.Error as error:
+            raise translated(error, self._path, self._writer) from error
+        self._frames = 0
+        self._due_bytes = limits.WAL_BYTES_PASSIVE
+        self._room.hold_wal(0)
 
     def close(self) -> None:
         """Waits for PASSIVE and ends its thread. Raises what PASSIVE failed with."""

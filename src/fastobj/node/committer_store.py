@@ -94,8 +94,9 @@ class CommitterStore:
         self._cells.observe(Metric.LOG_SYNCS, self._clock.monotonic_ns() - began)
 
     def rest(self) -> None:
-        """Brings the database up to date with the log, and gives memory back."""
-        self.ledger.cover()
+        """Brings the database up to date with the log, and gives room and memory back."""
+        self.ledger.rest()
+        self._look_at_segment()
         self.engine.release_memory()
         release_memory()
         self._count_checkpoints()
@@ -107,13 +108,16 @@ class CommitterStore:
         cells.add(Metric.COMMIT_CONFLICTS, len(batch.refused))
         if batch.block is None:
             return
-        self._rolled = self._rolled or self.recovered.log.segment != self._segment
-        self._segment = self.recovered.log.segment
+        self._look_at_segment()
         cells.add(Metric.COMMIT_BATCHES, 1)
         cells.add(Metric.COMMIT_TRANSACTIONS, len(batch.accepted))
         cells.observe(Metric.COMMIT_BATCH_SIZE, len(batch.accepted))
         self._count_checkpoints()
         self._count_positions()
+
+    def _look_at_segment(self) -> None:
+        self._rolled = self._rolled or self.recovered.log.segment != self._segment
+        self._segment = self.recovered.log.segment
 
     def _count_checkpoints(self) -> None:
         """The cells outlive this process, the checkpointer's figures do not: add what is new."""

@@ -1,24 +1,34 @@
-"""The maintenance process: works when it is nudged, and only then; no request waits for it."""
+"""The maintenance process: works when it is nudged, and only then; no request waits for it.
+
+**Pace.** After each piece of work it pauses as long as that took, so at most half of a core is its
+own; on a short disk it does not pause, for then whoever writes waits for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from typing import Final
 
 import uvloop
 
 from fastobj.background import orphans
+from fastobj.background.compaction import Compaction
 from fastobj.background.garbage import Garbage
-from fastobj.background.reclaim import Known, Reclaim, Report
+from fastobj.background.reclaim import Reclaim, Report
+from fastobj.background.segments import Known, Survey, survey
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
+from fastobj.core.metrics import Metric
 from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
 from fastobj.node.child import ChildContext, database_vfs
 from fastobj.node.maintenance_store import maintenance_store
 from fastobj.node.peer import Peer
+from fastobj.node.shared_page import MAINTENANCE
+from fastobj.objects.moves import Moved
 from fastobj.objects.segment_rows import rows_committer
 from fastobj.storage.pool import IoPool
 
@@ -27,6 +37,9 @@ _PAUSE_S_MIN: Final = 0.1
 _PAUSE_FACTOR: Final = 10  # a pass that found nothing is followed by a pause ten times as long
 _AGAIN_S: Final = 60.0  # unless somebody nudges before
 _PAUSE_FACTOR_BUSY: Final = 1  # else it must keep up with whoever overwrites
+_PAUSE_FACTOR_SHORT: Final = 0
+_COMPACT_AGAIN_NS: Final = 10_000_000_000
+_SHORT_PART: Final = 20  # a disk is short when less than this part of it is free
 
 
 def run(context: ChildContext) -> int:
@@ -54,6 +67,8 @@ class Maintenance:
         self._status = 0
         self._failed = False  # the last pass over what is due
         self._settled_for: set[int] = set()
+        self._compact_after_ns = 0
+        self._cells = context.page.metrics.of(MAINTENANCE)
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
 
     async def serve(self) -> int:
@@ -78,7 +93,6 @@ class Maintenance:
         store = maintenance_store(self._context, self._engine, self._ledger, pool)
         reclaim = Reclaim(
             self._context.layout.root,
-            self._engine,
             rows_committer(self._ledger),
             self._context.layout.log,
             (settings.log_segment_bytes_min, settings.log_segment_bytes_max),
@@ -90,16 +104,19 @@ class Maintenance:
             self._clock,
             settings.parts_grace_seconds,
         )
+        compaction = Compaction(store, self._clock)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
             await self._clear(garbage)
-            report = await self._pass(reclaim)
-            if report.sealed:
-                self._nudged.set()  # what was sealed may be empty
+            found = await survey(self._engine, self._known)
+            report = await self._pass(reclaim, found)
+            is_short = self._is_short()
+            worked = await self._compact(compaction, found, is_short)
+            if report.sealed or worked:
+                self._nudged.set()  # what was sealed may be empty, and what was begun goes on
             took_s = (self._clock.monotonic_ns() - began) / 1e9
-            factor = _PAUSE_FACTOR_BUSY if any(report) else _PAUSE_FACTOR
-            await asyncio.sleep(max(_PAUSE_S_MIN, took_s * factor))
+            await asyncio.sleep(_pause_s(took_s, any(report) or worked, is_short))
 
     async def _wait(self, garbage: Garbage) -> None:
         """Until somebody nudges, or until something is due; what failed waits for a while."""
@@ -124,16 +141,38 @@ class Maintenance:
         if any(cleared):
             self._log.info("garbage: %s", cleared)
 
-    async def _pass(self, reclaim: Reclaim) -> Report:
+    async def _pass(self, reclaim: Reclaim, found: Survey) -> Report:
         try:
             self._settle_orphans()
-            report = await reclaim.run(self._known)
+            report = await reclaim.run(found)
         except FastobjError as error:
             self._log.warning("a reclaim pass ended early: %s", error)
             return Report()
         if any(report):
             self._log.debug("reclaim: %s", report)
         return report
+
+    async def _compact(self, compaction: Compaction, found: Survey, is_short: bool) -> bool:
+        """A step of compaction, if there is one to make; what failed waits for a while."""
+        if self._clock.monotonic_ns() < self._compact_after_ns:
+            return False
+        before = compaction.total
+        try:
+            return await compaction.step(found, is_short=is_short)
+        except FastobjError as error:
+            self._log.warning("a round of compaction ended early: %s", error)
+            self._compact_after_ns = self._clock.monotonic_ns() + _COMPACT_AGAIN_NS
+            return False
+        finally:
+            self._count(before, compaction.total)
+
+    def _count(self, before: Moved, now: Moved) -> None:
+        self._cells.add(Metric.COMPACTED_BODIES, now.bodies - before.bodies)
+        self._cells.add(Metric.COMPACTED_BYTES, now.size_bytes - before.size_bytes)
+
+    def _is_short(self) -> bool:
+        found = os.statvfs(self._context.layout.root)
+        return found.f_bavail * _SHORT_PART < found.f_blocks
 
     def _settle_orphans(self) -> None:
         """At the start, and when processes have ended: only a death leaves files without rows."""
@@ -169,3 +208,9 @@ class Maintenance:
                 self._stopping.set()
         if not alive:
             self._stopping.set()
+
+
+def _pause_s(took_s: float, was_busy: bool, is_short: bool) -> float:
+    if not was_busy:
+        return max(_PAUSE_S_MIN, took_s * _PAUSE_FACTOR)
+    return took_s * (_PAUSE_FACTOR_SHORT if is_short else _PAUSE_FACTOR_BUSY)

@@ -52,12 +52,14 @@ async def write(
     fill: Callable[[Writer], Awaitable[None]],
     digests: Sequence[Digest] = (),
     decoder: ChunkedDecoder | None = None,
+    data_id: bytes | None = None,
 ) -> LargeBody:
     """A body of `length` bytes in the volume; `fill` writes them, coded where there is a decoder.
 
-    Raises what `fill` raises, and NoSpace. Nothing is left then.
+    It gets a fresh data id, unless it is one that is stored again. Raises what `fill` raises, and
+    NoSpace. Nothing is left then.
     """
-    data_id = new_data_id()
+    data_id = data_id or new_data_id()
     writer = await store.volume.writer(length, data_id, digests, decoder)
     try:
         await fill(writer)

@@ -101,17 +101,16 @@ class _Reader:
     """Reads a range of an object from its begin to its end. Holds nothing between two calls."""
 
     def __init__(self, store: Store, parts: Parts, span: Span) -> None:
-        self._volume = store.volume
+        self._store = store
         self._parts = parts
         self._next, self._end = span.offset, span.offset + span.length
 
     async def read(self, length: int) -> bytes:
         """The next verified bytes, at most `length`. Raises StaleLocation, ChecksumMismatch."""
         length = min(length, self._end - self._next)
-        pieces = self._parts.pieces(self._next, length)
-        found = [await self._volume.read(*piece) for piece in pieces]
+        found = await manifest.read(self._store, self._parts, self._next, length)
         self._next += length
-        return found[0] if len(found) == 1 else b"".join(found)
+        return found
 
 
 async def _pump(reader: _Reader, writer: Writer) -> None:

@@ -139,7 +139,7 @@ async def _open(store: Store, record: ObjectRecord, location: bytes, span: Span)
 
 
 async def _open_parts(store: Store, parts: Parts, span: Span) -> Body:
-    slices = manifest.stream(store, parts.pieces(span.offset, span.length))
+    slices = manifest.stream(store, parts, span.offset, span.length)
     return _Begun(await anext(slices), slices)
 
 

@@ -29,6 +29,10 @@ class Checkpoints(Protocol):
         """Checkpoints as before a batch; whether all commits are covered now."""
         ...
 
+    def tidy(self) -> None:
+        """Gives back what the database holds and no longer needs. Raises NoSpace, StoreError."""
+        ...
+
     def before_batch(self) -> None:
         """Between two batches: the moment in which the database may be checkpointed whole."""
         ...

@@ -26,8 +26,9 @@ from fastobj.core.errors import (
     SyncFailed,
     Unknown,
 )
+from fastobj.core.limits import MIB
 from fastobj.meta import keys
-from fastobj.meta.base import KEEP, LogPosition, Txn
+from fastobj.meta.base import KEEP, Add, LogPosition, Txn
 from fastobj.meta.transact import WholeBatch, apply_whole
 from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 
 # A segment's first block carries a transaction of its own: at most this many bytes.
 _FIRST_TXN_BYTES: Final = 512
+# What a fresh segment must give back, when nobody commits, for the open one to be left.
+_LOOSE_BYTES_MIN: Final = 4 * MIB
 _RELEASING: Final = frozenset({keys.SEGMENTS, keys.DUE})
 _encoder = msgspec.msgpack.Encoder()
 Result = FastobjError | None
@@ -233,6 +236,40 @@ class LocalLedger:
         except StoreError as error:
             self.fenced = error
 
+    def rest(self) -> None:
+        """Between two batches, when none will come for a while: covers all, gives room back."""
+        self.cover()
+        if self.fenced is None and not self.room.is_short and self._is_loose():
+            log = self._log
+            try:
+                sealed = (log.segment, log.generation, log.size, log.last.sequence)
+                self.open_segment(sealed, small=True)
+            except NoSpace:
+                return
+            except StoreError as error:
+                self.fenced = error
+            self.cover()
+        if self._checkpoints is not None and self.fenced is None:
+            try:
+                self._checkpoints.tidy()
+            except NoSpace:
+                return
+            except StoreError as error:
+                self.fenced = error
+
+    def _is_loose(self) -> bool:
+        """Whether so little lives in the open segment that a fresh one would give room back."""
+        log = self._log
+        lives_max = min(log.offset // 2, (log.size - log.spares.size_bytes - _LOOSE_BYTES_MIN) // 2)
+        if lives_max < 0:
+            return False
+        batch = self._engine.begin()
+        try:  # a counter that may not pass a ceiling is the question whether it is below it
+            asked = Add(keys.SEGMENTS, keys.segment(log.segment), (0, 0), (lives_max, None))
+            return not batch.add([asked])
+        finally:
+            batch.rollback()
+
     def _take(self) -> list[Pending]:
         """The longest run from the queue's head that fits one block, in order of first arrival.
 
@@ -320,15 +357,15 @@ class LocalLedger:
         batch.encoded.append(builder.add(encoded, [], []))
         return builder
 
-    def _roll(self, sealed: Sealed, with_bodies: bool) -> None:
+    def _roll(self, sealed: Sealed, with_bodies: bool, *, small: bool = False) -> None:
         segment = self._next_segment
         self._next_segment += 1  # also where the roll fails: an id is never used twice
-        self.room.roll(segment, with_bodies)
+        self.room.roll(segment, with_bodies, small=small)
         self._sealed = sealed
 
-    def open_segment(self, sealed: Sealed) -> None:
+    def open_segment(self, sealed: Sealed, *, small: bool = False) -> None:
         """Goes on behind `sealed` in a fresh segment, and commits its first block."""
-        self._roll(sealed, with_bodies=False)
+        self._roll(sealed, with_bodies=False, small=small)
         batch = self._apply([])
         try:
             self.write(batch)

@@ -3,23 +3,34 @@ finds its parts without their rows.
 
 A manifest is MessagePack: an array of the format number and an array of parts, each an array of
 part number, size, data id and location. An empty part has neither data id nor location.
+
+A manifest never changes, but the parts that it lists may be moved. Its locations are where they
+stood when it was made; who finds one stale asks the part's own row.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import accumulate
 from sys import getsizeof
 from typing import Final, NamedTuple
 
 import msgspec
 
-from fastobj.core.errors import StoreDamaged, UnknownFormat
-from fastobj.meta.records import ObjectRecord
+from fastobj.core.errors import StaleLocation, StoreDamaged, UnknownFormat
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.meta import keys, records
+from fastobj.meta.records import ObjectRecord, PartRecord
 from fastobj.objects.store import Store
-from fastobj.storage.base import DATA_ID_BYTES, LOCATION_BYTES, NO_LOCATION, Location
+from fastobj.storage.base import (
+    DATA_ID_BYTES,
+    LOCATION_BYTES,
+    NO_LOCATION,
+    BodyStream,
+    Location,
+)
 
 FORMAT: Final = 1
 _NO_DATA_ID: Final = bytes(DATA_ID_BYTES)
@@ -40,12 +51,13 @@ class _Manifest(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Piece(NamedTuple):
-    """Bytes of one part's body."""
+    """Bytes of one part's body; `part` is which one of the object's."""
 
     location: Location
     data_id: bytes
     offset: int
     length: int
+    part: int
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -58,15 +70,19 @@ def encode(parts: Sequence[ManifestPart]) -> bytes:
 
 
 class Parts:
-    """The parts of an object, in their order: as columns, for there may be ten thousand."""
+    """The parts of an object, in their order: as columns, for there may be ten thousand.
 
-    __slots__ = ("_data_ids", "_locations", "_numbers", "_starts")
+    `upload_id` is that of their rows; b"" for a body that has none.
+    """
 
-    def __init__(self, parts: Sequence[ManifestPart]) -> None:
+    __slots__ = ("_data_ids", "_locations", "_numbers", "_starts", "_upload_id")
+
+    def __init__(self, parts: Sequence[ManifestPart], upload_id: bytes = b"") -> None:
+        self._upload_id = upload_id
         self._numbers = array("H", [part.number for part in parts])
         self._starts = array("Q", [0, *accumulate([part.size for part in parts])])
         self._data_ids = b"".join([part.data_id or _NO_DATA_ID for part in parts])
-        self._locations = b"".join([part.location or NO_LOCATION for part in parts])
+        self._locations = bytearray().join([part.location or NO_LOCATION for part in parts])
 
     @property
     def size(self) -> int:
@@ -97,15 +113,28 @@ class Parts:
             begin = offset - self._starts[index]
             count = min(length, self._starts[index + 1] - offset)
             if count:
-                yield Piece(*self._body(index), begin, count)
+                yield Piece(*self._body(index), begin, count, index)
             offset += count
             length -= count
             index += 1
 
+    async def find_again(self, store: Store, piece: Piece, stale: StaleLocation) -> Piece:
+        """The piece where its part's row says that it is now. Raises `stale`: it has not moved."""
+        if not self._upload_id:
+            raise stale
+        start = keys.part(self._upload_id, self._numbers[piece.part])
+        for row in await store.meta.scan(keys.PARTS, start, keys.after(start), LOOP_SCAN_ROWS_MAX):
+            record = records.decode(PartRecord, row.value)
+            if record.data_id == piece.data_id and record.location != piece.location.encode():
+                at = piece.part * LOCATION_BYTES
+                self._locations[at : at + LOCATION_BYTES] = record.location
+                return piece._replace(location=Location.decode(record.location))
+        raise stale
+
     def _body(self, index: int) -> tuple[Location, bytes]:
         location, data_id = index * LOCATION_BYTES, index * DATA_ID_BYTES
         return (
-            Location.decode(self._locations[location : location + LOCATION_BYTES]),
+            Location.decode(bytes(self._locations[location : location + LOCATION_BYTES])),
             self._data_ids[data_id : data_id + DATA_ID_BYTES],
         )
 
@@ -120,7 +149,7 @@ async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
     if parts is None:
         place = Location.decode(location)
         body = await store.volume.read(place, record.data_id, 0, place.length)
-        parts = Parts(_decode(body))
+        parts = Parts(_decode(body), record.upload_id)
         store.manifests.keep(record.data_id, parts)
     if parts.size != record.size:
         raise StoreDamaged("the parts of an object do not add up to its size")
@@ -139,12 +168,45 @@ def _decode(body: bytes) -> list[ManifestPart]:
     return found.parts
 
 
-async def stream(store: Store, pieces: Iterable[Piece]) -> AsyncGenerator[memoryview, None]:
-    """Verified bytes of one piece after the other; a slice is valid until the next is asked for."""
-    for piece in pieces:
-        slices = store.volume.stream(*piece)
+async def stream(
+    store: Store, parts: Parts, offset: int, length: int
+) -> AsyncGenerator[memoryview, None]:
+    """Verified bytes of a range of the object; a slice is valid until the next is asked for.
+
+    Raises StaleLocation where a part has gone, ChecksumMismatch.
+    """
+    for piece in parts.pieces(offset, length):
+        slices, first = await _begin(store, parts, piece)
         try:
+            yield first
             async for part in slices:
                 yield part
         finally:
             await slices.aclose()
+
+
+async def _begin(store: Store, parts: Parts, piece: Piece) -> tuple[BodyStream, memoryview]:
+    """The slices of a piece, and the first of them."""
+    while True:
+        slices = store.volume.stream(*_place(piece))
+        try:
+            return slices, await anext(slices)
+        except StaleLocation as stale:
+            piece = await parts.find_again(store, piece, stale)
+
+
+async def read(store: Store, parts: Parts, offset: int, length: int) -> bytes:
+    """What `stream` gives, at once."""
+    found: list[bytes] = []
+    for piece in parts.pieces(offset, length):
+        while True:
+            try:
+                found.append(await store.volume.read(*_place(piece)))
+                break
+            except StaleLocation as stale:
+                piece = await parts.find_again(store, piece, stale)
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
+def _place(piece: Piece) -> tuple[Location, bytes, int, int]:
+    return piece.location, piece.data_id, piece.offset, piece.length

@@ -103,11 +103,11 @@ class Room:
                     raise
         self._database.hold_commit(len(taken), txn_bytes)
 
-    def roll(self, segment: int, with_bodies: bool) -> None:
+    def roll(self, segment: int, with_bodies: bool, *, small: bool = False) -> None:
         """Goes on in a fresh segment; bodies never take the ballast. Raises NoSpace, SyncFailed."""
         self._watches, self._looks_in = True, 0
         try:
-            self._log.roll(segment, BALLAST if with_bodies else 0)
+            self._log.roll(segment, BALLAST if with_bodies else 0, small=small)
         except NoSpace:
             if with_bodies:
                 self._no_bodies = True

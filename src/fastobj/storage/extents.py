@@ -17,6 +17,7 @@ from fastobj.core.errors import Conflict, FastobjError, NoSpace, StoreError, Syn
 from fastobj.core.limits import (
     EXTENT_FILE_BYTES_MAX,
     EXTENT_FILE_BYTES_MIN,
+    IDLE_S,
     OWN_FILE_BYTES_MIN,
     PIECE_BYTES,
     PIECE_HEAD_BYTES,
@@ -159,6 +160,8 @@ class Extents:
         self._sealing = asyncio.Lock()
         self._opening: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._resting: asyncio.TimerHandle | None = None
+        self._reserved = False  # since the timer was set
 
     async def reserve(self, length: int) -> Run:
         """Room for a body of `length` bytes. Raises NoSpace."""
@@ -169,6 +172,7 @@ class Extents:
             file = self._open
             offset = None if file is None else file.reserve(run)
             if file is not None and offset is not None:
+                self._reserved = True
                 return Run(file, offset, own_file=False)
             await self._open_next(run)
 
@@ -196,6 +200,9 @@ class Extents:
 
     async def close(self) -> None:
         """Waits for what was spawned and closes all files; seals nothing."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         while self._tasks:
             await asyncio.wait(self._tasks)
         for file in [*self._closing, *([self._open] if self._open else [])]:
@@ -252,7 +259,22 @@ class Extents:
             file = await self._create_open(run)
         await self._retire()
         self._open = file
+        self._watch()
         self._size = min(2 * self._size, EXTENT_FILE_BYTES_MAX)
+
+    def _watch(self) -> None:
+        """The open file is not kept for bodies that do not come: its rest is room for others."""
+        if self._resting is None:
+            self._reserved = False
+            self._resting = asyncio.get_running_loop().call_later(IDLE_S, self._rest)
+
+    def _rest(self) -> None:
+        self._resting = None
+        if self._reserved:
+            self._watch()
+        elif self._open is not None:
+            self._opening = self.spawn(self._retire())
+            self._size = EXTENT_FILE_BYTES_MIN
 
     async def _create_open(self, run: int) -> ExtentFile:
         part = io.free_bytes(self._root) // _DISK_PART & -ALIGN_BYTES

@@ -123,15 +123,15 @@ class LogWriter:
         """Bytes left in the open segment; 0 before the first `roll`."""
         return self.size - self.offset
 
-    def roll(self, segment: int, kept: int = 0) -> None:
+    def roll(self, segment: int, kept: int = 0, *, small: bool = False) -> None:
         """Goes on in a fresh segment with that id, never used before. Raises NoSpace, SyncFailed.
 
-        The last `kept` spares stay. The file has its final name durably when this returns; the
+        The last `kept` spares stay; a `small` segment is the smallest of them. The file has its final name durably when this returns; the
         segment becomes part of the chain with its first block. After NoSpace the open segment is
         as it was.
         """
         path = str(log_path(self._directory, segment))
-        spare = self._take(path, kept)
+        spare = self._take(path, kept, small)
         io.sync_directory(str(self._directory))
         reach("log.renamed")
         file = io.open_existing(path)
@@ -141,10 +141,10 @@ class LogWriter:
         self.segment, self.generation = segment, spare.generation
         self.offset, self.size = 0, spare.size
 
-    def _take(self, path: str, kept: int) -> Spare:
+    def _take(self, path: str, kept: int, small: bool) -> Spare:
         """Gives a spare its name as a segment. Raises NoSpace."""
         while True:
-            spare = self._spares.take(self.block_bytes_max, kept)
+            spare = self._spares.take(self.block_bytes_max, kept, small=small)
             try:
                 io.rename(str(spare.path), path)
                 return spare

@@ -27,6 +27,7 @@ LOG_SUFFIX: Final = ".log"
 BALLAST: Final = 2
 _AMPLE: Final = 4  # spares that the disk must have room for where the ballast is yet to be made
 _DISK_PART: Final = 8  # a spare takes this part of what the disk has left, at most
+_LOG_PART: Final = 8  # and of what the log holds, so that spares cost little beside it
 _ZEROS: Final = bytes(1 << 20)
 
 
@@ -44,12 +45,12 @@ def log_path(directory: Path, segment: int) -> Path:
 
 
 def wanted_bytes(held: int, free: int, bounds: tuple[int, int]) -> int:
-    """The size of the next segment: as large as the log so far, within bounds.
+    """The size of the next segment: in proportion to the log so far, within bounds.
 
     So a large store rolls seldom, and a disk that has `free` bytes left is not eaten.
     """
     smallest, largest = bounds
-    return max(smallest, min(largest, held, free // _DISK_PART) & ~0xFFFF)
+    return max(smallest, min(largest, held // _LOG_PART, free // _DISK_PART) & ~0xFFFF)
 
 
 def log_segment(path: Path) -> int | None:
@@ -96,14 +97,16 @@ class Spares:
                 continue  # taken meanwhile, or not one of ours
         return sorted(spares, key=lambda spare: -spare.size)
 
-    def take(self, least_bytes: int = 0, kept: int = 0) -> Spare:
+    def take(self, least_bytes: int = 0, kept: int = 0, *, small: bool = False) -> Spare:
         """A spare of the wanted size, made on the spot where none is there. Raises NoSpace.
 
         On a full disk one of `least_bytes` will do: better than no commits. The last `kept` ones
-        stay.
+        stay. A `small` one is the smallest that there is.
         """
         fitting = [spare for spare in self.list() if spare.size >= least_bytes]
         free = fitting[: max(0, len(fitting) - kept)]
+        if small and free:
+            return free[-1]
         if free and free[0].size >= self.size_bytes:
             return free[0]
         for size in sorted({self.size_bytes, least_bytes or self.size_bytes}, reverse=True):

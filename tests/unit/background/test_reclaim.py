@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fastobj.background.reclaim import Known, Reclaim, Report
+from fastobj.background.reclaim import Reclaim, Report
+from fastobj.background.segments import Known, survey
 from fastobj.core.errors import Unavailable
 from fastobj.core.limits import TXN_ROWS_MAX
 from fastobj.core.segments import (
@@ -39,7 +40,7 @@ class World:
         self.engine = MemoryEngine()
         self.commits: list[list[Row]] = []
         self.before_commit = lambda rows: None
-        self.reclaim = Reclaim(root, self.engine, self.commit_rows, self.log, BOUNDS)
+        self.reclaim = Reclaim(root, self.commit_rows, self.log, BOUNDS)
 
     async def commit_rows(self, rows, adds):
         self.before_commit(rows)
@@ -77,7 +78,10 @@ class World:
         return list(self.log.glob("*.spare"))
 
     async def run(self, known=KNOWN):
-        return await self.reclaim.run(lambda: known)
+        return await self.pass_by(lambda: known)
+
+    async def pass_by(self, look):
+        return await self.reclaim.run(await survey(self.engine, look))
 
 
 @pytest.fixture
@@ -190,7 +194,7 @@ async def test_who_is_alive_is_asked_behind_the_reading_of_the_rows(world):
         asked.append("alive")
         return Known({77}, set(), 100)
 
-    await world.reclaim.run(look)
+    await world.pass_by(look)
     assert asked == ["rows", "alive"]
     assert (await world.record(segment)).state == SEGMENT_OPEN
 
