@@ -119,6 +119,14 @@ class Load:
 
         self._in_parallel(write)
 
+    def fill_again(self, wanted: int) -> None:
+        """Fills until so many bytes are stored: what is dead comes back. Fails after WAIT_S."""
+        deadline = time.monotonic() + WAIT_S
+        while sum(self.stored.values()) < wanted:
+            held = sum(self.stored.values())
+            assert time.monotonic() < deadline, f"only {held} of {wanted} bytes fit again"
+            self.fill()
+
     def put_until_stored(self, size: int) -> None:
         """Puts one object, again and again until it is taken. Fails after WAIT_S."""
         key = f"again-{next(self._numbers)}"

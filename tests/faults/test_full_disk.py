@@ -116,6 +116,25 @@ async def test_a_start_with_no_block_for_the_index(full_disk, seed):
     await settle(full_disk, load)
 
 
+async def half_deleted(full_disk, load, count):
+    """No segment is all dead where every other object is: only compaction gives the rest back."""
+    load.fill()
+    before = sum(load.stored.values())
+    for _ in range(count):
+        keys = sorted(load.stored)
+        load.delete(keys[::2])
+        half = sum(load.stored.values())
+        load.fill_again(before - (before - half) // 3)
+        load.check(step=7)
+        full_disk.check_alive()
+    await settle(full_disk, load)
+
+
+@pytest.mark.parametrize("size", [small, large, mixed])
+async def test_every_other_object_deleted(full_disk, seed, size):
+    await half_deleted(full_disk, full_disk.load(size, seed), 2)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("sizes", [small, large, mixed])

@@ -79,13 +79,14 @@ class Compaction:
         """Whether a round has been begun and is not over."""
         return self._round is not None
 
-    async def step(self, found: Survey, *, is_short: bool = False) -> bool:
+    async def step(self, found: Survey, room: int | None = None) -> bool:
         """Works for a fifth of a second, if there is anything worth it; whether it did.
 
-        Raises what commits raise; the round is over then.
+        `room` says that the disk is short, and how many bytes a round may take of it. Raises what
+        commits raise; the round is over then.
         """
         if self._round is None:
-            chosen = self._choose(found, is_short)
+            chosen = self._choose(found, room)
             if not chosen:
                 return False
             self._round = self._compact(chosen)
@@ -110,8 +111,9 @@ class Compaction:
             again += int(lives.bodies * self._overhead)
         return segment.record.size - again
 
-    def _choose(self, found: Survey, is_short: bool) -> list[Segment]:
+    def _choose(self, found: Survey, room: int | None) -> list[Segment]:
         """The sparsest segments, if all that are sparse gain enough together."""
+        is_short = room is not None
         least = GAIN_MIN_SHORT if is_short else GAIN_MIN
         sparse = [
             (self.gain(found, segment) / segment.record.size, segment)
@@ -124,7 +126,7 @@ class Compaction:
         if not sparse or (not is_short and gained < max(self._bytes_min, ROUND_PART_MIN * held)):
             return []
         sparse.sort(key=lambda one: (-one[0], one[1].id))
-        return self._fitting(found, [segment for _, segment in sparse])
+        return self._fitting(found, [segment for _, segment in sparse], room)
 
     def _may_be_moved(self, found: Survey, segment: Segment) -> bool:
         lives = found.lives(segment)
@@ -135,14 +137,21 @@ class Compaction:
             and self._stuck.get(segment.id) != lives.size_bytes
         )
 
-    def _fitting(self, found: Survey, segments: Sequence[Segment]) -> list[Segment]:
+    def _fitting(
+        self, found: Survey, segments: Sequence[Segment], room: int | None
+    ) -> list[Segment]:
+        """Those of which memory takes the rows, and a short disk what lives in them."""
         chosen: list[Segment] = []
         bodies = 0
         for segment in segments:
+            taken = segment.record.size - self.gain(found, segment)
+            if room is not None and taken > room:
+                continue
             bodies += found.lives(segment).bodies
             if chosen and bodies > ROUND_BODIES_MAX:
                 break
             chosen.append(segment)
+            room = None if room is None else room - taken
         return chosen
 
     # --- a round

@@ -156,7 +156,9 @@ class Reclaim:
                 self._spares.make(self._bounds[0])
             spares = self._spares.list()
             fitting = sum(spare.size >= wanted for spare in spares)
-            missing = max(SPARES_AHEAD - fitting, BALLAST + SPARES_AHEAD - len(spares))
+            missing = SPARES_AHEAD - fitting
+            if wanted > self._bounds[0]:  # a log of the first segments makes do with the ballast
+                missing = max(missing, BALLAST + SPARES_AHEAD - len(spares))
             for _ in range(missing):
                 if self._spares.could_make(wanted):
                     self._spares.make()

@@ -30,6 +30,7 @@ from fastobj.node.peer import Peer
 from fastobj.node.shared_page import MAINTENANCE
 from fastobj.objects.moves import Moved
 from fastobj.objects.segment_rows import rows_committer
+from fastobj.storage import io
 from fastobj.storage.pool import IoPool
 
 _POOL_THREADS: Final = 2
@@ -112,7 +113,7 @@ class Maintenance:
             found = await survey(self._engine, self._known)
             report = await self._pass(reclaim, found)
             is_short = self._is_short()
-            worked = await self._compact(compaction, found, is_short)
+            worked = await self._compact(compaction, found, is_short=is_short)
             if report.sealed or worked:
                 self._nudged.set()  # what was sealed may be empty, and what was begun goes on
             took_s = (self._clock.monotonic_ns() - began) / 1e9
@@ -152,13 +153,14 @@ class Maintenance:
             self._log.debug("reclaim: %s", report)
         return report
 
-    async def _compact(self, compaction: Compaction, found: Survey, is_short: bool) -> bool:
+    async def _compact(self, compaction: Compaction, found: Survey, *, is_short: bool) -> bool:
         """A step of compaction, if there is one to make; what failed waits for a while."""
         if self._clock.monotonic_ns() < self._compact_after_ns:
             return False
         before = compaction.total
         try:
-            return await compaction.step(found, is_short=is_short)
+            room = io.free_bytes(self._context.layout.root) if is_short else None
+            return await compaction.step(found, room)
         except FastobjError as error:
             self._log.warning("a round of compaction ended early: %s", error)
             self._compact_after_ns = self._clock.monotonic_ns() + _COMPACT_AGAIN_NS

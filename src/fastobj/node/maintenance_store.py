@@ -28,6 +28,7 @@ def maintenance_store(
         pool,
         SegmentRows(ledger, context.owner),
         MAINTENANCE_BODY_BYTES_MAX,
+        leaves_reserve=False,
     )
     return Store(
         meta=BucketCache(engine, context.page.epochs),

@@ -41,7 +41,7 @@ from fastobj.objects.local_engine import (
 )
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.outcomes import Outcomes
-from fastobj.objects.room import Room
+from fastobj.objects.room import Room, only_moves
 from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes
 from fastobj.storage.log_writer import (
@@ -52,6 +52,7 @@ from fastobj.storage.log_writer import (
     LogWriter,
     content_bytes,
 )
+from fastobj.storage.spares import BODIES, DELETES, IDLE, MOVES, Claim
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -243,7 +244,7 @@ class LocalLedger:
             log = self._log
             try:
                 sealed = (log.segment, log.generation, log.size, log.last.sequence)
-                self.open_segment(sealed, small=True)
+                self.open_segment(sealed, IDLE)
             except NoSpace:
                 return
             except StoreError as error:
@@ -325,7 +326,7 @@ class LocalLedger:
         self.room.hold(taken, txn_bytes)
         if length > log.room():
             sealed = (log.segment, log.generation, log.size, log.last.sequence)
-            self._roll(sealed, with_bodies=bodies > 0)
+            self._roll(sealed, _claim(taken))
 
     def _apply(self, taken: list[Pending]) -> LedgerBatch:
         batch = LedgerBatch(self._engine.begin())
@@ -357,15 +358,15 @@ class LocalLedger:
         batch.encoded.append(builder.add(encoded, [], []))
         return builder
 
-    def _roll(self, sealed: Sealed, with_bodies: bool, *, small: bool = False) -> None:
+    def _roll(self, sealed: Sealed, claim: Claim) -> None:
         segment = self._next_segment
         self._next_segment += 1  # also where the roll fails: an id is never used twice
-        self.room.roll(segment, with_bodies, small=small)
+        self.room.roll(segment, claim)
         self._sealed = sealed
 
-    def open_segment(self, sealed: Sealed, *, small: bool = False) -> None:
+    def open_segment(self, sealed: Sealed, claim: Claim = DELETES) -> None:
         """Goes on behind `sealed` in a fresh segment, and commits its first block."""
-        self._roll(sealed, with_bodies=False, small=small)
+        self._roll(sealed, claim)
         batch = self._apply([])
         try:
             self.write(batch)
@@ -524,6 +525,14 @@ def _sizes(taken: Sequence[Pending]) -> tuple[int, int]:
         txns += pending.txn_bytes
         records += pending.record_bytes
     return txns, records
+
+
+def _claim(taken: Sequence[Pending]) -> Claim:
+    """What a roll may take for them."""
+    with_bodies = [pending for pending in taken if pending.payloads]
+    if not with_bodies:
+        return DELETES
+    return MOVES if all(only_moves(pending.txn()) for pending in with_bodies) else BODIES
 
 
 def _arrival(pending: Pending) -> int:

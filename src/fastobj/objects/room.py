@@ -2,7 +2,8 @@
 
 What takes space is told from the transaction itself. Bodies take room in the log, and new rows
 room in the database: each is refused alone, with NoSpace, for as long as that room is missing.
-What deletes, seals or only checks is never refused: it needs a log segment now and then, which
+What moves bodies may take the reserve that others leave. What deletes, seals or only checks is
+never refused: it needs a log segment now and then, which
 gives itself back, and pages that the database holds.
 """
 
@@ -18,19 +19,33 @@ from fastobj.meta.base import Add, LocalEngine, ScanRow, Txn
 from fastobj.objects.local_engine import DatabaseRoom
 from fastobj.storage.log_format import EXTENT_ID_MIN
 from fastobj.storage.log_writer import LogWriter
-from fastobj.storage.spares import BALLAST
+from fastobj.storage.spares import BODIES, Claim
 
 _ROWS_MAX: Final = 1 << 20
 _BATCHES_BETWEEN_LOOKS: Final = 16  # while the ballast is yet to be made and the disk is ample
 
 
+def only_moves(txn: Txn) -> bool:
+    """Whether the transaction gives a body another place, and does nothing else.
+
+    What it takes it gives back in another segment, and that in the end with what was dead there.
+    """
+    return (
+        len(txn.rows) == 1
+        and isinstance(txn.rows[0].expect, bytes)
+        and isinstance(txn.rows[0].value, bytes)
+        and all(add.space == keys.SEGMENTS for add in txn.adds)
+        and any(add.amounts[0] < 0 for add in txn.adds)
+    )
+
+
 def adds_rows(txn: Txn) -> bool:
     """Whether the transaction writes rows that take room: new ones, and those of objects.
 
-    Segments and buckets change their state within the room that their rows have. What says that
-    bodies are due to be let go of must never be refused.
+    Segments and buckets change their state within the room that their rows have, and so do bodies
+    their places. What says that bodies are due to be let go of must never be refused.
     """
-    return any(
+    return not only_moves(txn) and any(
         isinstance(row.value, bytes)
         and row.space != keys.DUE
         and (not isinstance(row.expect, bytes) or row.space == keys.CURRENT)
@@ -66,6 +81,8 @@ class Room:
 
     def refuses(self, txn: Txn, with_bodies: bool) -> bool:
         """Whether the transaction takes what is missing."""
+        if not self.is_short or only_moves(txn):
+            return False
         if not ((self._no_bodies and with_bodies) or (self._no_rows and adds_rows(txn))):
             return False
         self.refused = True
@@ -103,15 +120,15 @@ class Room:
                     raise
         self._database.hold_commit(len(taken), txn_bytes)
 
-    def roll(self, segment: int, with_bodies: bool, *, small: bool = False) -> None:
+    def roll(self, segment: int, claim: Claim) -> None:
         """Goes on in a fresh segment; bodies never take the ballast. Raises NoSpace, SyncFailed."""
         self._watches, self._looks_in = True, 0
         try:
-            self._log.roll(segment, BALLAST if with_bodies else 0, small=small)
+            self._log.roll(segment, claim)
         except NoSpace:
-            if with_bodies:
+            if claim == BODIES:
                 self._no_bodies = True
-            if with_bodies or not self._recycle():
+            if claim.kept or not self._recycle():
                 raise
             self._log.roll(segment)
 

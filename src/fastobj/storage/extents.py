@@ -149,11 +149,14 @@ class Extents:
         pool: IoPool,
         book: SegmentBook,
         own_file_bytes_min: int = OWN_FILE_BYTES_MIN,
+        *,
+        leaves_reserve: bool = True,
     ) -> None:
         self.pool = pool
         self._root = root
         self._book = book
         self._own_file_bytes_min = own_file_bytes_min
+        self._leaves_reserve = leaves_reserve
         self._size = EXTENT_FILE_BYTES_MIN
         self._open: ExtentFile | None = None
         self._closing: list[ExtentFile] = []
@@ -300,7 +303,9 @@ class Extents:
         self.spawn(self._seal())
 
     async def _create(self, kind: int, size: int) -> ExtentFile:
-        """A durable file with a committed row."""
+        """A durable file with a committed row. Raises NoSpace."""
+        if self._leaves_reserve:
+            io.check_reserve(self._root, size)
         for _ in range(IDS_TRIED_MAX):
             generation = int.from_bytes(os.urandom(4), "big")
             segment = SegmentInfo(

@@ -15,7 +15,7 @@ from typing import Final
 
 from fastobj._ext import segio
 from fastobj.core.errors import NoSpace, StoreError, SyncFailed
-from fastobj.core.limits import BLOCK_VECTORS_MAX
+from fastobj.core.limits import BLOCK_VECTORS_MAX, RESERVE_BYTES_MAX
 
 RECORD_VARIABLE: Final = "FASTOBJ_IO_RECORD"
 FILE_MODE: Final = 0o600
@@ -31,6 +31,7 @@ RECORD_SYNC_DIRECTORY: Final = 7
 RECORD_ALLOCATE: Final = 8
 
 StrPath = str | os.PathLike[str]
+_RESERVE_PART: Final = 32  # of the file system is the reserve, on a small one
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CURES = {
@@ -232,6 +233,22 @@ def free_bytes(path: StrPath) -> int:
     """What the file system below that path has left for its ordinary users."""
     found = os.statvfs(path)
     return found.f_bavail * found.f_frsize
+
+
+def reserve_bytes(path: StrPath) -> int:
+    """What bodies leave of the file system below that path, so that deletes and moves go on."""
+    found = os.statvfs(path)
+    return min(RESERVE_BYTES_MAX, found.f_blocks * found.f_frsize // _RESERVE_PART)
+
+
+def check_reserve(path: StrPath, size: int) -> None:
+    """Raises NoSpace where `size` bytes more would not leave the reserve."""
+    reserve = reserve_bytes(path)
+    if free_bytes(path) - size < reserve:
+        raise NoSpace(
+            f"{path}: the disk is full but for a reserve of {reserve >> 20} MiB, which deletes and"
+            " compaction need; free some space or raise the quota"
+        )
 
 
 def sync_directory(path: StrPath) -> None:

@@ -38,7 +38,8 @@ _NOT_NOW: Final = frozenset({-errno.EAGAIN, -errno.EOPNOTSUPP})
 class LocalVolume:
     """Bodies below one directory (storage.base.Volume). To be made on the running loop.
 
-    `book` has its segments written down. The pool stays the caller's to close, after the volume.
+    `book` has its segments written down. One that `leaves_reserve` does not fill the disk. The
+    pool stays the caller's to close, after the volume.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class LocalVolume:
         book: SegmentBook,
         body_memory_bytes_max: int = BODY_MEMORY_BYTES_MAX,
         own_file_bytes_min: int = OWN_FILE_BYTES_MIN,
+        *,
+        leaves_reserve: bool = True,
     ) -> None:
         root = os.path.abspath(root)
         self.pool = pool
         self.files = SegmentFiles(root)
         self.buffers = BufferPool(body_memory_bytes_max, pool.press)
-        self._extents = Extents(root, pool, book, own_file_bytes_min)
+        self._extents = Extents(root, pool, book, own_file_bytes_min, leaves_reserve=leaves_reserve)
 
     async def writer(
         self,

@@ -24,7 +24,7 @@ from fastobj.storage.log_format import (
     block_bytes,
     encode_block_head,
 )
-from fastobj.storage.spares import Spare, Spares, log_path
+from fastobj.storage.spares import DELETES, Claim, Spare, Spares, log_path
 
 TXN_PREFIX_BYTES: Final = 4
 RECORDS_PER_BLOCK_MAX: Final = 340  # the requests of one block wait for each other
@@ -123,15 +123,15 @@ class LogWriter:
         """Bytes left in the open segment; 0 before the first `roll`."""
         return self.size - self.offset
 
-    def roll(self, segment: int, kept: int = 0, *, small: bool = False) -> None:
+    def roll(self, segment: int, claim: Claim = DELETES) -> None:
         """Goes on in a fresh segment with that id, never used before. Raises NoSpace, SyncFailed.
 
-        The last `kept` spares stay; a `small` segment is the smallest of them. The file has its final name durably when this returns; the
+        The file has its final name durably when this returns; the
         segment becomes part of the chain with its first block. After NoSpace the open segment is
         as it was.
         """
         path = str(log_path(self._directory, segment))
-        spare = self._take(path, kept, small)
+        spare = self._take(path, claim)
         io.sync_directory(str(self._directory))
         reach("log.renamed")
         file = io.open_existing(path)
@@ -141,10 +141,10 @@ class LogWriter:
         self.segment, self.generation = segment, spare.generation
         self.offset, self.size = 0, spare.size
 
-    def _take(self, path: str, kept: int, small: bool) -> Spare:
+    def _take(self, path: str, claim: Claim) -> Spare:
         """Gives a spare its name as a segment. Raises NoSpace."""
         while True:
-            spare = self._spares.take(self.block_bytes_max, kept, small=small)
+            spare = self._spares.take(self.block_bytes_max, claim)
             try:
                 io.rename(str(spare.path), path)
                 return spare

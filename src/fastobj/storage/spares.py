@@ -5,9 +5,11 @@ segment that the file last was, so that the highest id is known even where a spa
 files have random ones from the half of the ids that the log never uses. Recycled files keep stale
 blocks: replay takes none of them, because each block names its segment, which is never used twice.
 
-**Ballast.** The last BALLAST spares are kept from everything that brings bodies: on a full disk
-deletes need log segments too. A segment of deletes has nothing live, so it is a spare again once a
-checkpoint covers it, and two are enough for any number of deletes.
+**Ballast and reserve.** The last BALLAST spares are kept from everything that brings bodies: on a
+full disk deletes need log segments too. A segment of deletes has nothing live, so it is a spare
+again once a checkpoint covers it, and two are enough for any number of deletes. What brings bodies
+leaves a reserve on the disk as well: compaction stores again in it what it moves, to give back
+more than that.
 """
 
 from __future__ import annotations
@@ -29,6 +31,22 @@ _AMPLE: Final = 4  # spares that the disk must have room for where the ballast i
 _DISK_PART: Final = 8  # a spare takes this part of what the disk has left, at most
 _LOG_PART: Final = 8  # and of what the log holds, so that spares cost little beside it
 _ZEROS: Final = bytes(1 << 20)
+
+
+class Claim(NamedTuple):
+    """What may be taken of a short disk: all but the last `kept` spares, and of what is free all
+    but the reserve if it `leaves_reserve`. `is_small` asks for the smallest spare there is.
+    """
+
+    kept: int = 0
+    leaves_reserve: bool = False
+    is_small: bool = False
+
+
+DELETES: Final = Claim()
+BODIES: Final = Claim(BALLAST, leaves_reserve=True)
+MOVES: Final = Claim(BALLAST)
+IDLE: Final = Claim(is_small=True)
 
 
 class Spare(NamedTuple):
@@ -97,26 +115,27 @@ class Spares:
                 continue  # taken meanwhile, or not one of ours
         return sorted(spares, key=lambda spare: -spare.size)
 
-    def take(self, least_bytes: int = 0, kept: int = 0, *, small: bool = False) -> Spare:
+    def take(self, least_bytes: int = 0, claim: Claim = DELETES) -> Spare:
         """A spare of the wanted size, made on the spot where none is there. Raises NoSpace.
 
-        On a full disk one of `least_bytes` will do: better than no commits. The last `kept` ones
-        stay. A `small` one is the smallest that there is.
+        On a full disk one of `least_bytes` will do: better than no commits.
         """
         fitting = [spare for spare in self.list() if spare.size >= least_bytes]
-        free = fitting[: max(0, len(fitting) - kept)]
-        if small and free:
+        free = fitting[: max(0, len(fitting) - claim.kept)]
+        if claim.is_small and free:
             return free[-1]
         if free and free[0].size >= self.size_bytes:
             return free[0]
         for size in sorted({self.size_bytes, least_bytes or self.size_bytes}, reverse=True):
             try:
+                if claim.leaves_reserve:
+                    io.check_reserve(self._directory, size)
                 return self.make(size)
             except NoSpace:
                 continue
         if not free:
             raise NoSpace(f"no log segment is left in {self._directory}, and none can be made")
-        return free[0] if kept else free[-1]
+        return free[0] if claim.kept else free[-1]
 
     def missing_ballast(self, least_bytes: int) -> int:
         """How much of the ballast is missing: 0 to BALLAST spares of that size."""

@@ -113,11 +113,11 @@ class Room(Site):
         found = await self.survey()
         return {s.id for s in found.segments if s.record.state != SEGMENT_SEALED and is_log(s.id)}
 
-    async def compact(self, *, steps_max=1000, is_short=False):
+    async def compact(self, *, steps_max=1000, room=None):
         """Passes as maintenance makes them until there is nothing to do; returns their number."""
         for steps in range(steps_max):
             await self.reclaim.run(await self.survey())
-            if not await self.compaction.step(await self.survey(), is_short=is_short):
+            if not await self.compaction.step(await self.survey(), room):
                 return steps
         raise AssertionError(f"compaction goes on after {steps_max} steps")
 
@@ -219,7 +219,7 @@ async def test_a_short_disk_asks_for_more(room):
     await room.roll()
     await room.compact()
     assert room.compaction.total.bodies < len(room.bodies) / 4  # of the last segment
-    await room.compact(is_short=True)
+    await room.compact(room=1 << 30)
     assert room.compaction.total.bodies > len(room.bodies) / 2
     await room.verify()
 
@@ -288,7 +288,7 @@ async def test_a_shared_body_moves_once(room):
     await room.fill(20, 70 * KIB)
     await room.remove_all(room.bodies.keys() - kept.keys())
     await room.roll()
-    await room.compact(is_short=True)
+    await room.compact(room=1 << 30)
     moved = await room.places(keys.SHARED)
     assert all(shared[key] != moved[key] for key in shared)
     assert room.compaction.total.bodies == 2

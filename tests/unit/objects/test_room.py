@@ -3,15 +3,17 @@
 import errno
 import os
 
+import msgspec
 import pytest
 
 from fastobj.core.errors import NoSpace
 from fastobj.core.limits import KIB
 from fastobj.meta import keys
-from fastobj.meta.base import ABSENT, ANY, DELETE, KEEP, Row, Txn, new_txn_id
+from fastobj.meta.base import ABSENT, ANY, DELETE, KEEP, Add, Row, Txn, new_txn_id
 from fastobj.meta.memory import MemoryBatch
-from fastobj.objects.room import adds_rows
+from fastobj.objects.room import adds_rows, only_moves
 from fastobj.storage import io
+from fastobj.storage.log_format import footprint
 from fastobj.storage.spares import BALLAST, Spares
 from tests.unit.objects.ledgers import SMALL, Driven, entry, put
 
@@ -102,6 +104,54 @@ def test_deletes_go_on_for_ever_where_bodies_are_refused(driven, database, full)
         assert driven.run(entry((one.txn.rows[0].key, one.txn.id, DELETE))) == [None]
     assert database.checkpoints
     assert driven.ledger.room.refused
+
+
+def moved(stored, payload):
+    """A transaction that gives the body of another its next place."""
+    again = put(stored.txn.rows[0].key, payload, stored.txn.id)
+    released = Add(keys.SEGMENTS, keys.segment(1), (-footprint(len(payload)), -1))
+    return again._replace(txn=msgspec.structs.replace(again.txn, adds=[released]))
+
+
+def test_bodies_are_moved_where_others_are_refused(driven, tmp_path, monkeypatch):
+    """They may take the reserve, but not the ballast."""
+    monkeypatch.setattr(io, "reserve_bytes", lambda path: 1 << 40)
+    stored = [put(b"%d" % n, bytes([n]) * 20 * KIB) for n in range(5)]
+    assert driven.run(*stored) == [None] * 5
+    assert isinstance(driven.run(put(b"more", bytes(60 * KIB)))[0], NoSpace)
+    moves = [moved(one, bytes([n]) * 20 * KIB) for n, one in enumerate(stored)]
+    assert [driven.run(one) for one in moves] == [[None]] * 5
+    assert [driven.read(b"%d" % n) for n in range(5)] == [bytes([n]) * 20 * KIB for n in range(5)]
+    assert driven.log.segment > 1
+    assert len(Spares(tmp_path, SMALL[0]).list()) == BALLAST
+    assert driven.live() == driven.live_recomputed()
+    monkeypatch.setattr(io.File, "allocate", _full)
+    again = [moved(one, bytes([n]) * 20 * KIB) for n, one in enumerate(moves)]
+    answers = [type(driven.run(one)[0]) for one in again]
+    assert NoSpace in answers
+    assert len(Spares(tmp_path, SMALL[0]).list()) == BALLAST
+
+
+def _full(*_):
+    raise NoSpace("full")
+
+
+def test_only_a_move_counts_as_one():
+    row = Row(keys.CURRENT, b"k", TOKEN, b"v")
+    gives_back = Add(keys.SEGMENTS, keys.segment(1), (-100, -1))
+    takes = Add(keys.SEGMENTS, keys.segment(2), (100, 1))
+    assert only_moves(Txn(new_txn_id(), [row], [gives_back, takes]))
+    assert not adds_rows(Txn(new_txn_id(), [row], [gives_back, takes]))
+    for rows, adds in (
+        ([row], [takes]),
+        ([row], []),
+        ([Row(keys.BUCKETS, b"b", TOKEN, KEEP), row], [gives_back, takes]),
+        ([row], [gives_back, takes, Add(keys.CURRENT, b"b", (0, 5))]),
+        ([Row(keys.CURRENT, b"k", ABSENT, b"v")], [gives_back, takes]),
+        ([Row(keys.CURRENT, b"k", ANY, b"v")], [gives_back, takes]),
+        ([Row(keys.CURRENT, b"k", TOKEN, DELETE)], [gives_back]),
+    ):
+        assert not only_moves(Txn(new_txn_id(), rows, adds))
 
 
 def test_a_batch_of_both_refuses_only_what_takes_room(driven, database, full):

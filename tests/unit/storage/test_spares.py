@@ -10,6 +10,7 @@ from fastobj.storage import io
 from fastobj.storage.spares import (
     BALLAST,
     MAKING_SUFFIX,
+    MOVES,
     SUFFIX,
     Spares,
     former_segment,
@@ -114,7 +115,8 @@ def test_segments_grow_with_the_log():
     bounds = (4 * MIB, 64 * MIB)
     ample = 1 << 40
     assert wanted_bytes(0, ample, bounds) == 4 * MIB
-    assert wanted_bytes(20 * MIB + 5, ample, bounds) == 20 * MIB
+    assert wanted_bytes(20 * MIB + 5, ample, bounds) == 4 * MIB
+    assert wanted_bytes(160 * MIB + 5, ample, bounds) == 20 * MIB
     assert wanted_bytes(1 << 40, ample, bounds) == 64 * MIB
     assert wanted_bytes(1 << 40, 80 * MIB + 5, bounds) == 10 * MIB
     assert wanted_bytes(1 << 40, 0, bounds) == 4 * MIB
@@ -126,12 +128,12 @@ def test_the_ballast_is_kept_from_who_must_leave_it(tmp_path, monkeypatch):
     made = {spares.make() for _ in range(BALLAST)}
     assert spares.missing_ballast(SIZE) == 0
     assert spares.missing_ballast(SIZE + 1) == BALLAST
-    assert spares.take(SIZE, BALLAST) not in made
+    assert spares.take(SIZE, MOVES) not in made
     monkeypatch.setattr(io.File, "allocate", _fail(NoSpace("full")))
     for left in spares.list()[BALLAST:]:
         spares.free(left)
     with pytest.raises(NoSpace):
-        spares.take(SIZE, BALLAST)
+        spares.take(SIZE, MOVES)
     assert spares.take(SIZE) in spares.list()
 
 
