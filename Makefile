@@ -5,7 +5,8 @@
 #   SUITE=PATH          the copy of ceph/s3-tests that `make conformance` runs
 #   BENCH=small         only this benchmark of `make bench`, or these
 #   UPDATE=1            `make bench` writes benchmarks/baseline.json
-#   SEED=1234           repeat a run of `make test` or `make long`
+#   SEED=1234           repeat a run of `make test`, `make long` or `make torture`
+#   SECONDS=600         how long `make torture` goes on
 PYTHON ?=
 DATA ?= ./data
 LANES ?=
@@ -13,10 +14,11 @@ SEED ?=
 BENCH ?=
 UPDATE ?=
 SUITE ?=
+SECONDS ?= 600
 
 VENV := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run build dev check test long bench conformance clean
+.PHONY: help run build dev check test long torture bench conformance clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +40,9 @@ test: dev ## check, then every lane of tests (at most 15 minutes)
 
 long: dev ## the tests marked long, lane by lane
 	@SEED="$(SEED)" $(VENV)/python -m tools.lanes --long $(LANES)
+
+torture: dev ## attack stores for SECONDS (SEED=1234 to repeat), and say what was counted
+	@$(VENV)/python -m tools.torture --seconds "$(SECONDS)" $(if $(SEED),--seed "$(SEED)")
 
 bench: dev ## run the benchmarks (BENCH=kernels for one, UPDATE=1 for a new baseline)
 	@$(VENV)/python -m tools.bench $(if $(UPDATE),--update) $(BENCH)

@@ -56,6 +56,7 @@ LANES = (
     Lane("image", "tests/image", budget_s=90),
     Lane("clients", "tests/clients", budget_s=240, workers=2),
     Lane("crash", "tests/crash", budget_s=120),
+    Lane("churn", "tests/churn", budget_s=45),
 )
 
 

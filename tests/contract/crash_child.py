@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from fastobj._ext.crc import crc32c
+from fastobj.core.crash_points import configure
 from fastobj.core.limits import KIB
 from fastobj.meta import keys
 from fastobj.meta.base import ABSENT, BodyRef, Row, Txn, new_txn_id
 from fastobj.objects.ledger import Entry
 from fastobj.storage.base import NO_LOCATION, SmallBody, new_data_id
-from fastobj.storage.crash_points import configure
 from fastobj.testing.local_store import LocalStore
 
 SEGMENT_BYTES = (128 * KIB, 128 * KIB)

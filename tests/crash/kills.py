@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fastobj.storage.pool import IoPool
 from fastobj.testing.audited import differences_at
+from tests import figures
 from tests.crash import oracle, world
 from tests.crash.client import Broken, Client, Refused, SmallServer
 from tests.crash.http_load import HttpLoad
@@ -38,6 +39,13 @@ POINTS = {
     "spare.recycled": "maintenance",
     "compaction.scanned": "maintenance",
     "compaction.moved": "maintenance",
+    "compaction.stored": "maintenance",
+    "spare.made": "maintenance",
+    "checkpoint.copied": "committer",
+    "checkpoint.restarted": "committer",
+    "extent.opened": "worker",
+    "complete.planned": "worker",
+    "copy.placed": "worker",
 }
 _SELDOM = (
     "log.renamed",
@@ -46,6 +54,11 @@ _SELDOM = (
     "spare.recycled",
     "compaction.scanned",
     "compaction.moved",
+    "compaction.stored",
+    "spare.made",
+    "checkpoint.copied",
+    "checkpoint.restarted",
+    "extent.opened",
 )
 _WAIT_S = 30.0
 _TRIES = 3
@@ -131,6 +144,7 @@ class Killer:
 
     def _next_round(self) -> random.Random:
         self.rounds += 1
+        figures.count("kill rounds", 1)
         return random.Random(f"{self._seed} round {self.rounds}")
 
     @contextmanager

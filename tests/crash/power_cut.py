@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 from fastobj.node.layout import prepare
 from fastobj.storage.pool import IoPool
 from fastobj.storage.spares import LOG_SUFFIX
+from tests import figures
 from tests.crash import oracle, records, world
 from tests.crash.oracle import History, Lost, Observed
 from tests.crash.records import Entry, Kind
@@ -144,6 +145,7 @@ class PowerCuts:
         state = self._folder / "state"
         write_state(replayer.state(rng, modes), replayer.folders(), state)
         self.tally.states += 1
+        figures.count("power cuts", 1)
         try:
             await self._live(state, recorded.history, cut, rng)
         except Exception as error:  # whatever it is, the store does not open

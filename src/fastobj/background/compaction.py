@@ -27,6 +27,7 @@ from typing import Final, NamedTuple
 from fastobj.background.segments import Segment, Survey
 from fastobj.core import limits
 from fastobj.core.clock import Clock
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import NoSpace
 from fastobj.core.limits import KIB, MIB
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_LOG
@@ -34,7 +35,6 @@ from fastobj.meta import keys, records
 from fastobj.objects.moves import NAMING, Moved, NamingRow, move, move_small
 from fastobj.objects.store import Store
 from fastobj.storage.base import Location
-from fastobj.storage.crash_points import reach
 
 GAIN_MIN: Final = 0.5  # of its size, for a segment to be sparse
 GAIN_MIN_SHORT: Final = 0.2  # on a short disk

@@ -16,13 +16,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fastobj.background.segments import Known, Segment, Survey
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import Conflict, StoreError
 from fastobj.core.limits import TXN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, Add, Row
 from fastobj.storage import io
-from fastobj.storage.crash_points import reach
 from fastobj.storage.segment_files import segment_path
 from fastobj.storage.spares import BALLAST, Spares, wanted_bytes
 

@@ -38,6 +38,7 @@ import apsw
 
 from fastobj.core import limits
 from fastobj.core.clock import Clock
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import NoSpace
 from fastobj.meta.room import WAL_HELD_BYTES_MIN, DatabaseRoom, pages_added
 from fastobj.meta.sqlite_connect import translated
@@ -242,6 +243,7 @@ class Checkpointer:
             return False
         except apsw.Error as error:
             raise translated(error, self._path, self._own) from error
+        reach("checkpoint.copied")
         return frames == copied
 
     def _close_own(self) -> None:
@@ -279,6 +281,7 @@ class Checkpointer:
             raise translated(error, self._path, self._writer) from error
         finally:
             self._writer.set_busy_timeout(limits.SQLITE_BUSY_MS_MAX)
+        reach("checkpoint.restarted")
         self.stats.restart_count += 1
         self._due_bytes = limits.WAL_BYTES_PASSIVE
         self._frames = 0

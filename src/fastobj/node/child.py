@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from fastobj.core import log
+from fastobj.core import crash_points, log
 from fastobj.core.settings import Settings
 from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
-from fastobj.storage import crash_points, io
+from fastobj.storage import io
 
 _PR_SET_PDEATHSIG: Final = 1
 _libc = ctypes.CDLL(None, use_errno=True)

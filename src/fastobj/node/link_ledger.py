@@ -17,10 +17,10 @@ from typing import Final
 import msgspec
 
 from fastobj.core import limits
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import FastobjError, Unavailable, Unknown
 from fastobj.node import frames
 from fastobj.objects.ledger import Entry, Outcome
-from fastobj.storage.crash_points import reach
 
 # Answers are short; more at once would cost fresh pages for each.
 _RECEIVE_BYTES: Final = 64 * limits.KIB

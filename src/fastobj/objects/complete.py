@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from fastobj.core import codes
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import Conflict, S3Error
 from fastobj.core.limits import UPLOADED_OBJECT_BYTES_MAX
 from fastobj.meta import keys, records
@@ -235,6 +236,7 @@ async def _commit(
         txn = put.transaction(
             bucket, row_key, record, plan.carried, present, old, release, _ending(plan)
         )
+        reach("complete.planned")
         plan.carried.send()
         try:
             await store.ledger.commit(Entry(txn, plan.carried.bodies, retry.arrival))

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fastobj.core import codes
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import Conflict
 from fastobj.meta import keys
 from fastobj.meta.base import KEEP, Row, Token
@@ -95,6 +96,7 @@ class _Copying:
                 copy = bodies.as_shared(copy)
                 carried, release = await self._place(source, origin[1], old)
             txn = put.transaction(bucket, self._row_key, copy, carried, present, old, release)
+            reach("copy.placed")
             try:
                 await store.ledger.commit(Entry(txn, arrival=retry.arrival))
                 return copy

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from fastobj._ext.blocks import BodyChanged
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import (
     ChecksumMismatch,
     Conflict,
@@ -42,7 +43,6 @@ from fastobj.objects.local_engine import (
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.outcomes import Outcomes
 from fastobj.objects.room import Room, only_moves
-from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes
 from fastobj.storage.log_writer import (
     RECORDS_PER_BLOCK_MAX,

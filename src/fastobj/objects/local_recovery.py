@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import NoSpace
 from fastobj.core.limits import LOG_SEGMENT_BYTES_MAX, LOG_SEGMENT_BYTES_MIN, MIB
 from fastobj.meta import keys
@@ -26,7 +27,6 @@ from fastobj.objects.local_ledger import LocalLedger
 from fastobj.objects.log_rows import Sealed
 from fastobj.objects.outcomes import Outcomes
 from fastobj.storage import io
-from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import BlockRef
 from fastobj.storage.log_replay import Chain, Discovery, ReadBlock, discover
 from fastobj.storage.log_writer import LogWriter

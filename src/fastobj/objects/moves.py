@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from fastobj._ext.crc import crc32c
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import ChecksumMismatch, Conflict, FastobjError, StaleLocation
 from fastobj.meta import keys, records
 from fastobj.meta.base import BodyRef, Row, Token, Txn, new_txn_id
@@ -143,6 +144,7 @@ async def _move_large(store: Store, row: NamingRow) -> Moved:
         value = records.with_location(row.value, carried.location)
         rows = [Row(row.space, row.key, row.token, value), *carried.rows]
         adds = [*carried.adds, usage_add(store.volume.accounts(place, -1))]
+        reach("compaction.stored")
         carried.send()
         await store.ledger.commit(Entry(Txn(new_txn_id(), rows, adds)))
     return Moved(1, place.length)

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import Conflict, FastobjError, NoSpace, StoreError, SyncFailed
 from fastobj.core.limits import (
     EXTENT_FILE_BYTES_MAX,
@@ -28,7 +29,6 @@ from fastobj.storage.base import (
     SegmentBook,
     SegmentInfo,
 )
-from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import align
 from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import new_extent_id, segment_path
@@ -319,6 +319,7 @@ class Extents:
                 if isinstance(error, Conflict):
                     continue
                 raise
+            reach("extent.opened")
             return ExtentFile(self.pool, file, segment, token)
         raise StoreError("random segment ids are all taken: the source of randomness is broken")
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from fastobj._ext import blocks
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import NoSpace, StoreError, SyncFailed
 from fastobj.core.limits import BLOCK_ALIGN_BYTES, BLOCK_BYTES_MAX
 from fastobj.storage import io
 from fastobj.storage.base import LOCAL_VOLUME
-from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import (
     BLOCK_HEAD_BYTES,
     RECORD_ALIGN_BYTES,

@@ -18,9 +18,9 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fastobj.core.crash_points import reach
 from fastobj.core.errors import NoSpace, StoreError
 from fastobj.storage import io
-from fastobj.storage.crash_points import reach
 from fastobj.storage.log_format import EXTENT_ID_MIN
 
 SUFFIX: Final = ".spare"
@@ -164,6 +164,7 @@ class Spares:
         finally:
             file.close()
         io.sync_directory(str(self._directory))
+        reach("spare.made")
         return Spare(path, 1, size)
 
     def recycle(self, segment: int, generation: int) -> Spare:

@@ -1,0 +1,61 @@
+"""A working set overwritten without end: space stays bounded, and every byte stays what it was."""
+
+from pathlib import Path
+
+import pytest
+
+from fastobj.testing.audited import differences_at
+from fastobj.testing.process_server import ProcessServer
+from tests import figures
+from tests.churn.churn import MIB, Churn
+
+SMALL_SEGMENTS = ("--log-segment-bytes-min", "512KiB", "--log-segment-bytes-max", "2MiB")
+EMPTIED_S_MAX = 60.0
+# Beside twice the working set: what is made ahead and open, whatever is stored.
+HELD_BESIDE_BYTES = 600 * MIB
+
+
+async def churned(
+    server: ProcessServer, seed: int, *, working_set: int, seconds: float, rounds: int
+) -> Churn:
+    """Churns for some rounds; everything is read behind each, the last time by another life."""
+    churn = Churn(server, seed, working_set)
+    for left in reversed(range(rounds)):
+        churn.run(seconds)
+        if not left:
+            server.kill_supervisor()
+            server.start()
+        churn.verify()
+    return churn
+
+
+async def check_end(server: ProcessServer, churn: Churn) -> None:
+    """Nothing was wrong, the counters are exact, and what is deleted gives all of its room back."""
+    assert await differences_at(server.directory) == []
+    churn.empty(EMPTIED_S_MAX)
+    found = churn.figures()
+    print(found.line())
+    figures.count("churn writes", found.writes)
+    figures.count("churn reads", found.reads)
+    figures.count("bytes moved by compaction", found.moved)
+    assert found.wrong == 0
+    assert found.moved_bodies > 0
+    assert found.emptied <= found.empty + MIB
+    assert await differences_at(server.directory) == []
+
+
+async def test_what_is_moved_under_load_stays_what_it_was(seed: int, tmp_path: Path) -> None:
+    with ProcessServer(tmp_path / "store", arguments=SMALL_SEGMENTS) as server:
+        churn = await churned(server, seed, working_set=40 * MIB, seconds=8, rounds=1)
+        await check_end(server, churn)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+async def test_endless_overwrite_of_a_gigabyte(seed: int, tmp_path: Path) -> None:
+    """The bound that docs/reliability.md publishes, at the sizes that a store has by default."""
+    with ProcessServer(tmp_path / "store") as server:
+        churn = await churned(server, seed, working_set=1000 * MIB, seconds=120, rounds=5)
+        found = churn.figures()
+        assert found.held <= 2 * found.working_set + HELD_BESIDE_BYTES
+        await check_end(server, churn)
