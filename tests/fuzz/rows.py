@@ -79,22 +79,77 @@ def _segment(rng: random.Random) -> records.SegmentRecord:
     return records.SegmentRecord(records.FORMAT, *(_integer(rng) for _ in range(6)))
 
 
+def _part(rng: random.Random) -> records.PartRecord:
+    return records.PartRecord(
+        records.FORMAT,
+        rng.randbytes(LOCATION_BYTES),
+        rng.randbytes(16),
+        _integer(rng),
+        rng.choice(TEXTS),
+        _integer(rng),
+        _texts(rng),
+    )
+
+
+def _shared(rng: random.Random) -> records.SharedRecord:
+    return records.SharedRecord(records.FORMAT, rng.randbytes(LOCATION_BYTES), _integer(rng))
+
+
+def _upload(rng: random.Random) -> records.UploadRecord:
+    algorithm, is_composite = rng.choice(TEXTS), rng.random() < 0.5
+    return records.UploadRecord(
+        records.FORMAT,
+        rng.choice(TEXTS),
+        _integer(rng),
+        _integer(rng),
+        _texts(rng),
+        _texts(rng),
+        algorithm,
+        is_composite,
+    )
+
+
+def _parts_due(rng: random.Random) -> records.PartsDue:
+    return records.PartsDue(records.FORMAT, rng.randbytes(rng.choice((0, 6, 60))), _integer(rng))
+
+
+def _upload_due(rng: random.Random) -> records.UploadDue:
+    return records.UploadDue(records.FORMAT, rng.randbytes(8), _key(rng))
+
+
+RECORDS = (_bucket, _object, _segment, _part, _shared, _upload, _parts_due, _upload_due)
+NAMING = (records.ObjectRecord, records.PartRecord, records.SharedRecord)
+
+
 def values(rng: random.Random) -> None:
     """One value of a row, as it was written or damaged."""
-    record: Any = rng.choice((_bucket, _object, _segment))(rng)
+    record: Any = rng.choice(RECORDS)(rng)
     kind = type(record)
     value = records.encode(record)
     assert records.decode(kind, value) == record
-    if kind is records.ObjectRecord:
-        at = records.location_offset(value)
-        assert value[at : at + LOCATION_BYTES] == record.location
+    damaged = mutate(rng, value, WORDS)
+    if kind in NAMING:
+        places(record, value, damaged, rng.randbytes(LOCATION_BYTES))
     try:
-        found = records.decode(kind, mutate(rng, value, WORDS))
+        found = records.decode(kind, damaged)
     except (StoreDamaged, UnknownFormat):
         return
     assert found.format <= records.FORMAT
     again = records.encode(found)
     assert records.decode(kind, again) == found
+
+
+def places(record: Any, value: bytes, damaged: bytes, moved: bytes) -> None:
+    """The location of a value that names a body, taken out and replaced without decoding it."""
+    at = records.location_offset(value)
+    assert value[at : at + LOCATION_BYTES] == records.location_of(value) == record.location
+    again = records.decode(type(record), records.with_location(value, moved))
+    assert again == msgspec.structs.replace(record, location=moved)
+    try:
+        found = records.location_of(damaged)
+    except StoreDamaged:
+        return
+    assert len(found) in (0, LOCATION_BYTES)
 
 
 def log_values(rng: random.Random) -> None:

@@ -21,17 +21,18 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from fastobj.background.segments import Segment, Survey
 from fastobj.core import limits
 from fastobj.core.clock import Clock
 from fastobj.core.crash_points import reach
-from fastobj.core.errors import NoSpace
+from fastobj.core.errors import NoSpace, StoreDamaged
 from fastobj.core.limits import KIB, MIB
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_LOG
 from fastobj.meta import keys, records
+from fastobj.meta.base import ScanRow
 from fastobj.objects.moves import NAMING, Moved, NamingRow, move, move_small
 from fastobj.objects.store import Store
 from fastobj.storage.base import Location
@@ -178,11 +179,7 @@ class Compaction:
             cursor = keys.FIRST
             while True:
                 rows = await self._store.meta.scan(space, cursor, keys.LAST, _PAGE_ROWS)
-                for key, value, _ in rows:
-                    location = records.location_of(value)
-                    if location[_SEGMENT] in wanted:
-                        place = Location.decode(location)
-                        naming.append(_Found(place.segment, place.offset, space, key))
+                naming += _naming(space, rows, wanted)
                 if len(rows) < _PAGE_ROWS:
                     break
                 cursor = keys.next_key(rows[-1].key)
@@ -261,3 +258,15 @@ class Compaction:
                 " their segments stay as they are",
                 done.damaged,
             )
+
+
+def _naming(space: int, rows: Sequence[ScanRow], wanted: Collection[bytes]) -> Iterator[_Found]:
+    """The rows that name bodies of the wanted segments; damaged ones name none."""
+    for key, value, _ in rows:
+        try:
+            location = records.location_of(value)
+        except StoreDamaged:
+            continue  # scrub and `fastobj check` tell of it
+        if location[_SEGMENT] in wanted:
+            place = Location.decode(location)
+            yield _Found(place.segment, place.offset, space, key)

@@ -12,8 +12,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from fastobj.core.errors import StoreDamaged, UnknownFormat
+from fastobj.core.segments import LOCATION_BYTES
 
 FORMAT: Final = 1
+# In MessagePack: bin 8 and the length.
+_LOCATION_HEAD: Final = bytes([0xC4, LOCATION_BYTES])
+_NO_LOCATION_HEAD: Final = bytes([0xC4, 0])
+_LOCATION_HEAD_BYTES: Final = len(_LOCATION_HEAD)
 
 BUCKET_ACTIVE: Final = 0
 BUCKET_DELETING: Final = 1
@@ -194,20 +199,26 @@ def location_offset(value: bytes) -> int:
     number is one byte (below 128); the location's own head is 2 bytes (bin 8).
     """
     head = 1 if value[0] & 0xF0 == 0x90 else 3
-    return head + 1 + 2
+    return head + 1 + _LOCATION_HEAD_BYTES
 
 
 def location_of(value: bytes) -> bytes:
     """The location in an encoded ObjectRecord, PartRecord or SharedRecord; b"" where it has none.
 
-    Nothing else is decoded.
+    Nothing else is decoded. Raises StoreDamaged where there cannot be one.
     """
-    at = location_offset(value)
-    return value[at : at + value[at - 1]]
+    at = location_offset(value) if value else _LOCATION_HEAD_BYTES
+    head = value[at - _LOCATION_HEAD_BYTES : at]
+    location = value[at : at + LOCATION_BYTES]
+    if head == _NO_LOCATION_HEAD:
+        return b""
+    if head != _LOCATION_HEAD or len(location) != LOCATION_BYTES:
+        raise StoreDamaged("a row that names a body has no location")
+    return location
 
 
 def with_location(value: bytes, location: bytes) -> bytes:
     """The value with another location in the place of its own, which must be there."""
     at = location_offset(value)
-    assert value[at - 1] == len(location), "a location takes the place of one of its length"
+    assert len(location_of(value)) == len(location), "a location takes the place of another"
     return value[:at] + location + value[at + len(location) :]

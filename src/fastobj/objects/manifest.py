@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fastobj.core.errors import StaleLocation, StoreDamaged, UnknownFormat
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, OBJECT_BYTES_MAX, PART_NUMBER_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord, PartRecord
 from fastobj.objects.store import Store
@@ -149,14 +149,15 @@ async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
     if parts is None:
         place = Location.decode(location)
         body = await store.volume.read(place, record.data_id, 0, place.length)
-        parts = Parts(_decode(body), record.upload_id)
+        parts = Parts(decode(body), record.upload_id)
         store.manifests.keep(record.data_id, parts)
     if parts.size != record.size:
         raise StoreDamaged("the parts of an object do not add up to its size")
     return parts
 
 
-def _decode(body: bytes) -> list[ManifestPart]:
+def decode(body: bytes) -> list[ManifestPart]:
+    """The parts in a manifest. Raises StoreDamaged, UnknownFormat."""
     try:
         found = _decoder.decode(body)
     except msgspec.MsgspecError as error:
@@ -165,7 +166,18 @@ def _decode(body: bytes) -> list[ManifestPart]:
         raise UnknownFormat(
             f"a manifest has format {found.format}, this version reads up to {FORMAT}"
         )
+    if not all(map(_is_sound, found.parts)):
+        raise StoreDamaged("a manifest lists a part that cannot be")
     return found.parts
+
+
+def _is_sound(part: ManifestPart) -> bool:
+    """Whether number and size may be those of a part, and it has a body if it has bytes."""
+    if not (0 < part.number <= PART_NUMBER_MAX and 0 <= part.size <= OBJECT_BYTES_MAX):
+        return False
+    if not part.size:
+        return not part.data_id and part.location in (b"", NO_LOCATION)
+    return len(part.data_id) == DATA_ID_BYTES and len(part.location) == LOCATION_BYTES
 
 
 async def stream(

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, Protocol
 from fastobj._ext.chunked import ChunkedDecoder
 from fastobj.core.errors import StoreDamaged
 from fastobj.core.ids import random_id
+from fastobj.core.segments import LOCATION_BYTES as LOCATION_BYTES
 
-LOCATION_BYTES: Final = 32
 NO_LOCATION: Final = bytes(LOCATION_BYTES)
 DATA_ID_BYTES: Final = 16
 LOCAL_VOLUME: Final = 1

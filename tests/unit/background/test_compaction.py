@@ -198,7 +198,7 @@ async def test_tiny_objects_are_not_moved_round_and_round(room, size):
 
 @in_a_room
 async def test_a_full_segment_is_left_alone(room):
-    await room.fill(300, 900)
+    await room.fill(300, 3000)
     found = await room.survey()
     full = {s.id for s in found.segments if s.record.state == SEGMENT_SEALED}
     await room.roll()
@@ -213,7 +213,7 @@ async def test_a_full_segment_is_left_alone(room):
 @in_a_room
 async def test_a_short_disk_asks_for_more(room):
     """A third of the bytes dead is worth a round only there."""
-    await room.fill(900, 900)
+    await room.fill(300, 3000)
     await room.roll()
     await room.remove_all(k for n, k in enumerate(room.bodies) if n % 3 == 0)
     await room.roll()
