@@ -1,7 +1,8 @@
 """Tests by lanes: `python -m tools.lanes [--long] [LANE ...]`.
 
 A lane is a folder of tests that may touch the same things, so lanes can be run, timed and blamed
-one by one. Every lane runs, whatever fails; a summary with times closes the run.
+one by one. Every lane runs, whatever fails; a summary with times closes the run. Lanes that use one
+processor run two at a time, and their output is shown when they end.
 """
 
 import argparse
@@ -11,7 +12,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,24 +91,41 @@ def command_of(lane: Lane, long: bool, seed: int) -> list[str]:
     return command
 
 
-def run(lane: Lane, long: bool, seed: int) -> Result:
-    """Run one lane with its output shown."""
+def run(lane: Lane, long: bool, seed: int, *, beside: bool = False) -> Result:
+    """Run one lane; its output is shown at once, or when it ends if others run `beside` it."""
     if not (ROOT / lane.path).exists():
         return Result(lane, "absent", 0.0)
-    print(f"\n=== {lane.name} " + "=" * (70 - len(lane.name)), flush=True)
+    head = f"\n=== {lane.name} " + "=" * (70 - len(lane.name))
+    if not beside:
+        print(head, flush=True)
     begin = time.monotonic()
-    code = subprocess.run(
+    done = subprocess.run(
         command_of(lane, long, seed),
         cwd=ROOT,
         env={**os.environ, **lane.environment},
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if beside else None,
+        stderr=subprocess.STDOUT if beside else None,
         check=False,
-    ).returncode
-    word = {0: "ok", NO_TESTS_COLLECTED: "empty"}.get(code, "FAILED")
+    )
+    if beside:
+        print(f"{head}\n{done.stdout.decode(errors='replace')}", end="", flush=True)
+    word = {0: "ok", NO_TESTS_COLLECTED: "empty"}.get(done.returncode, "FAILED")
     return Result(lane, word, time.monotonic() - begin)
 
 
-def summary(results: Sequence[Result], long: bool, seed: int) -> str:
+def run_all(lanes: Sequence[Lane], long: bool, seed: int) -> list[Result]:
+    """Run them: first those that use all processors, then the others in pairs, longest first."""
+    alone = [lane for lane in lanes if lane.workers and not long]
+    paired = sorted((lane for lane in lanes if lane not in alone), key=lambda lane: -lane.budget_s)
+    results = [run(lane, long, seed) for lane in alone]
+    beside = not long and len(paired) > 1
+    with ThreadPoolExecutor(2 if beside else 1) as threads:
+        results += threads.map(partial(run, long=long, seed=seed, beside=beside), paired)
+    return sorted(results, key=lambda result: LANES.index(result.lane))
+
+
+def summary(results: Sequence[Result], long: bool, seed: int, seconds: float) -> str:
     """The closing lines: each lane, its time, and how to repeat what failed."""
     lines = ["", "=== summary " + "=" * 63]
     for result in results:
@@ -113,8 +133,7 @@ def summary(results: Sequence[Result], long: bool, seed: int) -> str:
         remark = f"  (over its {result.lane.budget_s} s)" if late else ""
         lines.append(f"{result.lane.name:12} {result.word:7} {result.seconds:7.1f} s{remark}")
     failed = [result.lane.name for result in results if result.word == "FAILED"]
-    total = sum(result.seconds for result in results)
-    lines.append(f"{'total':12} {'FAILED' if failed else 'ok':7} {total:7.1f} s  seed {seed}")
+    lines.append(f"{'total':12} {'FAILED' if failed else 'ok':7} {seconds:7.1f} s  seed {seed}")
     if failed:
         target = "long" if long else "test"
         lines.append(f"repeat with: make {target} LANES='{' '.join(failed)}' SEED={seed}")
@@ -135,8 +154,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = [lane for lane in LANES if not options.lanes or lane.name in options.lanes]
     if options.long:
         chosen = [lane for lane in chosen if lane.name != "house"]
-    results = [run(lane, options.long, seed) for lane in chosen]
-    print(summary(results, options.long, seed), flush=True)
+    begin = time.monotonic()
+    results = run_all(chosen, options.long, seed)
+    print(summary(results, options.long, seed, time.monotonic() - begin), flush=True)
     return 1 if any(result.word == "FAILED" for result in results) else 0
 
 
