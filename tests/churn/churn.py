@@ -164,6 +164,7 @@ class Churn:
     def run(self, seconds: float) -> None:
         """Churns for that long; looks at what the store holds meanwhile. Raises what failed."""
         begin = time.monotonic()
+        self._stop.clear()
         threads = [threading.Thread(target=self._work, args=[slots]) for slots in self._slots]
         for thread in threads:
             thread.start()
