@@ -48,7 +48,9 @@ PIECES_IN_FLIGHT_MAX: Final = 3
 MAINTENANCE_BODY_BYTES_MAX: Final = 8 * MIB  # memory for bodies that maintenance reads or writes
 BODY_MEMORY_WAIT_S_MAX: Final = 10.0  # for a buffer, while slower bodies hold all of them
 
-RESERVE_BYTES_MAX: Final = 128 * MIB  # of the disk, left by all that brings bodies
+# Of the disk, left by all that brings bodies: two of the smallest segments fit.
+RESERVE_BYTES_MIN: Final = 2 * LOG_SEGMENT_BYTES_MIN
+RESERVE_BYTES_MAX: Final = 128 * MIB
 COMPACTION_BYTES_MIN: Final = 16 * MIB  # what a round gives back, unless the disk is short
 
 # --- S3 names and requests

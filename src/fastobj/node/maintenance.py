@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from typing import Final
 
 import uvloop
@@ -40,7 +39,6 @@ _AGAIN_S: Final = 60.0  # unless somebody nudges before
 _PAUSE_FACTOR_BUSY: Final = 1  # else it must keep up with whoever overwrites
 _PAUSE_FACTOR_SHORT: Final = 0
 _COMPACT_AGAIN_NS: Final = 10_000_000_000
-_SHORT_PART: Final = 20  # a disk is short when less than this part of it is free
 
 
 def run(context: ChildContext) -> int:
@@ -112,7 +110,7 @@ class Maintenance:
             await self._clear(garbage)
             found = await survey(self._engine, self._known)
             report = await self._pass(reclaim, found)
-            is_short = self._is_short()
+            is_short = io.is_short(self._context.layout.root)
             worked = await self._compact(compaction, found, is_short=is_short)
             if report.sealed or worked:
                 self._nudged.set()  # what was sealed may be empty, and what was begun goes on
@@ -171,10 +169,6 @@ class Maintenance:
     def _count(self, before: Moved, now: Moved) -> None:
         self._cells.add(Metric.COMPACTED_BODIES, now.bodies - before.bodies)
         self._cells.add(Metric.COMPACTED_BYTES, now.size_bytes - before.size_bytes)
-
-    def _is_short(self) -> bool:
-        found = os.statvfs(self._context.layout.root)
-        return found.f_bavail * _SHORT_PART < found.f_blocks
 
     def _settle_orphans(self) -> None:
         """At the start, and when processes have ended: only a death leaves files without rows."""

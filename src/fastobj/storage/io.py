@@ -15,7 +15,7 @@ from typing import Final
 
 from fastobj._ext import segio
 from fastobj.core.errors import NoSpace, StoreError, SyncFailed
-from fastobj.core.limits import BLOCK_VECTORS_MAX, RESERVE_BYTES_MAX
+from fastobj.core.limits import BLOCK_VECTORS_MAX, RESERVE_BYTES_MAX, RESERVE_BYTES_MIN
 
 RECORD_VARIABLE: Final = "FASTOBJ_IO_RECORD"
 FILE_MODE: Final = 0o600
@@ -31,7 +31,9 @@ RECORD_SYNC_DIRECTORY: Final = 7
 RECORD_ALLOCATE: Final = 8
 
 StrPath = str | os.PathLike[str]
-_RESERVE_PART: Final = 32  # of the file system is the reserve, on a small one
+_RESERVE_PART: Final = 32  # of the file system is the reserve
+_RESERVE_PART_MAX: Final = 8  # and of a very small one
+_SHORT_PART: Final = 20  # a disk is short when less than this part is left beside the reserve
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CURES = {
@@ -238,7 +240,16 @@ def free_bytes(path: StrPath) -> int:
 def reserve_bytes(path: StrPath) -> int:
     """What bodies leave of the file system below that path, so that deletes and moves go on."""
     found = os.statvfs(path)
-    return min(RESERVE_BYTES_MAX, found.f_blocks * found.f_frsize // _RESERVE_PART)
+    size = found.f_blocks * found.f_frsize
+    least = min(RESERVE_BYTES_MIN, size // _RESERVE_PART_MAX)
+    return max(least, min(RESERVE_BYTES_MAX, size // _RESERVE_PART))
+
+
+def is_short(path: StrPath) -> bool:
+    """Whether bodies will soon be refused there: all that can be given back is worth it."""
+    found = os.statvfs(path)
+    left = found.f_bavail * found.f_frsize - reserve_bytes(path)
+    return left * _SHORT_PART < found.f_blocks * found.f_frsize
 
 
 def check_reserve(path: StrPath, size: int) -> None:
