@@ -236,7 +236,7 @@ class Killer:
 
 def _passes(point: str, rng: random.Random) -> int:
     """How often a process passes a point before it ends there: never first while it recovers."""
-    if point == "replay.committed":
+    if point in ("replay.committed", "compaction.stored"):
         return 1
     return rng.randint(2, 3) if point in _SELDOM else rng.randint(3, 60)
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fastobj.background.reclaim import Known, Reclaim
+from fastobj.background.reclaim import Reclaim
+from fastobj.background.segments import Survey
 from fastobj.meta import recording_vfs
 from fastobj.meta.sqlite_batch import SqliteBatch
 from fastobj.meta.wal import Checkpointer
@@ -99,8 +100,9 @@ def recycled_uncovered() -> Any:
     """Log segments are recycled although no checkpoint covers them."""
     whole = Reclaim.run
 
-    async def run(self: Reclaim, look: Callable[[], Known]) -> Any:
-        return await whole(self, lambda: look()._replace(covered=1 << 62))
+    async def run(self: Reclaim, found: Survey) -> Any:
+        known = found.known._replace(covered=1 << 62)
+        return await whole(self, found._replace(known=known))
 
     return _replaced(Reclaim, "run", run)
 

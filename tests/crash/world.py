@@ -65,7 +65,7 @@ _SMALL_LIMITS = {
     (limits, "WAL_BYTES_RETRY"): 32 * KIB,
     (limits, "COMPACTION_BYTES_MIN"): 64 * KIB,
     (extents, "EXTENT_FILE_BYTES_MIN"): 256 * KIB,
-    (extents, "EXTENT_FILE_BYTES_MAX"): 512 * KIB,
+    (extents, "EXTENT_FILE_BYTES_MAX"): 1024 * KIB,
 }
 
 
@@ -133,12 +133,13 @@ class Node:
         self._compaction = Compaction(self.store, self.store.clock)
         self._compacting = asyncio.Lock()
 
-    async def reclaim(self) -> None:
+    async def reclaim(self, *, compacts: bool = True) -> None:
         """One pass, as the maintenance process makes it, and a step of compaction."""
         async with self._compacting:
             found = await self._survey()
             await self._reclaim.run(found)
-            await self._compaction.step(found)
+            if compacts:
+                await self._compaction.step(found)
 
     async def _survey(self) -> Survey:
         covered = self.engine.checkpointer.covered_sequence
@@ -150,7 +151,8 @@ class Node:
         To be asked while no body is on its way.
         """
         await self.reclaim()  # seals what the dead left
-        await self.reclaim()
+        for _ in range(2):  # what was compacted is sealed first, too
+            await self.reclaim(compacts=False)
         rows = await self.engine.scan(keys.SEGMENTS, keys.FIRST, keys.LAST, LOOP_SCAN_ROWS_MAX)
         live = {key for key, amounts in await self._live() if any(amounts)}
         known: set[str] = set()
