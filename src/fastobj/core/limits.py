@@ -45,6 +45,7 @@ EXTENT_FILE_BYTES_MIN: Final = 8 * MIB
 EXTENT_FILE_BYTES_MAX: Final = 256 * MIB
 OBJECT_BYTES_MAX: Final = 5 * GIB  # one PUT
 PIECES_IN_FLIGHT_MAX: Final = 3
+MAINTENANCE_BODY_BYTES_MAX: Final = 8 * MIB  # memory for bodies that maintenance reads or writes
 BODY_MEMORY_WAIT_S_MAX: Final = 10.0  # for a buffer, while slower bodies hold all of them
 
 # --- S3 names and requests

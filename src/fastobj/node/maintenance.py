@@ -17,10 +17,12 @@ from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
 from fastobj.node.child import ChildContext, database_vfs
+from fastobj.node.maintenance_store import maintenance_store
 from fastobj.node.peer import Peer
 from fastobj.objects.segment_rows import rows_committer
-from fastobj.storage import local_volume
+from fastobj.storage.pool import IoPool
 
+_POOL_THREADS: Final = 2
 _PAUSE_S_MIN: Final = 0.1
 _PAUSE_FACTOR: Final = 10  # a pass that found nothing is followed by a pause ten times as long
 _AGAIN_S: Final = 60.0  # unless somebody nudges before
@@ -72,6 +74,8 @@ class Maintenance:
         await self._nudged.wait()  # the committer has recovered the database
         await self._engine.open()
         settings = self._context.settings
+        pool = IoPool(_POOL_THREADS)
+        store = maintenance_store(self._context, self._engine, self._ledger, pool)
         reclaim = Reclaim(
             self._context.layout.root,
             self._engine,
@@ -82,7 +86,7 @@ class Maintenance:
         garbage = Garbage(
             self._engine,
             rows_committer(self._ledger),
-            local_volume.accounts,
+            store.volume.accounts,
             self._clock,
             settings.parts_grace_seconds,
         )
