@@ -79,9 +79,25 @@ def _segment(rng: random.Random) -> records.SegmentRecord:
     return records.SegmentRecord(records.FORMAT, *(_integer(rng) for _ in range(6)))
 
 
+def _scrub(rng: random.Random) -> records.ScrubRecord:
+    numbers = [_integer(rng) for _ in range(8)]
+    return records.ScrubRecord(records.FORMAT, *numbers[:3], rng.randbytes(9), *numbers[3:])
+
+
+def _damage(rng: random.Random) -> records.DamageRecord:
+    return records.DamageRecord(
+        records.FORMAT,
+        _integer(rng),
+        rng.randbytes(rng.randrange(40)),
+        rng.randbytes(rng.choice((0, LOCATION_BYTES))),
+        _integer(rng),
+        rng.choice(TEXTS),
+    )
+
+
 def values(rng: random.Random) -> None:
     """One value of a row, as it was written or damaged."""
-    record: Any = rng.choice((_bucket, _object, _segment))(rng)
+    record: Any = rng.choice((_bucket, _object, _segment, _scrub, _damage))(rng)
     kind = type(record)
     value = records.encode(record)
     assert records.decode(kind, value) == record

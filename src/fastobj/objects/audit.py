@@ -8,15 +8,14 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
-from fastobj.meta import keys, records
-from fastobj.meta.base import Add, ScanRow
+from fastobj.meta import keys, records, walk
+from fastobj.meta.base import Add
 from fastobj.meta.records import ObjectRecord, PartRecord, SharedRecord
 from fastobj.objects.bodies import kept, shared_location
 from fastobj.objects.integrity import WholeSum
 from fastobj.objects.parts import accounts
 from fastobj.objects.store import Store
-from fastobj.storage.base import Location
+from fastobj.objects.verify import read_body
 
 _Counts = dict[tuple[int, bytes], tuple[int, ...]]
 
@@ -53,9 +52,9 @@ async def wrong_sums(store: Store) -> list[WrongSum]:
 
 
 async def _bodies(store: Store) -> AsyncIterator[tuple[int, bytes, ObjectRecord | PartRecord]]:
-    async for row in _rows(store, keys.CURRENT):
+    async for row in walk.rows(store.meta, keys.CURRENT):
         yield keys.CURRENT, row.key, records.decode(ObjectRecord, row.value)
-    async for row in _rows(store, keys.PARTS):
+    async for row in walk.rows(store.meta, keys.PARTS):
         yield keys.PARTS, row.key, records.decode(PartRecord, row.value)
 
 
@@ -65,9 +64,7 @@ async def _sum_of(store: Store, record: ObjectRecord | PartRecord) -> bytes:
         return whole.digest()
     place = record.location or await shared_location(store, record.data_id)
     try:
-        slices = store.volume.stream(Location.decode(place), record.data_id, 0, record.size)
-        async for piece in slices:
-            whole.update(piece)
+        await read_body(store, place, record.data_id, whole)
     except (ChecksumMismatch, StaleLocation, StoreDamaged):
         return b""
     return whole.digest()
@@ -99,14 +96,14 @@ async def _stored(store: Store) -> _Counts:
     for space in (keys.CURRENT, keys.SEGMENTS):
         for key, amounts in await store.meta.counters(space, keys.FIRST, keys.LAST):
             found[space, key] = amounts
-    async for row in _rows(store, keys.SHARED):
+    async for row in walk.rows(store.meta, keys.SHARED):
         found[keys.SHARED, row.key] = (records.decode(SharedRecord, row.value).count,)
     return found
 
 
 async def _count(store: Store) -> _Counts:
     found: defaultdict[tuple[int, bytes], list[int]] = defaultdict(lambda: [0, 0])
-    async for row in _rows(store, keys.CURRENT):
+    async for row in walk.rows(store.meta, keys.CURRENT):
         record = records.decode(ObjectRecord, row.value)
         counter = keys.bucket_counter(row.key[: keys.BUCKET_ID_BYTES])
         _fold(found, Add(keys.CURRENT, counter, (1, record.size)))
@@ -114,24 +111,13 @@ async def _count(store: Store) -> _Counts:
             _fold(found, Add(keys.SHARED, record.data_id, (1,)))
         for add in kept(store, record):
             _fold(found, add)
-    async for row in _rows(store, keys.SHARED):
+    async for row in walk.rows(store.meta, keys.SHARED):
         for add in kept(store, records.decode(SharedRecord, row.value)):
             _fold(found, add)
-    async for row in _rows(store, keys.PARTS):
+    async for row in walk.rows(store.meta, keys.PARTS):
         for add in accounts(store.volume.accounts, records.decode(PartRecord, row.value), +1):
             _fold(found, add)
     return {place: tuple(amounts) for place, amounts in found.items()}
-
-
-async def _rows(store: Store, space: int) -> AsyncIterator[ScanRow]:
-    cursor = keys.FIRST
-    while True:
-        rows = await store.meta.scan(space, cursor, keys.LAST, LOOP_SCAN_ROWS_MAX)
-        for row in rows:
-            yield row
-        if len(rows) < LOOP_SCAN_ROWS_MAX:
-            return
-        cursor = keys.next_key(rows[-1].key)
 
 
 def _fold(counts: defaultdict[tuple[int, bytes], list[int]], add: Add) -> None:
