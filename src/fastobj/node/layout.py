@@ -52,6 +52,11 @@ class StoreLayout:
     store_id: bytes
 
     @property
+    def made_ns(self) -> int:
+        """When the store was made, by the time of its file, in nanoseconds since the Unix epoch."""
+        return (self.root / STORE_FILE).stat().st_mtime_ns
+
+    @property
     def log(self) -> Path:
         """The folder of the log's segments."""
         return self.root / LOG_FOLDER

@@ -11,15 +11,17 @@ import uvloop
 from fastobj.background import orphans
 from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Known, Reclaim, Report
+from fastobj.background.scrub import Scrub
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
 from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
-from fastobj.node.child import ChildContext, database_vfs
+from fastobj.node.child import ChildContext, database_vfs, release_memory
 from fastobj.node.maintenance_store import maintenance_store
 from fastobj.node.peer import Peer
 from fastobj.objects.segment_rows import rows_committer
+from fastobj.objects.store import Store
 from fastobj.storage.pool import IoPool
 
 _POOL_THREADS: Final = 2
@@ -53,6 +55,7 @@ class Maintenance:
         self._ledger = self._peer.ledger
         self._status = 0
         self._failed = False  # the last pass over what is due
+        self._scrubbing: asyncio.Task[None] | None = None
         self._settled_for: set[int] = set()
         self._engine = SqliteEngine(context.layout.database, read_only=True, vfs=database_vfs())
 
@@ -67,6 +70,8 @@ class Maintenance:
         if working.done():
             return working.result()  # raises what ended it
         working.cancel()
+        if self._scrubbing is not None:
+            self._scrubbing.cancel()
         self._ledger.close()
         return self._status
 
@@ -90,16 +95,48 @@ class Maintenance:
             self._clock,
             settings.parts_grace_seconds,
         )
+        scrub = self._begin_scrub(store)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
             await self._clear(garbage)
+            await self._forget_gone(scrub)
             report = await self._pass(reclaim)
             if report.sealed:
                 self._nudged.set()  # what was sealed may be empty
             took_s = (self._clock.monotonic_ns() - began) / 1e9
             factor = _PAUSE_FACTOR_BUSY if any(report) else _PAUSE_FACTOR
             await asyncio.sleep(max(_PAUSE_S_MIN, took_s * factor))
+
+    def _begin_scrub(self, store: Store) -> Scrub:
+        """It works beside the passes, for as long as this process lives."""
+        context = self._context
+        scrub = Scrub(
+            store,
+            context.page.metrics.of(context.slot),
+            interval_s=context.settings.scrub_interval,
+            bytes_s=context.settings.scrub_rate,
+            made_ns=context.layout.made_ns,
+            rested=self._rest,
+        )
+        self._scrubbing = asyncio.create_task(scrub.run())
+        self._scrubbing.add_done_callback(self._scrub_ended)
+        return scrub
+
+    def _scrub_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.critical("the scrub failed", exc_info=task.exception())
+            self._fail("the scrub failed")
+
+    def _rest(self) -> None:
+        self._engine.release_memory()
+        release_memory()
+
+    async def _forget_gone(self, scrub: Scrub) -> None:
+        try:
+            await scrub.forget_gone()
+        except FastobjError as error:
+            self._log.warning("damage that has gone is not forgotten yet: %s", error)
 
     async def _wait(self, garbage: Garbage) -> None:
         """Until somebody nudges, or until something is due; what failed waits for a while."""

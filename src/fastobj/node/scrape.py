@@ -58,6 +58,7 @@ class Scrape:
             figures.update(await _stored(self._meta))
             figures.update(await _segments(self._meta))
             figures.update(_files(self._layout))
+            figures.update(await _scrubbed(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -144,6 +145,22 @@ def _files(layout: StoreLayout) -> Figures:
         Metric.FREE_BYTES: [((), system.f_bavail * system.f_frsize)],
         Metric.SIZE_BYTES: [((), system.f_blocks * system.f_frsize)],
     }
+
+
+# --- scrub
+
+
+async def _scrubbed(meta: MetaReader) -> Figures:
+    damaged = 0
+    async for rows in _pages(meta, keys.DAMAGED):
+        damaged += len(rows)
+    figures: Figures = {Metric.DAMAGED: [((), damaged)]}
+    row = await meta.get(keys.JOBS, keys.JOB_SCRUB)
+    if row is not None:
+        record = records.decode(records.ScrubRecord, row[0])
+        if record.ended_ns:
+            figures[Metric.SCRUB_ENDED] = [((), record.ended_ns / 1e9)]
+    return figures
 
 
 # --- processes

@@ -1,0 +1,605 @@
+"""The scrub finds what is damaged, and nothing else; it remembers how far it came."""
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from fastobj.background.pace import Pace
+from fastobj.background.scrub import AGAIN_S, ROW_COST_BYTES, SAVE_BYTES, SAVE_NS, Scrub
+from fastobj.core.clock import FixedClock
+from fastobj.core.errors import Unavailable
+from fastobj.core.limits import MIB
+from fastobj.core.metrics import Metric
+from fastobj.meta import keys, records
+from fastobj.meta.records import DamageRecord, ScrubRecord
+from fastobj.objects.verify import SPACES
+from fastobj.storage.local_volume import LocalVolume
+from tests.unit.objects.conftest import START_NS
+from tests.unit.objects.damaging import flip, object_row, write
+from tests.unit.objects.uploading import site_on_disk
+
+LARGE = bytes(range(256)) * 10_000
+INTERVAL_S = 100.0
+BROKEN = b"\x93\x01\xc3\xc3"
+
+
+class Counted:
+    """Figures by their metric."""
+
+    def __init__(self):
+        self.sums = {}
+
+    def add(self, family, amount):
+        self.sums[family] = self.sums.get(family, 0) + amount
+
+
+class Bench:
+    """A site on a disk, and its scrub, whose sleeps move the clock."""
+
+    def __init__(self, site, root):
+        self.site = site
+        self.root = root
+        self.counted = Counted()
+        self.slept = []
+        self.scrub = self.new()
+
+    def new(self, *, interval_s=INTERVAL_S, bytes_s=1 << 40):
+        """The scrub of another life of the process."""
+        return Scrub(
+            self.site.store,
+            self.counted,
+            interval_s=interval_s,
+            bytes_s=bytes_s,
+            made_ns=START_NS,
+            sleep=self.sleep,
+        )
+
+    async def sleep(self, seconds):
+        self.site.clock.advance(int(seconds * 1e9))
+        if seconds:
+            self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def damaged(self):
+        """What is remembered: kind and name of it, and the record."""
+        rows = await self.site.rows(keys.DAMAGED)
+        return {r.key: records.decode(DamageRecord, r.value) for r in rows if r.value != BROKEN}
+
+    async def record(self):
+        row = await self.site.store.meta.get(keys.JOBS, keys.JOB_SCRUB)
+        return row and records.decode(ScrubRecord, row[0])
+
+    async def location(self, key=b"key"):
+        record = await object_row(self.site, key)
+        if record.location:
+            return record.location
+        row = await self.site.store.meta.get(keys.SHARED, record.data_id)
+        return records.decode(records.SharedRecord, row[0]).location
+
+    async def damage(self, key=b"key", at=0):
+        """Flips a bit of the object's own body."""
+        flip(self.root, await self.location(key), at)
+
+
+@asynccontextmanager
+async def opened(tmp_path):
+    async with site_on_disk(tmp_path / "store") as site:
+        yield Bench(site, tmp_path / "store")
+
+
+@pytest.fixture
+def errors(caplog):
+    """The lines at error level."""
+    caplog.set_level(logging.INFO)
+    return lambda: [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+async def test_a_store_in_order(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"empty", b"")
+        await bench.site.put(b"small", b"body")
+        await bench.site.put(b"large", LARGE)
+        await bench.site.copy(b"large", b"copy")
+        await bench.site.upload([LARGE, b"", b"tail"], b"parts")
+        await bench.site.copy(b"parts", b"parts too")
+        upload = await bench.site.create(b"open")
+        await bench.site.part(upload, 1, b"part")
+        await bench.scrub.round()
+        assert not errors()
+        assert not await bench.damaged()
+        record = await bench.record()
+        assert (record.round, record.damaged) == (1, 0)
+        assert record.finished_ns == record.ended_ns == bench.site.clock.now_ns()
+        # small, large under its shared row, both parts with bytes, the open one, and the manifest
+        # once as a shared body, and once for each of its two objects
+        assert record.bodies == 8
+        assert bench.counted.sums[Metric.SCRUB_BODIES] == 8
+        assert bench.counted.sums[Metric.SCRUB_BYTES] == record.bytes_read > 2 * len(LARGE)
+        assert Metric.SCRUB_DAMAGE not in bench.counted.sums
+
+
+@pytest.mark.parametrize("body", [b"a small body", LARGE], ids=["record", "piece"])
+async def test_a_flipped_bit_is_found(tmp_path, errors, body):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"before", b"body")
+        await bench.site.put("k\ney ü".encode(), body)
+        await bench.site.put(b"z", b"body")
+        record = await object_row(bench.site, "k\ney ü".encode())
+        flip(bench.root, record.location, 7)
+        await bench.scrub.round()
+        (line,) = errors()
+        assert 'object "bucket/k\\ney ü"' in line
+        assert "does not hold the bytes that were written" in line
+        assert "restore the object from a backup" in line
+        assert ("log/" if len(body) < 1000 else "extents/") in line
+        ((key, found),) = (await bench.damaged()).items()
+        assert key == keys.damaged_body(record.data_id)
+        assert (found.space, found.location) == (keys.CURRENT, record.location)
+        assert keys.object_key(found.key) == "k\ney ü".encode()
+        assert found.found_ns == bench.site.clock.now_ns()
+        assert bench.counted.sums[Metric.SCRUB_DAMAGE] == 1
+        assert (await bench.record()).damaged == 1
+
+
+async def test_what_stays_damaged_is_told_again_and_counted_once(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        await bench.damage()
+        for _ in range(2):
+            await bench.scrub.round()
+        assert len(errors()) == 2
+        assert len(await bench.damaged()) == 1
+        assert bench.counted.sums[Metric.SCRUB_DAMAGE] == 1
+
+
+async def test_a_damaged_record_head(tmp_path, errors):
+    """Its place looks as if it held another body; but the row did not change."""
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", b"body")
+        await bench.damage(at=-40)
+        await bench.scrub.round()
+        assert "no longer holds this body" in errors()[0]
+        assert len(await bench.damaged()) == 1
+
+
+async def test_a_file_that_is_gone(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        (path,) = (bench.root / "extents").iterdir()
+        path.unlink()
+        await bench.scrub.round()
+        assert "is gone" in errors()[0]
+        assert len(await bench.damaged()) == 1
+
+
+async def test_a_damaged_manifest(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.upload([LARGE, b"tail"])
+        await bench.damage(at=5)
+        await bench.scrub.round()
+        assert len(errors()) == 1
+        assert 'object "bucket/key"' in errors()[0]
+        assert len(await bench.damaged()) == 1
+
+
+async def test_a_damaged_part_names_its_object_too(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        record = await bench.site.upload([b"a small part", LARGE])
+        rows = await bench.site.rows(keys.PARTS)
+        part = records.decode(records.PartRecord, rows[1].value)
+        flip(bench.root, part.location)
+        await bench.scrub.round()
+        first, second = errors()
+        assert f"part 2 of upload {record.upload_id.hex()}" in first
+        assert 'object "bucket/key"' in second
+        assert "part 2: " in second
+        ((key, found),) = (await bench.damaged()).items()
+        assert key == keys.damaged_body(part.data_id)
+        assert (found.space, found.key) == (keys.PARTS, rows[1].key)
+
+
+async def test_a_damaged_part_of_an_open_upload(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        upload = await bench.site.create(b"wanted")
+        await bench.site.part(upload, 3, LARGE)
+        (row,) = await bench.site.rows(keys.PARTS)
+        flip(bench.root, records.decode(records.PartRecord, row.value).location)
+        await bench.scrub.round()
+        (line,) = errors()
+        assert f'part 3 of upload {upload.id.hex()} of "bucket/wanted"' in line
+        assert "upload the part again" in line
+
+
+async def test_a_damaged_shared_body_names_each_object(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        await bench.site.copy(b"key", b"copy")
+        await bench.damage()
+        await bench.scrub.round()
+        shared, *objects = errors()
+        assert "shared body" in shared
+        assert ['"bucket/copy"' in objects[0], '"bucket/key"' in objects[1]] == [True, True]
+        record = await object_row(bench.site, b"key")
+        assert list(await bench.damaged()) == [keys.damaged_body(record.data_id)]
+
+
+async def test_a_missing_shared_row(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", b"body")
+        await bench.site.copy(b"key", b"copy")
+        data_id = (await object_row(bench.site, b"key")).data_id
+        await write(bench.site.store, keys.SHARED, data_id, None)
+        await bench.scrub.round()
+        assert len(errors()) == 2
+        assert "where its shared body is" in errors()[0]
+
+
+@pytest.mark.parametrize("space", SPACES)
+async def test_a_row_that_does_not_decode(tmp_path, errors, space):
+    row_keys = {
+        keys.BUCKETS: b"broken",
+        keys.SEGMENTS: keys.segment(7),
+        keys.JOBS: keys.JOB_SCRUB,
+        keys.DAMAGED: keys.damaged_body(b"0123456789abcdef"),
+        keys.UPLOADS: keys.upload(b"-bucket-", b"key", b"0123456789abcdef"),
+        keys.DUE: keys.due(900_000, keys.DUE_UPLOAD, b"0123456789abcdef"),
+        keys.PARTS: keys.part(b"0123456789abcdef", 1, b"uniq"),
+        keys.SHARED: b"0123456789abcdef",
+        keys.CURRENT: keys.current(b"-bucket-", b"key"),
+    }
+    async with opened(tmp_path) as bench:
+        key = row_keys[space]
+        await write(bench.site.store, space, key, BROKEN)
+        await bench.scrub.round()
+        assert any("does not decode" in line or "cannot be read" in line for line in errors())
+        assert keys.damaged_row(space, key) in await bench.damaged()
+        if space != keys.JOBS:  # that one is the scrub's own
+            assert (await bench.site.store.meta.get(space, key))[0] == BROKEN
+            await write(bench.site.store, space, key, None)
+            await bench.scrub.forget_gone()
+            assert not await bench.damaged()
+
+
+async def test_a_key_that_no_row_can_have(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        record = await bench.site.put(b"key", b"body")
+        await write(bench.site.store, keys.CURRENT, b"-bucket-\xff", records.encode(record))
+        await bench.scrub.round()
+        assert "no key" in errors()[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"size": 5}, "its row says 5 bytes, and that its body has 4"),
+        ({"location": b"short"}, "a location has 5 bytes"),
+        ({"location": b"", "data_id": b""}, "names no body"),
+    ],
+)
+async def test_a_row_that_contradicts_itself(tmp_path, errors, change, words):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", b"body")
+        record = await object_row(bench.site, b"key")
+        changed = msgspec.structs.replace(record, **change)
+        key = keys.current(bench.site.bucket.record.id, b"key")
+        await write(bench.site.store, keys.CURRENT, key, records.encode(changed))
+        await bench.scrub.round()
+        assert words in errors()[0]
+
+
+async def test_a_wrong_blake3_is_found_also_of_a_shared_body(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        record = await bench.site.put(b"key", LARGE)
+        wrong = msgspec.structs.replace(record, blake3=bytes(32))
+        row_key = keys.current(bench.site.bucket.record.id, b"key")
+        await write(bench.site.store, keys.CURRENT, row_key, records.encode(wrong))
+        await bench.scrub.round()
+        assert "its bytes have the BLAKE3" in errors()[0]
+        await bench.site.copy(b"key", b"copy")
+        await bench.scrub.round()
+        assert len(errors()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"parts": 3}, "lists 2 parts, and its row says 3"),
+        ({"size": 17}, "do not add up"),
+    ],
+)
+async def test_a_manifest_that_contradicts_its_object(tmp_path, errors, change, words):
+    async with opened(tmp_path) as bench:
+        await bench.site.upload([b"some", b"parts"])
+        record = await object_row(bench.site, b"key")
+        changed = msgspec.structs.replace(record, **change)
+        row_key = keys.current(bench.site.bucket.record.id, b"key")
+        await write(bench.site.store, keys.CURRENT, row_key, records.encode(changed))
+        await bench.scrub.round()
+        assert words in errors()[0]
+
+
+async def test_parts_without_rows_and_elsewhere(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.upload([b"some", b"parts"])
+        first, second = await bench.site.rows(keys.PARTS)
+        moved = msgspec.structs.replace(
+            records.decode(records.PartRecord, first.value), location=bytes(31) + b"\1", size=0
+        )
+        await write(bench.site.store, keys.PARTS, first.key, records.encode(moved))
+        await bench.scrub.round()
+        assert any("part 1 is elsewhere than its manifest says" in line for line in errors())
+        await write(bench.site.store, keys.PARTS, first.key, first.value)
+        await write(bench.site.store, keys.PARTS, second.key, None)
+        await bench.scrub.round()
+        assert "the rows of 1 of its parts have gone: 2" in errors()[-1]
+
+
+# --- what is no damage
+
+
+class Interrupted(LocalVolume):
+    """A volume; before it reads a body, something else happens, once."""
+
+    def between(self, happens):
+        self.happens = happens
+
+    async def _slices(self, location, data_id, offset, length):
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            await happens(location.encode())
+        slices = LocalVolume.stream(self, location, data_id, offset, length)
+        try:
+            async for piece in slices:
+                yield piece
+        finally:
+            await slices.aclose()
+
+    def stream(self, location, data_id, offset, length):
+        return self._slices(location, data_id, offset, length)
+
+
+def interrupt(bench, happens):
+    """Has `happens` called with the location of the next body that is read."""
+    volume = bench.site.store.volume
+    volume.__class__ = Interrupted
+    volume.between(happens)
+
+
+async def move(bench, key, to):
+    """Gives the object another body with the same bytes, as one that moves has."""
+    record = await object_row(bench.site, key)
+    other = await object_row(bench.site, to)
+    moved = msgspec.structs.replace(record, location=other.location, data_id=other.data_id)
+    row_key = keys.current(bench.site.bucket.record.id, key)
+    await write(bench.site.store, keys.CURRENT, row_key, records.encode(moved))
+
+
+@pytest.mark.parametrize("body", [b"body", LARGE], ids=["record", "piece"])
+async def test_a_body_that_moves_meanwhile_is_no_damage(tmp_path, errors, body):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", body)
+        await bench.site.put(b"twin", body)
+
+        async def happens(location):
+            await move(bench, b"key", b"twin")
+            flip(bench.root, location)
+
+        interrupt(bench, happens)
+        await bench.scrub.round()
+        assert not errors()
+        assert (await bench.record()).bodies == 2
+
+
+async def test_a_shared_body_that_moves_meanwhile_is_no_damage(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        await bench.site.copy(b"key", b"copy")
+        data_id = (await object_row(bench.site, b"key")).data_id
+        old = await bench.location()
+        row = await bench.site.store.meta.get(keys.SHARED, data_id)
+        flip(bench.root, old)
+
+        async def happens(location):
+            """Where it was is something else now; where it is, is where it says."""
+            flip(bench.root, old)
+            await write(bench.site.store, keys.SHARED, data_id, row[0])
+
+        wrong = old[:12] + bytes(4) + old[16:]  # of another generation
+        moved = records.SharedRecord(records.FORMAT, wrong, 2)
+        await write(bench.site.store, keys.SHARED, data_id, records.encode(moved))
+        interrupt(bench, happens)
+        await bench.scrub.round()
+        assert not errors()
+
+
+async def test_an_object_that_is_deleted_meanwhile_is_no_damage(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        row_key = keys.current(bench.site.bucket.record.id, b"key")
+
+        async def happens(location):
+            flip(bench.root, location)
+            await write(bench.site.store, keys.CURRENT, row_key, None)
+
+        interrupt(bench, happens)
+        await bench.scrub.round()
+        assert not errors()
+        assert not await bench.damaged()
+
+
+# --- damage that ends
+
+
+async def test_damage_ends_when_the_object_is_overwritten(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        await bench.damage()
+        await bench.scrub.round()
+        await bench.scrub.forget_gone()
+        assert await bench.damaged()
+        await bench.site.put(b"key", b"another body")
+        await bench.scrub.forget_gone()
+        assert not await bench.damaged()
+
+
+async def test_damage_ends_when_the_body_is_whole_again(tmp_path):
+    async with opened(tmp_path) as bench:
+        for key in (b"key", b"other"):
+            await bench.site.put(key, LARGE)
+            await bench.damage(key)
+        await bench.scrub.round()
+        assert len(await bench.damaged()) == 2
+        await bench.damage(b"key")
+        await bench.new().round()
+        (left,) = (await bench.damaged()).values()
+        assert keys.object_key(left.key) == b"other"
+
+
+async def test_damage_of_a_body_that_others_share_stays_with_the_last_of_them(tmp_path):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        await bench.damage()
+        await bench.scrub.round()
+        await bench.site.copy(b"key", b"copy")
+        await bench.site.put(b"key", b"another body")
+        await bench.scrub.forget_gone()
+        assert len(await bench.damaged()) == 1
+        await bench.site.put(b"copy", b"another body")
+        await bench.scrub.forget_gone()
+        assert not await bench.damaged()
+
+
+# --- cursor, rate, time
+
+
+async def _fill(bench, count):
+    for number in range(count):
+        await bench.site.put(b"%03d" % number, b"body %d" % number)
+
+
+async def test_it_goes_on_where_it_was_after_a_restart(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    async with opened(tmp_path) as bench:
+        await _fill(bench, 250)
+        stopped = bench.new(bytes_s=ROW_COST_BYTES)  # a row takes a second
+
+        async def die(seconds):
+            await bench.sleep(seconds)
+            if (await bench.record() or ScrubRecord(1, 0, 0)).bodies >= 120:
+                raise asyncio.CancelledError
+
+        stopped._pace = Pace(ROW_COST_BYTES, bench.site.clock, die)
+        with pytest.raises(asyncio.CancelledError):
+            await stopped.round()
+        saved = await bench.record()
+        assert (saved.round, saved.space, saved.finished_ns) == (1, keys.CURRENT, 0)
+        assert saved.bodies < 130
+        before = bench.counted.sums[Metric.SCRUB_BODIES]
+        await bench.new().round()
+        record = await bench.record()
+        assert (record.round, record.bodies, record.started_ns) == (1, 250, saved.started_ns)
+        assert bench.counted.sums[Metric.SCRUB_BODIES] - before == 250 - saved.bodies
+        assert "goes on with round 1" in caplog.text
+
+
+async def test_it_saves_every_few_seconds_or_mebibytes(tmp_path):
+    async with opened(tmp_path) as bench:
+        await _fill(bench, 40)
+        commits = bench.site.gate.calls
+        await bench.scrub.round()
+        assert bench.site.gate.calls - commits == 1  # no time has passed, little was read
+        commits = bench.site.gate.calls
+        await bench.new(bytes_s=ROW_COST_BYTES).round()
+        rows = 40 + 5
+        assert rows / 8 < bench.site.gate.calls - commits < rows / 4
+        bench.scrub._unsaved_bytes = SAVE_BYTES
+        assert bench.scrub._is_to_be_saved()
+        assert SAVE_NS == 5e9
+
+
+async def test_the_rate_is_kept(tmp_path):
+    async with opened(tmp_path) as bench:
+        for key in (b"1", b"2", b"3"):
+            await bench.site.put(key, LARGE)
+        scrub = bench.new(bytes_s=MIB)
+        began = bench.site.clock.monotonic_ns()
+        await scrub.round()
+        took_s = (bench.site.clock.monotonic_ns() - began) / 1e9
+        expected_s = 3 * len(LARGE) / MIB
+        assert expected_s <= took_s < expected_s * 1.02
+        assert max(bench.slept) <= 1.01  # a piece at a time
+
+
+async def test_what_was_not_spent_is_not_saved_up():
+    clock = FixedClock(START_NS)
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        clock.advance(int(seconds * 1e9))
+
+    pace = Pace(1000, clock, sleep)
+    await pace.spend(500)
+    clock.advance(100 * 10**9)
+    await pace.spend(1000)
+    await pace.spend(5)
+    assert slept == [0.5, 1.0, 0]
+
+
+async def test_rounds_begin_an_interval_apart(tmp_path):
+    async with opened(tmp_path) as bench:
+        begins = []
+
+        async def sleep(seconds):
+            await bench.sleep(seconds)
+            record = await bench.record()
+            if record is not None and record.started_ns not in begins:
+                begins.append(record.started_ns)
+            if len(begins) == 3:
+                raise asyncio.CancelledError
+
+        scrub = bench.new(bytes_s=ROW_COST_BYTES)
+        scrub._sleep = sleep
+        with pytest.raises(asyncio.CancelledError):
+            await scrub.run()
+        first, *others = begins
+        assert first == START_NS + INTERVAL_S * 1e9
+        assert [start - first for start in others] == [INTERVAL_S * 1e9, 2 * INTERVAL_S * 1e9]
+
+
+async def test_a_clock_that_goes_back_does_not_stop_it(tmp_path):
+    async with opened(tmp_path) as bench:
+        await bench.scrub.round()
+        bench.site.clock.advance(-10 * int(INTERVAL_S * 1e9))
+        assert bench.scrub._due_s() == INTERVAL_S
+
+
+async def test_no_interval_no_scrub(tmp_path):
+    async with opened(tmp_path) as bench:
+        await bench.new(interval_s=0).run()
+        assert await bench.record() is None
+
+
+async def test_it_goes_on_when_commits_fail_for_a_while(tmp_path, caplog):
+    async with opened(tmp_path) as bench:
+        bench.site.clock.advance(int(INTERVAL_S * 1e9))
+
+        async def fail():
+            raise Unavailable("the committer is away")
+
+        bench.site.gate.before.append(fail)
+
+        async def sleep(seconds):
+            if await bench.record() is not None:
+                raise asyncio.CancelledError
+            await bench.sleep(seconds)
+
+        scrub = bench.new()
+        scrub._sleep = sleep
+        with pytest.raises(asyncio.CancelledError):
+            await scrub.run()
+        assert bench.slept == [AGAIN_S]
+        assert "the scrub pauses: the committer is away" in caplog.text
