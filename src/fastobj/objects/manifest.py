@@ -110,7 +110,7 @@ class Parts:
         )
 
 
-async def read(store: Store, data_id: bytes, location: bytes) -> list[ManifestPart]:
+async def listed(store: Store, data_id: bytes, location: bytes) -> list[ManifestPart]:
     """The parts that a manifest lists, read from where it is stored.
 
     Raises StaleLocation where it has gone, ChecksumMismatch, StoreDamaged, UnknownFormat.
@@ -127,7 +127,7 @@ async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
     """
     parts = store.manifests.get(record.data_id)
     if parts is None:
-        parts = Parts(await read(store, record.data_id, location))
+        parts = Parts(await listed(store, record.data_id, location))
         store.manifests.keep(record.data_id, parts)
     if parts.size != record.size:
         raise StoreDamaged("the parts of an object do not add up to its size")
