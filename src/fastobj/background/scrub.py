@@ -111,7 +111,6 @@ class Scrub:
         """Forgets damage whose body or row is there no more. Raises what a commit raises."""
         if not self._is_damaged:
             return
-        is_damaged = False
         async for row in walk.rows(self._store.meta, keys.DAMAGED):
             try:
                 record = records.decode(DamageRecord, row.value)
@@ -120,9 +119,10 @@ class Scrub:
                 is_gone = False  # a round reports the row
             if is_gone:
                 await self._forget(row.key, row.token, "is there no more")
-            else:
-                is_damaged = True
-        self._is_damaged = is_damaged
+        self._is_damaged = await self._has_damage()
+
+    async def _has_damage(self) -> bool:
+        return bool(await self._store.meta.scan(keys.DAMAGED, keys.FIRST, keys.LAST, 1))
 
     # --- the round
 
@@ -152,10 +152,10 @@ class Scrub:
         return max(0.0, (last_ns + self._interval_ns - now_ns) / _NS_PER_S)
 
     async def _begin(self) -> None:
-        clock, meta = self._store.clock, self._store.meta
+        clock = self._store.clock
         self._saved_ns, self._unsaved_bytes = clock.monotonic_ns(), 0
-        self._is_damaged = bool(await meta.scan(keys.DAMAGED, keys.FIRST, keys.LAST, 1))
-        self._verifier.missing = ""
+        self._is_damaged = await self._has_damage()
+        self._verifier.begin()
         if not self._record.finished_ns:
             self._log.info("the scrub goes on with round %d", self._record.round)
             return
@@ -221,16 +221,12 @@ class Scrub:
 
     async def _remember(self, fault: Fault) -> None:
         self._log.error("%s", (await damage.words(self._store.meta, fault)).line())
-        self._is_damaged = True
         self._set(damaged=self._record.damaged + 1)
-        if await self._store.meta.get(keys.DAMAGED, damage.row_key(fault)) is not None:
-            return
-        try:
+        if await self._store.meta.get(keys.DAMAGED, damage.row_key(fault)) is None:
             row = damage.found_row(fault, self._store.clock.now_ns())
-            await self._commit_rows([row], [])
-        except Conflict:
-            return  # this same word, of an answer that was lost
-        self._counts.add(Metric.SCRUB_DAMAGE, 1)
+            await self._commit_rows([row], [])  # nobody else writes these rows
+            self._counts.add(Metric.SCRUB_DAMAGE, 1)
+        self._is_damaged = True  # only now: meanwhile another pass may have looked
 
     async def _forget_whole(self, key: bytes) -> None:
         """What verified is damaged no more."""

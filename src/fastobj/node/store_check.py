@@ -36,10 +36,10 @@ async def check(
     changed. Raises StoreDamaged where it cannot even be opened, StoreLocked where a server runs,
     StoreError where there is no store or it is another user's.
     """
-    os.umask(0o077)
     layout = layouts.find(directory)
     _refuse_other_user(layout)
     lock = take_server_lock(layout, "stop that server first, for a check needs the store at rest")
+    mask = os.umask(0o077)  # what opening makes is nobody else's to read
     try:
         opened = RecoveredStore(layout)
         try:
@@ -47,6 +47,7 @@ async def check(
         finally:
             opened.close()
     finally:
+        os.umask(mask)
         lock.close()
 
 

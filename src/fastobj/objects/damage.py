@@ -77,8 +77,8 @@ async def words(meta: MetaReader, fault: Fault) -> Words:
 
 def _subject(fault: Fault, bucket: str, key: str) -> str:
     kind = spaces.SPACES[fault.space].name
-    name = quoted(f"{bucket}/{key}") if bucket else ""
-    if fault.space == keys.PARTS and spaces.SPACES[keys.PARTS].has(fault.key):
+    name = quoted(bucket if fault.space == keys.BUCKETS else f"{bucket}/{key}") if bucket else ""
+    if fault.space == keys.PARTS and _is_part(fault.key):
         upload = uploads.id_text(fault.key[: keys.UPLOAD_ID_BYTES])
         of = f" of {name}" if name else ""
         return f"part {keys.part_number(fault.key)} of upload {upload}{of}"
@@ -97,12 +97,16 @@ async def _names(meta: MetaReader, space: int, row_key: bytes) -> tuple[str, str
     if space == keys.UPLOADS:
         bucket_id = row_key[: keys.BUCKET_ID_BYTES]
         return await bucket_name(meta, bucket_id), key_text(keys.upload_of(row_key)[0])
-    if space == keys.PARTS:
+    if space == keys.PARTS and _is_part(row_key):
         upload_id = row_key[: keys.UPLOAD_ID_BYTES]
         async for row in walk.rows(meta, keys.UPLOADS):
             if row.key.endswith(upload_id):
                 return await _names(meta, keys.UPLOADS, row.key)
     return "", ""
+
+
+def _is_part(row_key: bytes) -> bool:
+    return spaces.SPACES[keys.PARTS].has(row_key)
 
 
 async def bucket_name(meta: MetaReader, bucket_id: bytes) -> str:

@@ -7,6 +7,7 @@ released meanwhile, and all is looked at anew. Only rows that did not change mea
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -36,10 +37,17 @@ SPACES: Final = (
     keys.CURRENT,
 )
 _SUMS_KEPT_MAX: Final = 1024
+_NOT_OF_THE_FILE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM})
 
 Spend = Callable[[int], Awaitable[None]]
 Known = Callable[[bytes], Awaitable[str]]
 _Place = tuple[int, bytes]
+
+
+def _is_of_this_process(error: StoreError) -> bool:
+    """Whether a file could not be opened for a reason that says nothing of what is in it."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in _NOT_OF_THE_FILE
 
 
 class Fault(NamedTuple):
@@ -142,8 +150,16 @@ class Verifier:
         self._bodies = bodies
         self._sums: dict[bytes, bytes] = {}  # of shared bodies, each of which many may name
 
+    def begin(self) -> None:
+        """All is to be read anew."""
+        self.missing = ""
+        self._sums.clear()
+
     async def verify(self, space: int, row: ScanRow) -> Verified:
-        """Looks at a row, and at the body that it names. Raises Busy, where memory is short."""
+        """Looks at a row, and at the body that it names.
+
+        Raises Busy where memory is short, StoreError where this process may not open files.
+        """
         present: ScanRow = row
         for _ in range(READ_AGAIN_MAX):
             look = _Look(self._store, space, present)
@@ -151,6 +167,8 @@ class Verifier:
                 size = await self._look(look)
                 return Verified(look.data_id if size else b"", size)
             except StoreError as error:
+                if _is_of_this_process(error):
+                    raise
                 fault = look.fault(str(error))
             if not await look.is_old():
                 return Verified(fault=fault)
@@ -201,7 +219,7 @@ class Verifier:
             return 0
         whole = self._whole(record.blake3)
         size = await self._read(look, whole)
-        if whole is not None and self._bodies:
+        if whole is not None:
             if shared:
                 keep(self._sums, record.data_id, whole.digest(), _SUMS_KEPT_MAX)
             self._compare(record.blake3, whole)
@@ -221,7 +239,7 @@ class Verifier:
         return await read_body(self._store, look.location, look.data_id, whole, self._spend)
 
     def _whole(self, wanted: bytes) -> WholeSum | None:
-        if not wanted:
+        if not wanted or not self._bodies:
             return None
         try:
             return WholeSum()

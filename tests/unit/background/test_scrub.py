@@ -1,21 +1,25 @@
 """The scrub finds what is damaged, and nothing else; it remembers how far it came."""
 
 import asyncio
+import errno
 import logging
+import os
 from contextlib import asynccontextmanager
 
+import blake3
 import msgspec
 import pytest
 
 from fastobj.background.pace import Pace
 from fastobj.background.scrub import AGAIN_S, ROW_COST_BYTES, SAVE_BYTES, SAVE_NS, Scrub
 from fastobj.core.clock import FixedClock
-from fastobj.core.errors import Unavailable
+from fastobj.core.errors import StoreError, Unavailable
 from fastobj.core.limits import MIB
 from fastobj.core.metrics import Metric
 from fastobj.meta import keys, records
 from fastobj.meta.records import DamageRecord, ScrubRecord
 from fastobj.objects.verify import SPACES
+from fastobj.storage.base import Location
 from fastobj.storage.local_volume import LocalVolume
 from tests.unit.objects.conftest import START_NS
 from tests.unit.objects.damaging import flip, object_row, write
@@ -413,6 +417,48 @@ async def test_a_shared_body_that_moves_meanwhile_is_no_damage(tmp_path, errors)
         assert not errors()
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES])
+async def test_what_this_process_may_not_open_is_no_damage(tmp_path, monkeypatch, errors, number):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        await bench.site.read(b"key")
+        bench.site.store.volume.files.drop(Location.decode(await bench.location()).segment)
+        system = os.open
+
+        def fail(path, *flags):
+            if "/extents/" in str(path):
+                raise OSError(number, os.strerror(number))
+            return system(path, *flags)
+
+        monkeypatch.setattr(os, "open", fail)
+        with pytest.raises(StoreError, match=os.strerror(number)):
+            await bench.scrub.round()
+        monkeypatch.undo()
+        assert not await bench.damaged()
+        await bench.scrub.round()
+        assert not errors()
+
+
+async def test_a_drive_that_cannot_be_read_is_damage(tmp_path, monkeypatch, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        bench.site.store.volume.files.drop(Location.decode(await bench.location()).segment)
+        system = os.open
+
+        def fail(path, *flags):
+            if "/extents/" in str(path):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return system(path, *flags)
+
+        monkeypatch.setattr(os, "open", fail)
+        await bench.scrub.round()
+        monkeypatch.undo()
+        assert "replace the drive" in errors()[0]
+        assert len(await bench.damaged()) == 1
+        await bench.scrub.round()
+        assert not await bench.damaged()
+
+
 async def test_an_object_that_is_deleted_meanwhile_is_no_damage(tmp_path, errors):
     async with opened(tmp_path) as bench:
         await bench.site.put(b"key", LARGE)
@@ -438,6 +484,33 @@ async def test_damage_ends_when_the_object_is_overwritten(tmp_path, errors):
         await bench.scrub.round()
         await bench.scrub.forget_gone()
         assert await bench.damaged()
+        await bench.site.put(b"key", b"another body")
+        await bench.scrub.forget_gone()
+        assert not await bench.damaged()
+
+
+async def test_a_shared_body_with_a_sum_is_read_anew_in_each_round(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        record = await object_row(bench.site, b"key")
+        summed = msgspec.structs.replace(record, blake3=blake3.blake3(LARGE).digest())
+        row_key = keys.current(bench.site.bucket.record.id, b"key")
+        await write(bench.site.store, keys.CURRENT, row_key, records.encode(summed))
+        await bench.site.copy(b"key", b"copy")
+        for number in (1, 2):
+            await bench.scrub.round()
+            # under its shared row, and once more for the sums of both objects
+            assert bench.counted.sums[Metric.SCRUB_BODIES] == 2 * number
+        assert not errors()
+
+
+async def test_damage_that_is_found_while_others_are_forgotten_is_not(tmp_path, errors):
+    async with opened(tmp_path) as bench:
+        await bench.site.put(b"key", LARGE)
+        await bench.damage()
+        bench.site.gate.before.append(bench.scrub.forget_gone)  # before the damage is committed
+        await bench.scrub.round()
+        assert bench.scrub._is_damaged
         await bench.site.put(b"key", b"another body")
         await bench.scrub.forget_gone()
         assert not await bench.damaged()

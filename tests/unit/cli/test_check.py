@@ -324,7 +324,7 @@ async def _due_that_is_none(site):
         (_flipped_part, "body", ["part 1 of upload", 'object "bucket/parts"', "part 1:"]),
         (_flipped_manifest, "body", ['object "bucket/parts"', 'object "bucket/parts too"']),
         (_broken_object, "row", ['object "bucket/small"', "does not decode"]),
-        (_broken_bucket, "row", ['bucket "broken/', "does not decode"]),
+        (_broken_bucket, "row", ['bucket "broken"', "does not decode"]),
         (_wrong_key, "row", ["is no key"]),
         (_object_without_bucket, "row", ["its bucket has no row", "id 6e6f6275636b6574"]),
         (_upload_without_bucket, "row", ["upload", "its bucket has no row"]),
