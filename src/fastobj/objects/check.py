@@ -131,7 +131,7 @@ class Check:
         verified = await self._verifier.verify(space, row)
         fault = verified.fault
         if fault is not None:
-            await self._problem("body" if fault.data_id else "row", fault)
+            await self._problem("body" if fault.data_id or fault.location else "row", fault)
             if space in (keys.PARTS, keys.SHARED) and fault.data_id:
                 self._damaged[fault.data_id] = fault.reason
         elif verified.data_id:
@@ -157,6 +157,7 @@ class Check:
             if place is not None and not is_told:
                 await self._problem("place", place)
         except StoreError as error:  # of a location that is none
+            self._unreadable += space in COUNTED
             if not is_told:
                 await self._problem("row", about._replace(reason=str(error)))
 

@@ -70,7 +70,7 @@ async def words(meta: MetaReader, fault: Fault) -> Words:
     """What is damaged, named as people know it. Raises StoreError."""
     bucket, key = await _names(meta, fault.space, fault.key)
     subject = _subject(fault, bucket, key)
-    is_row = not fault.data_id
+    is_row = not fault.data_id and not fault.location
     cure = _CURE_OF_A_ROW if is_row else _CURES.get(fault.space, _CURE_OF_A_ROW)
     return Words(subject, bucket, key, place_text(fault.location), fault.reason, cure)
 

@@ -53,7 +53,8 @@ def _is_of_this_process(error: StoreError) -> bool:
 class Fault(NamedTuple):
     """What is wrong with the row `key` of `space`, or with a body that it names.
 
-    Without a `data_id` it is the row itself. `location` is b"" where nothing says one.
+    Without a `data_id` it is the row itself, or what it alone says of the body. `location` is b""
+    where nothing says one.
     """
 
     space: int
@@ -103,6 +104,13 @@ class _Look:
     def fault(self, reason: str) -> Fault:
         """What is wrong with what it looks at."""
         return Fault(self.space, self.key, self.data_id, self.location, reason)
+
+
+def _compare_sums(wanted: bytes, found: bytes) -> None:
+    if wanted != found:
+        raise ChecksumMismatch(
+            f"its bytes have the BLAKE3 {found.hex()}, and its row says {wanted.hex()}"
+        )
 
 
 async def _spend_nothing(size_bytes: int) -> None:
@@ -211,18 +219,35 @@ class Verifier:
         if not record.data_id:
             if record.size:
                 raise StoreDamaged(f"its row says {record.size} bytes, and names no body")
-            self._compare(record.blake3, self._whole(record.blake3))
+            whole = self._whole(record.blake3)
+            if whole is not None:
+                _compare_sums(record.blake3, whole.digest())
             return 0
         self._size(look, record.size, 0)
-        if shared and record.data_id in self._sums:
-            self._compare_sums(record.blake3, self._sums[record.data_id])
-            return 0
+        if shared:
+            return await self._shared_body(look, record)
         whole = self._whole(record.blake3)
         size = await self._read(look, whole)
         if whole is not None:
-            if shared:
-                keep(self._sums, record.data_id, whole.digest(), _SUMS_KEPT_MAX)
-            self._compare(record.blake3, whole)
+            _compare_sums(record.blake3, whole.digest())
+        return size
+
+    async def _shared_body(self, look: _Look, record: ObjectRecord | PartRecord) -> int:
+        """Compares the sum of a body that is whole by its pieces: it was read before.
+
+        Where they differ the fault is the row's: of other rows it says nothing.
+        """
+        size, found = 0, self._sums.get(record.data_id)
+        if found is None:
+            whole = self._whole(record.blake3)
+            size = await self._read(look, whole)
+            if whole is None:
+                return size
+            found = whole.digest()
+            keep(self._sums, record.data_id, found, _SUMS_KEPT_MAX)
+        data_id, look.data_id = look.data_id, b""
+        _compare_sums(record.blake3, found)
+        look.data_id = data_id
         return size
 
     def _size(self, look: _Look, wanted: int, read: int) -> int:
@@ -246,16 +271,6 @@ class Verifier:
         except PackageMissing as error:
             self.missing = str(error)
             return None
-
-    def _compare(self, wanted: bytes, whole: WholeSum | None) -> None:
-        if whole is not None:
-            self._compare_sums(wanted, whole.digest())
-
-    def _compare_sums(self, wanted: bytes, found: bytes) -> None:
-        if wanted != found:
-            raise ChecksumMismatch(
-                f"its bytes have the BLAKE3 {found.hex()}, and its row says {wanted.hex()}"
-            )
 
     async def _refuse_known(self, data_id: bytes) -> None:
         reason = await self._known(data_id)

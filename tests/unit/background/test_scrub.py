@@ -294,17 +294,39 @@ async def test_a_row_that_contradicts_itself(tmp_path, errors, change, words):
         assert words in errors()[0]
 
 
-async def test_a_wrong_blake3_is_found_also_of_a_shared_body(tmp_path, errors):
+async def test_a_wrong_blake3_is_found(tmp_path, errors):
     async with opened(tmp_path) as bench:
-        record = await bench.site.put(b"key", LARGE)
-        wrong = msgspec.structs.replace(record, blake3=bytes(32))
-        row_key = keys.current(bench.site.bucket.record.id, b"key")
-        await write(bench.site.store, keys.CURRENT, row_key, records.encode(wrong))
+        await _put_with_sum(bench, b"key", bytes(32))
         await bench.scrub.round()
         assert "its bytes have the BLAKE3" in errors()[0]
+        data_id = (await object_row(bench.site, b"key")).data_id
+        assert list(await bench.damaged()) == [keys.damaged_body(data_id)]
+
+
+async def test_a_wrong_blake3_of_a_shared_body_is_the_damage_of_its_row(tmp_path, errors):
+    """Its bytes are whole by the sums of their pieces, and so for rows without a sum."""
+    async with opened(tmp_path) as bench:
+        await _put_with_sum(bench, b"key", bytes(32))
         await bench.site.copy(b"key", b"copy")
-        await bench.scrub.round()
-        assert len(errors()) == 3
+        record = await object_row(bench.site, b"copy")
+        row_key = keys.current(bench.site.bucket.record.id, b"copy")
+        without = msgspec.structs.replace(record, blake3=b"")
+        await write(bench.site.store, keys.CURRENT, row_key, records.encode(without))
+        wrong = keys.current(bench.site.bucket.record.id, b"key")
+        for number in (1, 2):
+            await bench.scrub.round()
+            assert len(errors()) == number
+            assert list(await bench.damaged()) == [keys.damaged_row(keys.CURRENT, wrong)]
+        assert bench.counted.sums[Metric.SCRUB_DAMAGE] == 1
+        assert "restore the object from a backup" in errors()[0]
+
+
+async def _put_with_sum(bench, key, blake3_sum):
+    await bench.site.put(key, LARGE)
+    record = await object_row(bench.site, key)
+    summed = msgspec.structs.replace(record, blake3=blake3_sum)
+    row_key = keys.current(bench.site.bucket.record.id, key)
+    await write(bench.site.store, keys.CURRENT, row_key, records.encode(summed))
 
 
 @pytest.mark.parametrize(
@@ -491,11 +513,7 @@ async def test_damage_ends_when_the_object_is_overwritten(tmp_path, errors):
 
 async def test_a_shared_body_with_a_sum_is_read_anew_in_each_round(tmp_path, errors):
     async with opened(tmp_path) as bench:
-        await bench.site.put(b"key", LARGE)
-        record = await object_row(bench.site, b"key")
-        summed = msgspec.structs.replace(record, blake3=blake3.blake3(LARGE).digest())
-        row_key = keys.current(bench.site.bucket.record.id, b"key")
-        await write(bench.site.store, keys.CURRENT, row_key, records.encode(summed))
+        await _put_with_sum(bench, b"key", blake3.blake3(LARGE).digest())
         await bench.site.copy(b"key", b"copy")
         for number in (1, 2):
             await bench.scrub.round()
