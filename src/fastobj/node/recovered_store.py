@@ -26,7 +26,6 @@ class RecoveredStore:
     StoreDamaged, StoreError, NoSpace, SyncFailed; then nothing stays open.
     """
 
-    engine: SqliteEngine
     recovered: Recovered
 
     def __init__(
@@ -37,34 +36,38 @@ class RecoveredStore:
         epoch_changed: Callable[[bytes], None] | None = None,
     ) -> None:
         self._lock: StoreLock = take_store_lock(layout)
+        self.engine = SqliteEngine(layout.database, vfs=database_vfs())
         try:
             if layout.fence.exists():
                 drop_caches(layout)
-            self.engine = SqliteEngine(layout.database, vfs=database_vfs())
             _open_database(self.engine, layout)
-            try:
-                self.recovered = recover(
-                    layout.log,
-                    layout.store_id,
-                    self.engine,
-                    segment_bytes=segment_bytes,
-                    checkpoints=self.engine.checkpointer,
-                    database=self.engine.checkpointer,
-                    epoch_changed=epoch_changed,
-                )
-            except BaseException:
-                self.engine.close_now()
-                raise
+            self.recovered = recover(
+                layout.log,
+                layout.store_id,
+                self.engine,
+                segment_bytes=segment_bytes,
+                checkpoints=self.engine.checkpointer,
+                database=self.engine.checkpointer,
+                epoch_changed=epoch_changed,
+            )
         except BaseException:
-            self._lock.close()
+            try:
+                self.engine.close_now()
+            finally:
+                self._lock.close()
             raise
         layout.fence.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Closes files and lock; nothing that was committed depends on it."""
-        self.recovered.log.close()
-        self.engine.close_now()
-        self._lock.close()
+        """Closes files and lock; nothing that was committed depends on it.
+
+        Raises what a checkpoint in its thread failed with; all is closed then, too.
+        """
+        try:
+            self.recovered.log.close()
+            self.engine.close_now()
+        finally:
+            self._lock.close()
 
 
 def _open_database(engine: SqliteEngine, layout: StoreLayout) -> None:

@@ -57,12 +57,17 @@ class LocalStore:
         self.ledger = ThreadLedger(self.recovered.ledger)
 
     def close(self) -> None:
-        """Answers what was sent, ends the thread, closes files and lock; may be repeated."""
-        if self._store is None:
+        """Answers what was sent, ends the thread, closes files and lock; may be repeated.
+
+        Raises StoreError where a checkpoint under way fails; all is closed then, too.
+        """
+        store, self._store = self._store, None
+        if store is None:
             return
-        self.ledger.close()
-        self._store.close()
-        self._store = None
+        try:
+            self.ledger.close()
+        finally:
+            store.close()
 
     def __enter__(self) -> LocalStore:
         self.open()
