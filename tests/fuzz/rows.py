@@ -117,7 +117,34 @@ def _upload_due(rng: random.Random) -> records.UploadDue:
     return records.UploadDue(records.FORMAT, rng.randbytes(8), _key(rng))
 
 
-RECORDS = (_bucket, _object, _segment, _part, _shared, _upload, _parts_due, _upload_due)
+def _scrub(rng: random.Random) -> records.ScrubRecord:
+    numbers = [_integer(rng) for _ in range(8)]
+    return records.ScrubRecord(records.FORMAT, *numbers[:3], rng.randbytes(9), *numbers[3:])
+
+
+def _damage(rng: random.Random) -> records.DamageRecord:
+    return records.DamageRecord(
+        records.FORMAT,
+        _integer(rng),
+        rng.randbytes(rng.randrange(40)),
+        rng.randbytes(rng.choice((0, LOCATION_BYTES))),
+        _integer(rng),
+        rng.choice(TEXTS),
+    )
+
+
+RECORDS = (
+    _bucket,
+    _object,
+    _segment,
+    _part,
+    _shared,
+    _upload,
+    _parts_due,
+    _upload_due,
+    _scrub,
+    _damage,
+)
 NAMING = (records.ObjectRecord, records.PartRecord, records.SharedRecord)
 
 

@@ -7,16 +7,14 @@ anything else is kept in quarantine, because a database older than its files mus
 
 from __future__ import annotations
 
-import errno
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from fastobj.core.errors import StoreError
-from fastobj.core.limits import MIB
 from fastobj.storage import io
+from fastobj.storage.segment_files import is_unwritten, segment_of
 
 _log = logging.getLogger("fastobj.orphans")
 
@@ -25,7 +23,7 @@ def settle(extents: Path, quarantine: Path, has_row: Callable[[int], bool]) -> i
     """Removes or quarantines extent files without a row; returns how many there were."""
     found = 0
     for path in sorted(extents.iterdir()):
-        segment = _segment(path)
+        segment = segment_of(path.name)
         if segment is not None and not has_row(segment):
             found += _settle_one(path, quarantine, partial(has_row, segment))
     if found:
@@ -42,7 +40,7 @@ def _settle_one(path: Path, quarantine: Path, has_row: Callable[[], bool]) -> bo
     try:
         if not file.claim() or has_row():
             return False
-        if _is_unwritten(file):
+        if is_unwritten(file):
             io.unlink(str(path))
             _log.info("%s was never written to and is removed", path)
         else:
@@ -52,33 +50,3 @@ def _settle_one(path: Path, quarantine: Path, has_row: Callable[[], bool]) -> bo
         return True
     finally:
         file.close()
-
-
-def _segment(path: Path) -> int | None:
-    try:
-        return int(path.stem, 16)
-    except ValueError:
-        return None
-
-
-def _is_unwritten(file: io.File) -> bool:
-    """Whether the file holds nothing but zeros; what was only allocated is not read."""
-    at, size = 0, file.size()
-    while (at := _next_content(file, at, size)) < size:
-        part = file.pread(MIB, at)
-        if part.count(0) < len(part):
-            return False
-        at += len(part)
-    return True
-
-
-def _next_content(file: io.File, offset: int, size: int) -> int:
-    """Where the file has bytes at or behind `offset`; its size where there are none."""
-    if offset >= size:
-        return size
-    try:
-        return os.lseek(file.fd, offset, os.SEEK_DATA)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return size
-        return offset  # a file system that cannot tell: all of it is read

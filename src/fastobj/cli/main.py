@@ -20,6 +20,7 @@ EXIT_INTERRUPTED: Final = 130
 VERBS: Final = {
     "server": "serve the store in a directory",
     "config": "show or check the settings that a server would use",
+    "check": "say whether the store in a directory is sound",
     "health": "say whether the server on this machine is ready",
 }
 _VERSION_WORDS: Final = ("version", "--version", "-V")

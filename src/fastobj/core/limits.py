@@ -96,6 +96,10 @@ COMMITTER_WAIT_S_MAX: Final = 10.0
 EPOCH_SLOTS: Final = 4096
 CONFLICT_RETRIES_MAX: Final = 200
 
+# --- the scrub
+SCRUB_INTERVAL_S: Final = 7 * 24 * 3600  # from the beginning of a round to that of the next
+SCRUB_BYTES_S: Final = 8 * MIB
+
 # --- slow operations: what their clients are sent meanwhile
 SLOW_HEAD_S: Final = 5.0  # after this long without a result the head leaves, with status 200
 SLOW_SPACE_S: Final = 5.0  # between two spaces behind it

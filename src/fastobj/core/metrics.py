@@ -220,6 +220,30 @@ class Metric:
     )
     SIZE_BYTES: Final = _scraped("fastobj_filesystem_size_bytes", "Size of the file system.")
 
+    # --- scrub
+    SCRUB_ROUNDS: Final = Family(
+        "fastobj_scrub_rounds_total", COUNTER, "Rounds of the scrub that came to their end."
+    )
+    SCRUB_BODIES: Final = Family(
+        "fastobj_scrub_bodies_total", COUNTER, "Stored bodies that the scrub has verified."
+    )
+    SCRUB_BYTES: Final = Family(
+        "fastobj_scrub_bytes_total", COUNTER, "Bytes of bodies that the scrub has read."
+    )
+    SCRUB_DAMAGE: Final = Family(
+        "fastobj_scrub_damage_total",
+        COUNTER,
+        "Damaged bodies and rows that the scrub has found, each counted once.",
+    )
+    DAMAGED: Final = _scraped(
+        "fastobj_damaged",
+        "Bodies and rows that are known to be damaged; the log and `fastobj check` name them.",
+    )
+    SCRUB_ENDED: Final = _scraped(
+        "fastobj_scrub_ended_timestamp_seconds",
+        "When the last whole round of the scrub ended, in seconds since the Unix epoch.",
+    )
+
     # --- processes
     PROCESS_CPU: Final = _scraped(
         "fastobj_process_cpu_seconds_total",

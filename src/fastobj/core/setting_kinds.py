@@ -20,6 +20,8 @@ _UNITS: Final = {
     "GiB": limits.GIB,
     "TiB": 1024 * limits.GIB,
 }
+_DURATIONS: Final = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+_DURATION_DIGITS_MAX: Final = 8  # of seconds three years
 _WORDS_FOR_TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _WORDS_FOR_FALSE: Final = frozenset({"false", "no", "off", "0"})
 
@@ -127,6 +129,14 @@ def _parse_seconds(text: str) -> float:
     if not 0 <= seconds <= 24 * 3600:
         raise ValueError("write seconds, 0 to 86400")
     return seconds
+
+
+def _parse_duration(text: str) -> int:
+    """Reads seconds, or a number with a unit, such as 90s, 30m, 12h or 7d. Raises ValueError."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _DURATIONS else (text, "s")
+    if not number.isdecimal() or len(number) > _DURATION_DIGITS_MAX:
+        raise ValueError("write a number and s, m, h or d, for example 12h or 7d")
+    return int(number) * _DURATIONS[unit]
 
 
 def _parse_text(text: str) -> str:
@@ -241,5 +251,6 @@ URL: Final = Kind("URL", _parse_url, (str,))
 NAMES: Final = Kind("NAME,...", _parse_names, (str, list), _names_to_text)
 LEVEL: Final = Kind("LEVEL", choice(*LOG_LEVELS).parse, (str,))
 SECONDS: Final = Kind("SECONDS", _parse_seconds, (int, float))
+DURATION: Final = Kind("DURATION", _parse_duration, (int, str))
 SWITCH: Final = Kind("true|false", _parse_switch, (bool,))
 IDENTITIES: Final = Kind("JSON", _parse_identities, (str, list), _identities_to_text)

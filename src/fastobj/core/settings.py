@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from fastobj.core import limits
 from fastobj.core.setting_kinds import (
     ADDRESS,
+    DURATION,
     IDENTITIES,
     LEVEL,
     LOG_LEVELS,
@@ -302,6 +303,19 @@ class Settings:
         bytes_between(8 * limits.MIB, 64 * limits.GIB),
         64 * limits.MIB,
         "memory for bodies in flight, for each worker",
+        group="storage",
+    )
+    scrub_interval: int = _row(
+        DURATION,
+        limits.SCRUB_INTERVAL_S,
+        "time from the beginning of one scrub of all that is stored to that of the next, such as"
+        " 12h or 7d; 0: never",
+        group="storage",
+    )
+    scrub_rate: int = _row(
+        bytes_between(64 * limits.KIB, 64 * limits.GIB),
+        limits.SCRUB_BYTES_S,
+        "bytes per second that the scrub reads",
         group="storage",
     )
     log_segment_bytes_min: int = _row(

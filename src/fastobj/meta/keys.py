@@ -16,10 +16,16 @@ SHARED: Final = 4  # data id -> SharedRecord: bodies that more than one row name
 UPLOADS: Final = 5  # bucket id + escaped object key + upload id -> UploadRecord
 PARTS: Final = 6  # upload id + part number + four random bytes -> PartRecord
 DUE: Final = 7  # the time index: due hour + what is due + its id -> a record of what that is
+JOBS: Final = 8  # name of a job -> a record of how far it is
+DAMAGED: Final = 9  # kind + data id, or kind + space + row key -> DamageRecord
 
 DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
 DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
 AT_ONCE: Final = 0  # the due hour of what waits for nothing
+
+JOB_SCRUB: Final = b"scrub"  # -> ScrubRecord
+DAMAGED_BODY: Final = 1  # data id
+DAMAGED_ROW: Final = 2  # space (1 byte) + row key
 
 BUCKET_ID_BYTES: Final = 8
 OBJECT_KEY: Final = slice(BUCKET_ID_BYTES, None)  # of a row key, for who takes very many
@@ -117,3 +123,16 @@ def due(hour: int, kind: int = 0, of: bytes = b"") -> bytes:
 def due_of(row_key: bytes) -> tuple[int, int, bytes]:
     """Hour, kind and id in a row key of `DUE`."""
     return int.from_bytes(row_key[:4], "big"), row_key[4], row_key[5:]
+
+
+# --- damage
+
+
+def damaged_body(data_id: bytes) -> bytes:
+    """The row that says that a body is damaged."""
+    return bytes([DAMAGED_BODY]) + data_id
+
+
+def damaged_row(space: int, row_key: bytes) -> bytes:
+    """The row that says that a row is: what it names cannot be told."""
+    return bytes([DAMAGED_ROW, space]) + row_key

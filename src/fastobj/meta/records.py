@@ -155,6 +155,40 @@ class SegmentRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     last_sequence: int = 0
 
 
+class ScrubRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How far the scrub is: in round `round`, at the row `key` of `space`; 0: before the first.
+
+    `bodies`, `bytes_read` and `damaged` are what this round has verified and found. Times are
+    nanoseconds since the Unix epoch: `finished_ns` is 0 while the round goes on, `ended_ns` when
+    the last whole one ended, 0 where none has.
+    """
+
+    format: int
+    round: int
+    started_ns: int
+    space: int = 0
+    key: bytes = b""
+    bodies: int = 0
+    bytes_read: int = 0
+    damaged: int = 0
+    finished_ns: int = 0
+    ended_ns: int = 0
+
+
+class DamageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Damage that was found: the row that names the body, or is damaged itself, and why.
+
+    `location` is b"" where it is the row itself.
+    """
+
+    format: int
+    space: int
+    key: bytes
+    location: bytes
+    found_ns: int
+    reason: str
+
+
 Record = TypeVar(
     "Record",
     BucketRecord,
@@ -165,6 +199,8 @@ Record = TypeVar(
     UploadDue,
     SegmentRecord,
     SharedRecord,
+    ScrubRecord,
+    DamageRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 
 from fastobj.core.clock import SystemClock
-from fastobj.core.errors import FastobjError, NoSpace
-from fastobj.core.limits import LOG_SEGMENT_BYTES_MIN
+from fastobj.core.errors import FastobjError
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
-from fastobj.meta.sqlite import SqliteEngine
-from fastobj.node.child import database_vfs, release_memory
+from fastobj.node.child import release_memory
 from fastobj.node.layout import StoreLayout
-from fastobj.node.locks import StoreLock, take_store_lock
+from fastobj.node.recovered_store import RecoveredStore
 from fastobj.node.shared_page import COMMITTER, MAINTENANCE, SharedPage
 from fastobj.objects.local_ledger import LedgerBatch
-from fastobj.objects.local_recovery import Recovered, recover
-from fastobj.storage.spares import Spares
+from fastobj.objects.local_recovery import Recovered
 
 
 class CommitterStore:
-    """Opens the store for writing: lock, settle what a fence left, recover, new segment."""
+    """The store, opened for writing, and what is counted of it."""
 
     def __init__(self, layout: StoreLayout, settings: Settings, page: SharedPage) -> None:
         self.log = logging.getLogger("fastobj.committer")
@@ -29,43 +25,22 @@ class CommitterStore:
         self._cells = page.metrics.of(COMMITTER)
         self._clock = SystemClock()
         self._layout = layout
-        self._lock: StoreLock = take_store_lock(layout)
-        drop_caches_after_fence(layout)
-        self.engine = SqliteEngine(layout.database, vfs=database_vfs())
-        self._open_database()
-        self.checkpoints = self.engine.checkpointer
-        self.recovered: Recovered = recover(
-            layout.log,
-            layout.store_id,
-            self.engine,
+        self._store = RecoveredStore(
+            layout,
             segment_bytes=(settings.log_segment_bytes_min, settings.log_segment_bytes_max),
-            checkpoints=self.checkpoints,
-            database=self.checkpoints,
             epoch_changed=page.epochs.bump,
         )
+        self.engine = self._store.engine
+        self.checkpoints = self.engine.checkpointer
+        self.recovered: Recovered = self._store.recovered
         self.ledger = self.recovered.ledger
         self._covered_told = self.covered_sequence
         self._segment = self.recovered.log.segment
         self._rolled = False
         self._checkpoints_told = self._stall_ns_told = 0
         page.epochs.bump_all()
-        self._forget_fence()
         self._count_positions()
         self._report()
-
-    def _open_database(self) -> None:
-        """On a full disk its index in shared memory, which begins anew, takes the room of a spare.
-
-        Raises NoSpace where there is none, StoreError.
-        """
-        spares = Spares(self._layout.log, LOG_SEGMENT_BYTES_MIN)
-        while True:
-            try:
-                return self.engine.open_now()
-            except NoSpace as full:
-                if not spares.free_smallest():
-                    raise
-                self.log.warning("%s: a spare log segment makes room", full)
 
     @property
     def covered_sequence(self) -> int:
@@ -140,9 +115,6 @@ class CommitterStore:
         except OSError as failure:
             self.log.critical("%s could not be written: %s", self._layout.fence, failure)
 
-    def _forget_fence(self) -> None:
-        self._layout.fence.unlink(missing_ok=True)
-
     def _report(self) -> None:
         self.log.info(
             "recovered: %d blocks with %d transactions replayed, log goes on behind block %d",
@@ -153,21 +125,4 @@ class CommitterStore:
 
     def close(self) -> None:
         """Closes files; nothing that was committed depends on it."""
-        self.recovered.log.close()
-        self.engine.close_now()
-
-
-def drop_caches_after_fence(layout: StoreLayout) -> None:
-    """After a failed sync, what the cache says may not be on the disk: read it from there.
-
-    All processes have been started anew, so no connection holds an index of the WAL that still
-    counts lost frames: SQLite rebuilds it from what the disk has, and checks every frame's sum.
-    """
-    if not layout.fence.exists():
-        return
-    names = [layout.database, layout.database.with_name(layout.database.name + "-wal")]
-    for path in [*names, *layout.log.glob("*.log")]:
-        if path.exists():
-            fd = os.open(path, os.O_RDONLY)
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(fd)
+        self._store.close()

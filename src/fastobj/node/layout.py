@@ -52,6 +52,11 @@ class StoreLayout:
     store_id: bytes
 
     @property
+    def made_ns(self) -> int:
+        """When the store was made, by the time of its file, in nanoseconds since the Unix epoch."""
+        return (self.root / STORE_FILE).stat().st_mtime_ns
+
+    @property
     def log(self) -> Path:
         """The folder of the log's segments."""
         return self.root / LOG_FOLDER
@@ -113,6 +118,26 @@ def prepare(directory: Path, clock: Clock | None = None) -> StoreLayout:
     if not (root / STORE_FILE).exists():
         with _creation(root):
             _create(root, clock or SystemClock())
+    return _whole(root)
+
+
+def find(directory: Path) -> StoreLayout:
+    """The store in `directory`, where there is one; makes nothing.
+
+    Raises StoreError where there is none, StoreDamaged where parts of it are missing, UnknownFormat
+    for a newer version's.
+    """
+    root = directory.absolute()
+    if not (root / STORE_FILE).exists():
+        if any((root / name).exists() for name in _OURS):
+            raise StoreDamaged(
+                f"{root / STORE_FILE} is missing, but parts of a store are there: restore that file"
+            )
+        raise StoreError(f"{root} holds no store: give the directory of one")
+    return _whole(root)
+
+
+def _whole(root: Path) -> StoreLayout:
     for name in _FOLDERS:
         if not (root / name).is_dir():
             raise StoreDamaged(

@@ -54,16 +54,15 @@ class StoreLock(_FileLock):
     """Held by the committer."""
 
 
-def take_server_lock(layout: StoreLayout) -> ServerLock:
+def take_server_lock(
+    layout: StoreLayout, cure: str = "stop that server, or give this one a directory of its own"
+) -> ServerLock:
     """Locks the directory for this server, at once or not at all. Raises StoreLocked."""
     fd = _open(layout.server_lock)
     if not _try_lock(fd, layout.server_lock):
         holder = _holder(fd)
         os.close(fd)
-        raise StoreLocked(
-            f"{layout.root} is served by {holder} already:"
-            " stop that server, or give this one a directory of its own"
-        )
+        raise StoreLocked(f"{layout.root} is served by {holder} already: {cure}")
     return ServerLock(layout.server_lock, fd)
 
 

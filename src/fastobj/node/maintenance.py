@@ -16,6 +16,7 @@ from fastobj.background import orphans
 from fastobj.background.compaction import Compaction
 from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Reclaim, Report
+from fastobj.background.scrub import Scrub
 from fastobj.background.segments import Known, Survey, survey
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError
@@ -23,12 +24,13 @@ from fastobj.core.metrics import Metric
 from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
-from fastobj.node.child import ChildContext, database_vfs
+from fastobj.node.child import ChildContext, database_vfs, release_memory
 from fastobj.node.maintenance_store import maintenance_store
 from fastobj.node.peer import Peer
 from fastobj.node.shared_page import MAINTENANCE
 from fastobj.objects.moves import Moved
 from fastobj.objects.segment_rows import rows_committer
+from fastobj.objects.store import Store
 from fastobj.storage import io
 from fastobj.storage.pool import IoPool
 
@@ -65,6 +67,7 @@ class Maintenance:
         self._ledger = self._peer.ledger
         self._status = 0
         self._failed = False  # the last pass over what is due
+        self._scrubbing: asyncio.Task[None] | None = None
         self._settled_for: set[int] = set()
         self._compact_after_ns = 0
         self._cells = context.page.metrics.of(MAINTENANCE)
@@ -81,6 +84,8 @@ class Maintenance:
         if working.done():
             return working.result()  # raises what ended it
         working.cancel()
+        if self._scrubbing is not None:
+            self._scrubbing.cancel()
         self._ledger.close()
         return self._status
 
@@ -104,10 +109,12 @@ class Maintenance:
             settings.parts_grace_seconds,
         )
         compaction = Compaction(store, self._clock)
+        scrub = self._begin_scrub(store)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
             await self._clear(garbage)
+            await self._forget_gone(scrub)
             found = await survey(self._engine, self._known)
             report = await self._pass(reclaim, found)
             is_short = io.is_short(self._context.layout.root)
@@ -116,6 +123,36 @@ class Maintenance:
                 self._nudged.set()  # what was sealed may be empty, and what was begun goes on
             took_s = (self._clock.monotonic_ns() - began) / 1e9
             await asyncio.sleep(_pause_s(took_s, any(report) or worked, is_short))
+
+    def _begin_scrub(self, store: Store) -> Scrub:
+        """It works beside the passes, for as long as this process lives."""
+        context = self._context
+        scrub = Scrub(
+            store,
+            context.page.metrics.of(context.slot),
+            interval_s=context.settings.scrub_interval,
+            bytes_s=context.settings.scrub_rate,
+            made_ns=context.layout.made_ns,
+            rested=self._rest,
+        )
+        self._scrubbing = asyncio.create_task(scrub.run())
+        self._scrubbing.add_done_callback(self._scrub_ended)
+        return scrub
+
+    def _scrub_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.critical("the scrub failed", exc_info=task.exception())
+            self._fail("the scrub failed")
+
+    def _rest(self) -> None:
+        self._engine.release_memory()
+        release_memory()
+
+    async def _forget_gone(self, scrub: Scrub) -> None:
+        try:
+            await scrub.forget_gone()
+        except FastobjError as error:
+            self._log.warning("damage that has gone is not forgotten yet: %s", error)
 
     async def _wait(self, garbage: Garbage) -> None:
         """Until somebody nudges, or until something is due; what failed waits for a while."""

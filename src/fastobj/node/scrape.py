@@ -58,6 +58,8 @@ class Scrape:
             figures.update(await _stored(self._meta))
             figures.update(await _segments(self._meta))
             figures.update(_files(self._layout))
+            figures.update(await _damaged(self._meta))
+            figures.update(await _scrub_ended(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -144,6 +146,22 @@ def _files(layout: StoreLayout) -> Figures:
         Metric.FREE_BYTES: [((), system.f_bavail * system.f_frsize)],
         Metric.SIZE_BYTES: [((), system.f_blocks * system.f_frsize)],
     }
+
+
+# --- scrub
+
+
+async def _damaged(meta: MetaReader) -> Figures:
+    damaged = 0
+    async for rows in _pages(meta, keys.DAMAGED):
+        damaged += len(rows)
+    return {Metric.DAMAGED: [((), damaged)]}
+
+
+async def _scrub_ended(meta: MetaReader) -> Figures:
+    row = await meta.get(keys.JOBS, keys.JOB_SCRUB)
+    ended_ns = 0 if row is None else records.decode(records.ScrubRecord, row[0]).ended_ns
+    return {Metric.SCRUB_ENDED: [((), ended_ns / 1e9)]} if ended_ns else {}
 
 
 # --- processes

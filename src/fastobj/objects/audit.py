@@ -5,20 +5,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
-from fastobj.meta import keys, records
-from fastobj.meta.base import Add, ScanRow
+from fastobj.meta import keys, records, spaces, walk
+from fastobj.meta.base import Add
 from fastobj.meta.records import ObjectRecord, PartRecord, SharedRecord
 from fastobj.objects.bodies import kept, shared_location
 from fastobj.objects.integrity import WholeSum
 from fastobj.objects.parts import accounts
 from fastobj.objects.store import Store
-from fastobj.storage.base import Location
+from fastobj.objects.verify import read_body
 
-_Counts = dict[tuple[int, bytes], tuple[int, ...]]
+# The spaces whose rows counters and counts are made of.
+COUNTED: Final = (keys.CURRENT, keys.SHARED, keys.PARTS)
+_Place = tuple[int, bytes]
 
 
 class Difference(NamedTuple):
@@ -53,9 +54,9 @@ async def wrong_sums(store: Store) -> list[WrongSum]:
 
 
 async def _bodies(store: Store) -> AsyncIterator[tuple[int, bytes, ObjectRecord | PartRecord]]:
-    async for row in _rows(store, keys.CURRENT):
+    async for row in walk.rows(store.meta, keys.CURRENT):
         yield keys.CURRENT, row.key, records.decode(ObjectRecord, row.value)
-    async for row in _rows(store, keys.PARTS):
+    async for row in walk.rows(store.meta, keys.PARTS):
         yield keys.PARTS, row.key, records.decode(PartRecord, row.value)
 
 
@@ -65,9 +66,7 @@ async def _sum_of(store: Store, record: ObjectRecord | PartRecord) -> bytes:
         return whole.digest()
     place = record.location or await shared_location(store, record.data_id)
     try:
-        slices = store.volume.stream(Location.decode(place), record.data_id, 0, record.size)
-        async for piece in slices:
-            whole.update(piece)
+        await read_body(store, place, record.data_id, whole)
     except (ChecksumMismatch, StaleLocation, StoreDamaged):
         return b""
     return whole.digest()
@@ -78,13 +77,54 @@ async def differences(store: Store) -> list[Difference]:
 
     Empty where all is well. A counter that is absent equals one of zeros.
     """
-    counted, stored = await _count(store), await _stored(store)
-    found: list[Difference] = []
-    for place in sorted(counted.keys() | stored.keys()):
-        rows, counter = _trim(counted.get(place, ())), _trim(stored.get(place, ()))
-        if rows != counter:
-            found.append(Difference(*place, rows, counter))
-    return found
+    counts = Counts(store)
+    for space in COUNTED:
+        async for row in walk.rows(store.meta, space):
+            counts.add(row.key, spaces.decode(space, row.key, row.value))
+    return await counts.differences()
+
+
+class Counts:
+    """What rows add up to, as they come by, and how that differs from what is stored."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._counted: defaultdict[_Place, list[int]] = defaultdict(lambda: [0, 0])
+        self._stored: dict[_Place, tuple[int, ...]] = {}
+
+    def add(self, key: bytes, record: ObjectRecord | SharedRecord | PartRecord) -> None:
+        """Takes the row with that key of a space in `COUNTED`."""
+        if isinstance(record, PartRecord):
+            self._fold(accounts(self._store.volume.accounts, record, +1))
+            return
+        self._fold(kept(self._store, record))
+        if isinstance(record, SharedRecord):
+            self._stored[keys.SHARED, key] = (record.count,)
+            return
+        counter = keys.bucket_counter(key[: keys.BUCKET_ID_BYTES])
+        self._fold([Add(keys.CURRENT, counter, (1, record.size))])
+        if not record.location:
+            self._fold([Add(keys.SHARED, record.data_id, (1,))])
+
+    async def differences(self) -> list[Difference]:
+        """What differs, now that all rows have come by."""
+        stored = dict(self._stored)
+        for space in (keys.CURRENT, keys.SEGMENTS):
+            for key, amounts in await self._store.meta.counters(space, keys.FIRST, keys.LAST):
+                stored[space, key] = amounts
+        found: list[Difference] = []
+        for place in sorted(self._counted.keys() | stored.keys()):
+            rows = _trim(tuple(self._counted.get(place, ())))
+            counter = _trim(stored.get(place, ()))
+            if rows != counter:
+                found.append(Difference(*place, rows, counter))
+        return found
+
+    def _fold(self, adds: list[Add]) -> None:
+        for add in adds:
+            amounts = self._counted[add.space, add.key]
+            for index, amount in enumerate(add.amounts):
+                amounts[index] += amount
 
 
 def _trim(amounts: tuple[int, ...]) -> tuple[int, ...]:
@@ -92,49 +132,3 @@ def _trim(amounts: tuple[int, ...]) -> tuple[int, ...]:
     while amounts and amounts[-1] == 0:
         amounts = amounts[:-1]
     return amounts
-
-
-async def _stored(store: Store) -> _Counts:
-    found: _Counts = {}
-    for space in (keys.CURRENT, keys.SEGMENTS):
-        for key, amounts in await store.meta.counters(space, keys.FIRST, keys.LAST):
-            found[space, key] = amounts
-    async for row in _rows(store, keys.SHARED):
-        found[keys.SHARED, row.key] = (records.decode(SharedRecord, row.value).count,)
-    return found
-
-
-async def _count(store: Store) -> _Counts:
-    found: defaultdict[tuple[int, bytes], list[int]] = defaultdict(lambda: [0, 0])
-    async for row in _rows(store, keys.CURRENT):
-        record = records.decode(ObjectRecord, row.value)
-        counter = keys.bucket_counter(row.key[: keys.BUCKET_ID_BYTES])
-        _fold(found, Add(keys.CURRENT, counter, (1, record.size)))
-        if not record.location:
-            _fold(found, Add(keys.SHARED, record.data_id, (1,)))
-        for add in kept(store, record):
-            _fold(found, add)
-    async for row in _rows(store, keys.SHARED):
-        for add in kept(store, records.decode(SharedRecord, row.value)):
-            _fold(found, add)
-    async for row in _rows(store, keys.PARTS):
-        for add in accounts(store.volume.accounts, records.decode(PartRecord, row.value), +1):
-            _fold(found, add)
-    return {place: tuple(amounts) for place, amounts in found.items()}
-
-
-async def _rows(store: Store, space: int) -> AsyncIterator[ScanRow]:
-    cursor = keys.FIRST
-    while True:
-        rows = await store.meta.scan(space, cursor, keys.LAST, LOOP_SCAN_ROWS_MAX)
-        for row in rows:
-            yield row
-        if len(rows) < LOOP_SCAN_ROWS_MAX:
-            return
-        cursor = keys.next_key(rows[-1].key)
-
-
-def _fold(counts: defaultdict[tuple[int, bytes], list[int]], add: Add) -> None:
-    amounts = counts[add.space, add.key]
-    for index, amount in enumerate(add.amounts):
-        amounts[index] += amount

@@ -20,7 +20,7 @@ from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.store import Store
 from fastobj.storage.base import BodyStream, Location
 
-_READ_AGAIN_MAX: Final = 8
+READ_AGAIN_MAX: Final = 8
 
 Body = bytes | AsyncIterator[memoryview]
 T = TypeVar("T")
@@ -101,7 +101,7 @@ async def with_body(
     """
     stale: StaleLocation | None = None
     tried = (b"", b"")
-    for _ in range(_READ_AGAIN_MAX):
+    for _ in range(READ_AGAIN_MAX):
         record = await find_object(store, bucket, key)
         location = record.location
         if not location and record.data_id:

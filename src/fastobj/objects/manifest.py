@@ -139,6 +139,15 @@ class Parts:
         )
 
 
+async def listed(store: Store, data_id: bytes, location: bytes) -> list[ManifestPart]:
+    """The parts that a manifest lists, read from where it is stored.
+
+    Raises StaleLocation where it has gone, ChecksumMismatch, StoreDamaged, UnknownFormat.
+    """
+    place = Location.decode(location)
+    return decode(await store.volume.read(place, data_id, 0, place.length))
+
+
 async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
     """The parts of an object that has an upload id; `location` is that of its manifest.
 
@@ -147,9 +156,7 @@ async def load(store: Store, record: ObjectRecord, location: bytes) -> Parts:
     """
     parts = store.manifests.get(record.data_id)
     if parts is None:
-        place = Location.decode(location)
-        body = await store.volume.read(place, record.data_id, 0, place.length)
-        parts = Parts(decode(body), record.upload_id)
+        parts = Parts(await listed(store, record.data_id, location), record.upload_id)
         store.manifests.keep(record.data_id, parts)
     if parts.size != record.size:
         raise StoreDamaged("the parts of an object do not add up to its size")

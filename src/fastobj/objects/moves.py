@@ -15,7 +15,14 @@ from typing import Final, NamedTuple
 
 from fastobj._ext.crc import crc32c
 from fastobj.core.crash_points import reach
-from fastobj.core.errors import ChecksumMismatch, Conflict, FastobjError, StaleLocation
+from fastobj.core.errors import (
+    ChecksumMismatch,
+    Conflict,
+    FastobjError,
+    StaleLocation,
+    StoreDamaged,
+    UnknownFormat,
+)
 from fastobj.meta import keys, records
 from fastobj.meta.base import BodyRef, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord, PartRecord
@@ -55,7 +62,7 @@ class NamingRow(NamedTuple):
 class Moved(NamedTuple):
     """What became of bodies that were to be moved; `size_bytes` are those of the ones that were.
 
-    `raced`: their rows have changed meanwhile. `damaged`: they do not verify, and stay.
+    `raced`: their rows have changed meanwhile. `damaged`: they or their rows do not verify; they stay.
     """
 
     bodies: int = 0
@@ -80,7 +87,7 @@ async def move(store: Store, row: NamingRow) -> Moved:
         return await _move_large(store, row)
     except (StaleLocation, Conflict):
         return _RACED
-    except ChecksumMismatch:
+    except (ChecksumMismatch, StoreDamaged, UnknownFormat):
         return _DAMAGED
 
 
@@ -96,7 +103,7 @@ async def move_small(store: Store, rows: Sequence[NamingRow]) -> Moved:
             entries.append(await _entry(store, row))
         except StaleLocation:
             moved += _RACED
-        except ChecksumMismatch:
+        except (ChecksumMismatch, StoreDamaged, UnknownFormat):
             moved += _DAMAGED
     results = await store.ledger.commit_many(entries) if entries else []
     for entry, result in zip(entries, results, strict=True):

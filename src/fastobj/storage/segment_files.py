@@ -12,6 +12,7 @@ import os
 from typing import Final
 
 from fastobj.core.errors import StaleLocation
+from fastobj.core.limits import MIB
 from fastobj.storage import io
 from fastobj.storage.log_format import EXTENT_ID_MIN
 
@@ -40,6 +41,17 @@ def segment_path(root: str, segment: int) -> str:
         return f"{root}/{LOG_FOLDER}/{segment:016x}.log"
     suffix = "body" if segment & OWN_FILE_BIT else "ext"
     return f"{root}/{EXTENTS_FOLDER}/{segment:016x}.{suffix}"
+
+
+def segment_of(name: str) -> int | None:
+    """The segment id in the name of a file, None for what is no segment's."""
+    stem, _, suffix = name.partition(".")
+    if suffix not in ("log", "ext", "body"):
+        return None
+    try:
+        return int(stem, 16)
+    except ValueError:
+        return None
 
 
 def make_folders(root: str) -> None:
@@ -150,3 +162,26 @@ class SegmentFiles:
             if not entry.used:
                 self.drop(segment)
             entry.used = False
+
+
+def is_unwritten(file: io.File) -> bool:
+    """Whether the file holds nothing but zeros; what was only allocated is not read."""
+    at, size = 0, file.size()
+    while (at := _next_content(file, at, size)) < size:
+        part = file.pread(MIB, at)
+        if part.count(0) < len(part):
+            return False
+        at += len(part)
+    return True
+
+
+def _next_content(file: io.File, offset: int, size: int) -> int:
+    """Where the file has bytes at or behind `offset`; its size where there are none."""
+    if offset >= size:
+        return size
+    try:
+        return os.lseek(file.fd, offset, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return size
+        return offset  # a file system that cannot tell: all of it is read

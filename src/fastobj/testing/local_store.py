@@ -19,12 +19,11 @@ from types import TracebackType
 from fastobj.core.errors import FastobjError, Unavailable
 from fastobj.core.limits import LOG_SEGMENT_BYTES_MAX, LOG_SEGMENT_BYTES_MIN
 from fastobj.meta.sqlite import SqliteEngine
-from fastobj.node.child import database_vfs
 from fastobj.node.layout import StoreLayout, prepare
-from fastobj.node.locks import StoreLock, take_store_lock
+from fastobj.node.recovered_store import RecoveredStore
 from fastobj.objects.ledger import Entry, Outcome
 from fastobj.objects.local_ledger import LocalLedger, Pending, Result, pending_of
-from fastobj.objects.local_recovery import Recovered, recover
+from fastobj.objects.local_recovery import Recovered
 
 
 class LocalStore:
@@ -47,38 +46,28 @@ class LocalStore:
         self.layout: StoreLayout = prepare(directory)
         self._segment_bytes = segment_bytes
         self._epoch_changed = epoch_changed
-        self._lock: StoreLock | None = None
+        self._store: RecoveredStore | None = None
 
     def open(self) -> None:
         """Locks the store, recovers it, starts the thread. Raises StoreError."""
-        self._lock = take_store_lock(self.layout)
-        self.engine = SqliteEngine(self.layout.database, vfs=database_vfs())
-        try:
-            self.engine.open_now()
-            self.recovered = recover(
-                self.layout.log,
-                self.layout.store_id,
-                self.engine,
-                segment_bytes=self._segment_bytes,
-                checkpoints=self.engine.checkpointer,
-                database=self.engine.checkpointer,
-                epoch_changed=self._epoch_changed,
-            )
-        except BaseException:
-            self.engine.close_now()
-            self._lock.close()
-            raise
+        self._store = RecoveredStore(
+            self.layout, segment_bytes=self._segment_bytes, epoch_changed=self._epoch_changed
+        )
+        self.engine, self.recovered = self._store.engine, self._store.recovered
         self.ledger = ThreadLedger(self.recovered.ledger)
 
     def close(self) -> None:
-        """Answers what was sent, ends the thread, closes files and lock; may be repeated."""
-        if self._lock is None:
+        """Answers what was sent, ends the thread, closes files and lock; may be repeated.
+
+        Raises StoreError where a checkpoint under way fails; all is closed then, too.
+        """
+        store, self._store = self._store, None
+        if store is None:
             return
-        self.ledger.close()
-        self.recovered.log.close()
-        self.engine.close_now()
-        self._lock.close()
-        self._lock = None
+        try:
+            self.ledger.close()
+        finally:
+            store.close()
 
     def __enter__(self) -> LocalStore:
         self.open()

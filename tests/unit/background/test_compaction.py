@@ -16,9 +16,11 @@ from fastobj.core.errors import ChecksumMismatch, NoSpace
 from fastobj.core.limits import KIB, MIB
 from fastobj.core.segments import SEGMENT_SEALED
 from fastobj.meta import keys, records
+from fastobj.meta.base import ANY, Row, Txn, new_txn_id
 from fastobj.objects import audit, complete, delete, get
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
+from fastobj.objects.ledger import Entry
 from fastobj.objects.segment_rows import rows_committer
 from fastobj.storage import extents
 from fastobj.storage.base import Location
@@ -395,6 +397,25 @@ async def test_a_damaged_body_stays_where_it_is(room, size, caplog):
     await delete.delete_object(room.store, room.bucket, Deletion(victim))
     await room.compact()
     assert not path.exists()
+
+
+@in_a_room
+async def test_a_row_that_does_not_decode_keeps_its_body(room):
+    await room.fill(600, 900)
+    await room.thin(10)
+    await room.roll()
+    victim = keys.current(room.bucket.record.id, list(room.bodies)[1])
+    value, _ = await room.store.meta.get(keys.CURRENT, victim)
+    place = records.location_of(value)
+    broken = value[: records.location_offset(value) + len(place)] + b"\xc1" * 20
+    await room.store.ledger.commit(
+        Entry(Txn(new_txn_id(), [Row(keys.CURRENT, victim, ANY, broken)]))
+    )
+    await room.compact(steps_max=200)
+    assert room.compaction.total.damaged
+    assert room.compaction.total.bodies
+    assert (await room.store.meta.get(keys.CURRENT, victim))[0] == broken
+    assert Path(segment_path(str(room.root), Location.decode(place).segment)).exists()
 
 
 @in_a_room

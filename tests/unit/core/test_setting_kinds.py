@@ -5,6 +5,7 @@ import json
 import pytest
 
 from fastobj.core.setting_kinds import (
+    DURATION,
     IDENTITIES,
     NAMES,
     SECONDS,
@@ -125,3 +126,17 @@ def test_identities_that_are_refused(rows: object, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         IDENTITIES.parse(rows if isinstance(rows, str) else json.dumps(rows))
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("0", 0), ("90", 90), ("90s", 90), ("30m", 1800), ("12h", 43_200), ("7d", 604_800)],
+)
+def test_durations(text: str, seconds: int) -> None:
+    assert DURATION.parse(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "d", "-1", "1.5h", "7 d", "1w", "7D", "9" * 9, "1hh"])
+def test_durations_that_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write a number and s, m, h or d"):
+        DURATION.parse(text)

@@ -65,6 +65,8 @@ log-level = "debug"
 log-format = "json"
 access-log = "/var/log/access"
 metrics-token = "{SECRET}"
+scrub-interval = "12h"
+scrub-rate = "1MiB"
 small-body-bytes-max = "4KiB"
 body-memory-bytes-max = "1GiB"
 log-segment-bytes-min = 1048576
@@ -181,6 +183,7 @@ def test_the_file_takes_every_setting(file: Path) -> None:
     assert settings.domain == ("s3.example.com", "b.example")
     assert (settings.workers, settings.shutdown_timeout, settings.no_auth) == (3, 2.5, True)
     assert settings.small_body_bytes_max == 4096
+    assert (settings.scrub_interval, settings.scrub_rate) == (12 * 3600, 1 << 20)
     assert settings.identities == (
         GivenIdentity("alice", "ALICEKEY", SECRET, "Alice", "a@example.com"),
         GivenIdentity("bob", "BOBKEY", SECRET),

@@ -129,7 +129,7 @@ class Running:
         self.join()
         for sock in (self.control, self._theirs, *(peer.sock for peer in self.peers)):
             sock.close()
-        self.store._lock.close()
+        self.store._store._lock.close()
         return self.status
 
 

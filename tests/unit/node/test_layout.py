@@ -12,7 +12,7 @@ import pytest
 from fastobj.core.clock import FixedClock
 from fastobj.core.errors import StoreDamaged, StoreError, SyncFailed, UnknownFormat
 from fastobj.node import layout as module
-from fastobj.node.layout import StoreLayout, prepare, write_durably
+from fastobj.node.layout import StoreLayout, find, prepare, write_durably
 from fastobj.storage import io
 
 
@@ -203,3 +203,26 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write_durably(path, b"new")
     assert path.read_bytes() == b"new"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_store_is_found_where_there_is_one_and_none_is_made(root: Path) -> None:
+    with pytest.raises(StoreError, match="holds no store: give the directory of one"):
+        find(root)
+    root.mkdir()
+    with pytest.raises(StoreError, match="holds no store"):
+        find(root)
+    assert os.listdir(root) == []
+    made = prepare(root)
+    assert find(root) == made
+    assert made.made_ns == (root / "store").stat().st_mtime_ns
+    (root / "log").rmdir()
+    with pytest.raises(StoreDamaged, match="log is missing"):
+        find(root)
+
+
+def test_a_store_without_its_file_is_no_new_directory(root: Path) -> None:
+    prepare(root)
+    (root / "store").unlink()
+    (root / "store.lock").touch()
+    with pytest.raises(StoreDamaged, match="restore that file"):
+        find(root)

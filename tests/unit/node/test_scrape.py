@@ -32,6 +32,9 @@ class Watched:
         self.rows_max = max(self.rows_max, len(rows))
         return rows
 
+    async def get(self, *arguments):
+        return self._note([await self._engine.get(*arguments)])[0]
+
     async def scan(self, *arguments):
         return self._note(await self._engine.scan(*arguments))
 
@@ -104,6 +107,24 @@ async def test_segments_are_added_up_by_kind_and_state(layout):
     assert (shown[f"segment_bytes{sealed}"], shown[f"segment_bytes{opened}"]) == (250_000, 1000)
     assert shown[f"segment_live_bytes{sealed}"] == 100_000
     assert shown['segment_dead_bytes{kind="log"}'] == 150_000  # what is open is not dead yet
+
+
+async def test_damage_and_the_end_of_the_last_scrub_are_shown(layout):
+    engine = MemoryEngine()
+    scrape = Scrape(SharedPage(1), layout, engine)
+    shown = series(await scrape.text())
+    assert shown["damaged"] == 0
+    assert "scrub_ended_timestamp_seconds" not in shown
+    scrub = records.ScrubRecord(records.FORMAT, 2, 7, ended_ns=1_800_000_000_500_000_000)
+    rows = [
+        Row(keys.JOBS, keys.JOB_SCRUB, ABSENT, records.encode(scrub)),
+        Row(keys.DAMAGED, keys.damaged_body(b"1" * 16), ABSENT, b"any"),
+        Row(keys.DAMAGED, keys.damaged_row(keys.CURRENT, b"key"), ABSENT, b"any"),
+    ]
+    await engine.commit(Txn(new_txn_id(), rows, []))
+    shown = series(await scrape.text())
+    assert shown["damaged"] == 2
+    assert shown["scrub_ended_timestamp_seconds"] == 1_800_000_000.5
 
 
 async def test_a_store_that_cannot_be_read_still_shows_the_rest(layout, caplog):

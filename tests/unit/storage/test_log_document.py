@@ -130,6 +130,8 @@ def test_spaces_and_values_are_as_documented():
         keys.UPLOADS: "uploads",
         keys.PARTS: "parts",
         keys.DUE: "time index",
+        keys.JOBS: "jobs",
+        keys.DAMAGED: "damage",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
@@ -141,5 +143,7 @@ def test_spaces_and_values_are_as_documented():
         "upload due": list(records.UploadDue.__struct_fields__),
         "segment": list(records.SegmentRecord.__struct_fields__),
         "shared body": list(records.SharedRecord.__struct_fields__),
+        "scrub": list(records.ScrubRecord.__struct_fields__),
+        "damage": list(records.DamageRecord.__struct_fields__),
     }
     assert records.FORMAT == 1

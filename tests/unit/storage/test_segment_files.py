@@ -8,7 +8,13 @@ import pytest
 from fastobj.core.errors import StaleLocation, StoreError
 from fastobj.storage import segment_files
 from fastobj.storage.log_format import EXTENT_ID_MIN
-from fastobj.storage.segment_files import SegmentFiles, make_folders, new_extent_id, segment_path
+from fastobj.storage.segment_files import (
+    SegmentFiles,
+    make_folders,
+    new_extent_id,
+    segment_of,
+    segment_path,
+)
 
 
 @pytest.fixture
@@ -31,6 +37,18 @@ def test_names_follow_from_the_id():
     assert segment_path("/s", EXTENT_ID_MIN - 1) == "/s/log/7fffffffffffffff.log"
     assert segment_path("/s", EXTENT_ID_MIN) == "/s/extents/8000000000000000.ext"
     assert segment_path("/s", (1 << 64) - 1) == "/s/extents/ffffffffffffffff.body"
+
+
+@pytest.mark.parametrize("segment", [1, EXTENT_ID_MIN - 1, EXTENT_ID_MIN, (1 << 64) - 1])
+def test_ids_follow_from_the_names(segment):
+    assert segment_of(os.path.basename(segment_path("", segment))) == segment
+
+
+@pytest.mark.parametrize(
+    "name", ["", "read me", "0000000000000001-2.spare", "1.making", "x.log", "lost+found", "12"]
+)
+def test_other_names_are_no_segments(name):
+    assert segment_of(name) is None
 
 
 def test_new_ids_are_those_of_their_kind():

@@ -1,0 +1,88 @@
+"""Every space is in the table, and a row is read by it or refused."""
+
+import pytest
+
+from fastobj.core.errors import StoreDamaged, UnknownFormat
+from fastobj.core.limits import KEY_BYTES_MAX
+from fastobj.meta import keys, records, spaces
+from fastobj.objects import verify
+
+ID8, ID16 = b"8 bytes.", b"sixteen bytes..."
+OBJECT = records.ObjectRecord(1, bytes(32), b"", 0, "etag", 7)
+ROWS = {
+    keys.BUCKETS: (b"bucket", records.BucketRecord(1, ID8, "owner", 7, "here")),
+    keys.CURRENT: (keys.current(ID8, "kéy".encode()), OBJECT),
+    keys.SEGMENTS: (keys.segment(1 << 63), records.SegmentRecord(1, 0, 0, 1, 9, 9)),
+    keys.SHARED: (ID16, records.SharedRecord(1, bytes(32), 2)),
+    keys.UPLOADS: (keys.upload(ID8, b"k\0y", ID16), records.UploadRecord(1, "owner", 7, 0)),
+    keys.PARTS: (keys.part(ID16, 10_000, b"uniq"), records.PartRecord(1, b"", b"", 0, "", 7)),
+    keys.DUE: (keys.due(7, keys.DUE_PARTS, ID16), records.PartsDue(1)),
+    keys.JOBS: (keys.JOB_SCRUB, records.ScrubRecord(1, 1, 7)),
+    keys.DAMAGED: (keys.damaged_row(2, b"key"), records.DamageRecord(1, 2, b"", b"", 7, "why")),
+}
+
+
+NAMES = {
+    "BUCKETS",
+    "CURRENT",
+    "SEGMENTS",
+    "SHARED",
+    "UPLOADS",
+    "PARTS",
+    "DUE",
+    "JOBS",
+    "DAMAGED",
+}
+
+
+def test_every_space_is_there_once():
+    numbers = {value for name, value in vars(keys).items() if name in NAMES}
+    assert set(spaces.SPACES) == set(ROWS) == numbers
+    assert sorted(verify.SPACES) == sorted(spaces.SPACES)
+
+
+@pytest.mark.parametrize("space", ROWS)
+def test_a_row_is_read(space):
+    key, record = ROWS[space]
+    assert spaces.decode(space, key, records.encode(record)) == record
+
+
+@pytest.mark.parametrize("space", ROWS)
+def test_what_is_no_record_is_refused(space):
+    key, record = ROWS[space]
+    with pytest.raises(StoreDamaged):
+        spaces.decode(space, key, b"\xc1")
+    newer = records.encode(record).replace(b"\x01", b"\x02", 1)
+    with pytest.raises(UnknownFormat):
+        spaces.decode(space, key, newer)
+
+
+@pytest.mark.parametrize(
+    ("space", "key"),
+    [
+        (keys.BUCKETS, b""),
+        (keys.BUCKETS, b"\xff"),
+        (keys.CURRENT, b""),
+        (keys.CURRENT, ID8),
+        (keys.CURRENT, ID8 + b"\xc3"),
+        (keys.CURRENT, ID8 + b"k" * (KEY_BYTES_MAX + 1)),
+        (keys.SEGMENTS, b"7 bytes"),
+        (keys.SHARED, ID8),
+        (keys.UPLOADS, b""),
+        (keys.UPLOADS, ID8 + b"key" + ID16),
+        (keys.UPLOADS, keys.upload(ID8, b"", ID16)),
+        (keys.UPLOADS, ID8 + b"k\0y\0\0" + ID16),
+        (keys.PARTS, ID16),
+        (keys.DUE, keys.due(7, keys.DUE_PARTS, ID8)),
+        (keys.DUE, keys.due(7, 99, ID16)),
+        (keys.DUE, b""),
+        (keys.JOBS, b"unknown"),
+        (keys.DAMAGED, b""),
+        (keys.DAMAGED, bytes([keys.DAMAGED_ROW])),
+        (keys.DAMAGED, keys.damaged_body(ID8)),
+        (keys.DAMAGED, b"\x03" + ID16),
+    ],
+)
+def test_a_key_that_no_row_can_have_is_refused(space, key):
+    with pytest.raises(StoreDamaged, match="is no key"):
+        spaces.decode(space, key, records.encode(ROWS[space][1]))
