@@ -62,7 +62,8 @@ class NamingRow(NamedTuple):
 class Moved(NamedTuple):
     """What became of bodies that were to be moved; `size_bytes` are those of the ones that were.
 
-    `raced`: their rows have changed meanwhile. `damaged`: they or their rows do not verify; they stay.
+    `raced`: their rows have changed meanwhile. `damaged`: they do not verify, or their rows; they
+    stay.
     """
 
     bodies: int = 0
