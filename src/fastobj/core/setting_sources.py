@@ -35,6 +35,8 @@ _FOR_TESTS: Final = frozenset(
     {
         "FASTOBJ_CRASH_AT",
         "FASTOBJ_CRASH_ROLE",
+        "FASTOBJ_FAULTS",
+        "FASTOBJ_FAULTS_COUNTED",
         "FASTOBJ_IO_RECORD",
         "FASTOBJ_ISA",
         "FASTOBJ_SANITIZE",

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 import apsw
 
+from fastobj._ext import segio
 from fastobj.core import limits
 from fastobj.core.errors import (
     NoSpace,
@@ -161,8 +162,17 @@ def _create(connection: apsw.Connection, path: str) -> None:
         connection.execute("INSERT INTO state VALUES ('format', ?)", (FORMAT,))
         connection.pragma("application_id", APPLICATION_ID)
     connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_RESTART)
-    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    _sync_directory(os.path.dirname(path) or ".")
+
+
+def _sync_directory(path: str) -> None:
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        is_done = segio.fault_meet(segio.CALL_SYNC_DIRECTORY, path) >= 0
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if is_done:
+                os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise SyncFailed(f"cannot sync {path}: {error.strerror}") from error

@@ -49,10 +49,10 @@ def become_child(context: ChildContext, supervisor: int) -> None:
 
 
 def configure_hooks(role: str) -> None:
-    """Crash points and recording of I/O, both off unless a test's environment asks for them."""
+    """Crash points, recording and faults of I/O: off unless a test's environment asks for them."""
     only = os.environ.get("FASTOBJ_CRASH_ROLE")
     crash_points.configure(os.environ.get("FASTOBJ_CRASH_AT") if only in (None, role) else None)
-    io.configure()
+    io.configure(role)
 
 
 def release_memory() -> None:
@@ -61,12 +61,12 @@ def release_memory() -> None:
 
 
 def database_vfs() -> str | None:
-    """The SQLite VFS of this process: the recording one where I/O is recorded."""
-    if not os.environ.get(io.RECORD_VARIABLE):
+    """The SQLite VFS of this process: the instrumented one where I/O is recorded or fails."""
+    if not io.is_instrumented():
         return None
-    from fastobj.meta import recording_vfs  # only fault tests pay for it
+    from fastobj.meta import instrumented_vfs  # only fault tests pay for it
 
-    return recording_vfs.register()
+    return instrumented_vfs.register()
 
 
 def close_all_but(keep: Iterable[int]) -> None:
