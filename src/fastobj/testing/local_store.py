@@ -65,20 +65,28 @@ class LocalStore:
                 epoch_changed=self._epoch_changed,
             )
         except BaseException:
-            self.engine.close_now()
-            self._lock.close()
+            lock, self._lock = self._lock, None
+            try:
+                self.engine.close_now()
+            finally:
+                lock.close()
             raise
         self.ledger = ThreadLedger(self.recovered.ledger)
 
     def close(self) -> None:
-        """Answers what was sent, ends the thread, closes files and lock; may be repeated."""
-        if self._lock is None:
+        """Answers what was sent, ends the thread, closes files and lock; may be repeated.
+
+        Raises StoreError where a checkpoint under way fails; all is closed then, too.
+        """
+        lock, self._lock = self._lock, None
+        if lock is None:
             return
-        self.ledger.close()
-        self.recovered.log.close()
-        self.engine.close_now()
-        self._lock.close()
-        self._lock = None
+        try:
+            self.ledger.close()
+            self.recovered.log.close()
+            self.engine.close_now()
+        finally:
+            lock.close()
 
     def __enter__(self) -> LocalStore:
         self.open()
