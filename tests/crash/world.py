@@ -125,6 +125,7 @@ class Node:
         self.store = assemble(engine, self.volume, ledger, epochs=epochs)
         self.store.small_body_bytes_max = SMALL_BYTES_MAX
         self._extents = layout.extents
+        self.log_folder = layout.log
         commit_rows = rows_committer(ledger)
         self._reclaim = Reclaim(layout.root, engine, commit_rows, layout.log, SEGMENT_BYTES)
 

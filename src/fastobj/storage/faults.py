@@ -188,6 +188,8 @@ def _rule(text: str) -> Rule:
         raise ValueError("it does nothing: error, short, tear, lie, flip, stall or count")
     if rule.kind == segio.FAULT_TEAR and not rule.error:
         rule.error = errno.EIO
+    if rule.error == errno.EINTR and not rule.times:
+        raise ValueError("a call that is interrupted for ever never ends: say nth or times")
     able = _able(rule)
     if is_any:
         rule.calls &= able

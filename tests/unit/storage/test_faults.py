@@ -88,6 +88,7 @@ def test_how_often_a_rule_fires():
         ("write:error=EIO:drop", "not every call"),
         ("sync:lie:drop", "not every call"),
         ("sync:stall=3", "'3' is no time"),
+        ("write:from=2:error=EINTR", "never ends"),
         ("write:when=3:error=EIO", "'when' is none of path, role"),
     ],
 )
