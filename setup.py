@@ -40,6 +40,7 @@ KERNELS = {
     "crc": CRC,
     "digest": DIGEST,
     "httphead": ("httphead_impl.c",),
+    "pagesum": ("pagesum_impl.c", *CRC),
     "rs": ("rs_impl.c",),
     "segio": (*SEGIO, *CRC, *CHUNKED),
     "sigv4": ("sigv4_impl.c", *SHA256),
