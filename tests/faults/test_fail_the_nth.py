@@ -66,14 +66,17 @@ async def test_the_sweep_bites(seed, monkeypatch):
         await sweep.make_base()
         monkeypatch.setattr(extents, "_remove", forgetful)
         with pytest.raises(Lost, match="left behind"):
-            for number in range(1, 40):
-                await sweep.run(operation, "EIO", f"nth={number}")
+            await _fail_each(sweep, operation)
         monkeypatch.undo()
         monkeypatch.setattr(LogWriter, "write", _written_without_a_word)
-        with pytest.raises(Lost, match="damaged|holds None|reading fails"):
-            for number in range(1, 40):
-                await sweep.run(operation, "EIO", f"nth={number}")
+        with pytest.raises(Lost, match=r"damaged|holds None|reading fails"):
+            await _fail_each(sweep, operation)
     pool.close()
+
+
+async def _fail_each(sweep, operation):
+    for number in range(1, 40):
+        await sweep.run(operation, "EIO", f"nth={number}")
 
 
 def _written_without_a_word(log, block):
