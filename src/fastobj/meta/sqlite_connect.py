@@ -24,6 +24,7 @@ from fastobj.core.errors import (
     StoreError,
     StoreLocked,
     SyncFailed,
+    TooManyFiles,
     UnknownFormat,
 )
 from fastobj.meta.room import set_chunk
@@ -37,6 +38,12 @@ APPLICATION_ID: Final = 0x666F626A  # "fobj", in the header of the file
 
 _registered: set[str] = set()  # in this process, or in that which it was forked from
 
+_KINDS: Final[dict[int, type[StoreError]]] = {
+    errno.ENOSPC: NoSpace,
+    errno.EDQUOT: NoSpace,
+    errno.EMFILE: TooManyFiles,
+    errno.ENFILE: TooManyFiles,
+}
 _VERSION_MIN: Final = (3, 51, 3)
 _VERSION_WITHDRAWN: Final = (3, 52, 0)
 
@@ -171,8 +178,7 @@ def translated(
     if extended in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC):
         return SyncFailed(message)
     if isinstance(error, apsw.IOError | apsw.CantOpenError):
-        full = number in (errno.ENOSPC, errno.EDQUOT)
-        return NoSpace(message) if full else StoreError(message)
+        return _KINDS.get(number, StoreError)(message)
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return StoreLocked(message)
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):

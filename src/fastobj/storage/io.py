@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from fastobj._ext import segio
-from fastobj.core.errors import NoSpace, StoreError, SyncFailed
+from fastobj.core.errors import NoSpace, StoreError, SyncFailed, TooManyFiles
 from fastobj.core.limits import BLOCK_VECTORS_MAX
 
 RECORD_VARIABLE: Final = "FASTOBJ_IO_RECORD"
@@ -36,6 +36,7 @@ RECORD_SYNC_LOST: Final = 9  # it failed, and what it was to sync is clean and n
 StrPath = str | os.PathLike[str]
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _CURES = {
     errno.EACCES: "give the user of the server the right to it",
     errno.EPERM: "give the user of the server the right to it",
@@ -113,7 +114,8 @@ def store_error(error: OSError, path: StrPath, action: str) -> StoreError:
     text = f"cannot {action} {path}: {os.strerror(number)}"
     if number in _NO_SPACE:
         return NoSpace(f"{text}; free some space or raise the quota")
-    return StoreError(f"{text}; {_CURES.get(number, _CURE_OTHERWISE)}")
+    kind = TooManyFiles if number in _TOO_MANY_FILES else StoreError
+    return kind(f"{text}; {_CURES.get(number, _CURE_OTHERWISE)}")
 
 
 def sync_error(error: OSError, path: StrPath) -> SyncFailed:
