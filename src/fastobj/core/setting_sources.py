@@ -33,6 +33,7 @@ YAML_SUFFIXES: Final = (".yaml", ".yml")
 # Variables that are no settings: what forces a code path in tests, and how tests are run.
 _FOR_TESTS: Final = frozenset(
     {
+        "FASTOBJ_CLOCK_SHIFT",
         "FASTOBJ_CRASH_AT",
         "FASTOBJ_CRASH_ROLE",
         "FASTOBJ_FAULTS",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from fastobj.core import log
+from fastobj.core import clock, log
 from fastobj.core.settings import Settings
 from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
@@ -49,10 +49,11 @@ def become_child(context: ChildContext, supervisor: int) -> None:
 
 
 def configure_hooks(role: str) -> None:
-    """Crash points, recording and faults of I/O: off unless a test's environment asks for them."""
+    """Crash points, faults of I/O, its record, a shifted clock: off unless the environment asks."""
     only = os.environ.get("FASTOBJ_CRASH_ROLE")
     crash_points.configure(os.environ.get("FASTOBJ_CRASH_AT") if only in (None, role) else None)
     io.configure(role)
+    clock.configure()
 
 
 def release_memory() -> None:
