@@ -58,6 +58,7 @@ async def test_the_sweep_bites(seed, monkeypatch):
 
     def forgetful(file):
         file.close()
+        return True  # it says that the file is gone
 
     pool = IoPool()
     operation = next(one for one in OPERATIONS if one.name == "put own file")
