@@ -53,31 +53,36 @@ async def test_all_of_it(fault, word, seed, capsys):
         print(f"\n{fault}, {word}: {sweep.tally.line(seed)}")
 
 
-async def test_the_sweep_bites(seed, monkeypatch):
-    """What a failed creation leaves is found; so is a sync whose failure nobody heard of."""
-
-    def forgetful(file):
-        file.close()
-        return True  # it says that the file is gone
-
+@pytest.mark.parametrize(
+    ("name", "rule", "found"),
+    [
+        (
+            "put own file",
+            "sync:path=*.body:{which}:error=EIO",
+            "left behind",
+        ),  # the one of its bytes
+        ("put small", "write:path=*/log/*.log:{which}:error=EIO", "no longer holds"),
+    ],
+)
+async def test_the_sweep_bites(name, rule, found, monkeypatch):
+    """A file that a failure leaves is found, and so is a failure that nobody heard of."""
+    monkeypatch.setitem(FAULTS, "one", rule)
+    monkeypatch.setattr(extents, "_remove", _forget)
     pool = IoPool()
-    operation = next(one for one in OPERATIONS if one.name == "put own file")
+    operation = next(one for one in OPERATIONS if one.name == name)
     with scratch() as folder, instrumented():
         sweep = Sweep(folder, pool)
         await sweep.make_base()
-        monkeypatch.setattr(extents, "_remove", forgetful)
-        with pytest.raises(Lost, match="left behind"):
-            await _fail_each(sweep, operation)
-        monkeypatch.undo()
         monkeypatch.setattr(LogWriter, "write", _written_without_a_word)
-        with pytest.raises(Lost, match=r"damaged|holds None|reading fails"):
-            await _fail_each(sweep, operation)
+        with pytest.raises(Lost, match=found):
+            await sweep.run(operation, "one", "nth=2" if "sync" in rule else "nth=1")
     pool.close()
 
 
-async def _fail_each(sweep, operation):
-    for number in range(1, 40):
-        await sweep.run(operation, "EIO", f"nth={number}")
+def _forget(file):
+    """A removal that does nothing and says that the file is gone."""
+    file.close()
+    return True
 
 
 def _written_without_a_word(log, block):
