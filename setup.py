@@ -30,7 +30,7 @@ DIGEST = (
     "digest_sha256_avx512.c",
 )
 CHUNKED = ("chunked_impl.c", "sigv4_impl.c", *DIGEST)
-SEGIO = ("segio_impl.c", "segio_hash.c", "segio_pool.c", "segio_record.c")
+SEGIO = ("segio_impl.c", "segio_hash.c", "segio_pool.c", "segio_record.c", "segio_fault.c")
 
 # Kernel -> its hand-written C files. Every kernel also gets the CPU probe. A kernel that uses the
 # functions of another one lists those files too: extensions share headers, never symbols.
@@ -40,6 +40,7 @@ KERNELS = {
     "crc": CRC,
     "digest": DIGEST,
     "httphead": ("httphead_impl.c",),
+    "pagesum": ("pagesum_impl.c", *CRC),
     "rs": ("rs_impl.c",),
     "segio": (*SEGIO, *CRC, *CHUNKED),
     "sigv4": ("sigv4_impl.c", *SHA256),

@@ -54,7 +54,7 @@ LANES = (
     Lane("fuzz", "tests/fuzz", budget_s=60, workers=2, share="loadfile"),
     Lane("observability", "tests/observability", budget_s=30),
     Lane("connections", "tests/connections", budget_s=60, workers=2, share="loadfile"),
-    Lane("faults", "tests/faults", budget_s=60),
+    Lane("faults", "tests/faults", budget_s=120),
     Lane("conformance", "tests/conformance", budget_s=60),
     Lane("image", "tests/image", budget_s=90),
     Lane("clients", "tests/clients", budget_s=240, workers=2),

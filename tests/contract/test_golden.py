@@ -63,6 +63,6 @@ async def test_it_reads_back_exactly(directory):
             await _check(store)
 
 
-def test_there_is_one_and_it_is_small():
-    assert [path.name for path in GOLDEN] == ["v1.tar.gz"]
+def test_there_is_one_for_each_and_they_are_small():
+    assert [path.name for path in GOLDEN] == ["v1.tar.gz", "v2.tar.gz"]
     assert all(path.stat().st_size < 100 * 1024 for path in GOLDEN)

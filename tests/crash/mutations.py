@@ -7,7 +7,7 @@ from typing import Any
 
 from fastobj.background.reclaim import Reclaim
 from fastobj.background.segments import Survey
-from fastobj.meta import recording_vfs
+from fastobj.meta import instrumented_vfs
 from fastobj.meta.sqlite_batch import SqliteBatch
 from fastobj.meta.wal import Checkpointer
 from fastobj.objects.local_ledger import LedgerBatch, LocalLedger
@@ -140,7 +140,7 @@ def large_body_not_synced() -> Any:
 
 def database_sync_does_nothing() -> Any:
     """Checkpoints sync neither the WAL nor the database."""
-    return _replaced(recording_vfs.RecordingFile, "xSync", lambda self, flags: None)
+    return _replaced(instrumented_vfs.InstrumentedFile, "xSync", lambda self, flags: None)
 
 
 def tail_not_settled() -> Any:

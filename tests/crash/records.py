@@ -28,6 +28,7 @@ class Kind(IntEnum):
     UNLINK = io.RECORD_UNLINK
     SYNC_DIRECTORY = io.RECORD_SYNC_DIRECTORY
     ALLOCATE = io.RECORD_ALLOCATE
+    SYNC_LOST = io.RECORD_SYNC_LOST
 
 
 class Entry(NamedTuple):

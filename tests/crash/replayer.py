@@ -7,7 +7,9 @@ a completed sync covers is on the disk; of the rest each file and each directory
   before the cut. Any other one is there whole, is not there, or is torn at its sectors;
 * a truncation or allocation is covered in the same way; others apply as an ordered prefix;
 * a create, rename or unlink is covered by a sync of its directory; others apply as an ordered
-  prefix. A rename between directories is a change of each. Files are followed by identity.
+  prefix. A rename between directories is a change of each. Files are followed by identity;
+* a sync that failed on purpose and lost what it was to sync: the kernel takes those writes for
+  clean, so they are never on the disk, whatever sync comes behind, and a dropped cache lacks them.
 
 What was never written reads as zeros. The cut only moves on, and the images of files with it, so
 that a state costs little more than the bytes that it writes out.
@@ -87,6 +89,14 @@ class File:
             else:
                 rest.append(entry)
         self.pending = rest
+
+    def lose(self, sync: Entry) -> None:
+        """A sync has failed: what was written before it never reaches the disk."""
+        self.pending = [
+            entry
+            for entry in self.pending
+            if entry.kind is not Kind.WRITE or entry.end >= sync.begin
+        ]
 
     def content(self, choice: "FileChoice") -> Content:
         """What the disk may hold."""
@@ -257,6 +267,8 @@ class Replayer:
             self._change_names(entry)
         elif kind is Kind.SYNC:
             self._synced[entry.begin] = self._file(entry)
+        elif kind is Kind.SYNC_LOST:
+            self._file(entry).lose(entry)
         elif kind is not Kind.SYNC_DIRECTORY:
             self._file(entry).pending.append(entry)
 

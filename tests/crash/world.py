@@ -128,6 +128,7 @@ class Node:
         self.store = assemble(engine, self.volume, ledger, epochs=epochs)
         self.store.small_body_bytes_max = SMALL_BYTES_MAX
         self._extents = layout.extents
+        self.log_folder = layout.log
         commit_rows = rows_committer(ledger)
         self._reclaim = Reclaim(layout.root, commit_rows, layout.log, SEGMENT_BYTES)
         self._compaction = Compaction(self.store, self.store.clock)
@@ -140,6 +141,14 @@ class Node:
             await self._reclaim.run(found)
             if compacts:
                 await self._compaction.step(found)
+
+    async def compact(self) -> int:
+        """Rounds of compaction until none is worth it; how many bodies they moved."""
+        before = self._compaction.total.bodies
+        async with self._compacting:
+            while await self._compaction.step(await self._survey()):
+                pass
+        return self._compaction.total.bodies - before
 
     async def _survey(self) -> Survey:
         covered = self.engine.checkpointer.covered_sequence

@@ -25,6 +25,7 @@ ROUNDS = {
     "crc": 3_000,
     "digest": 3_000,
     "httphead": 20_000,
+    "pagesum": 1_000,
     "rs": 2_000,
     "segio": 10_000,
     "sigv4": 15_000,

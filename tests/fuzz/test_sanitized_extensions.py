@@ -25,6 +25,7 @@ PYTHON_FUZZERS = {
     "crc": ("sums",),
     "digest": ("digests",),
     "httphead": ("heads",),
+    "pagesum": ("pages",),
     "rs": ("shards",),
     "segio": ("piece-heads", "pieces"),
     "sigv4": ("signatures", "signing-keys", "values"),

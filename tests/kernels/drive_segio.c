@@ -5,6 +5,7 @@
 #include "crc_impl.h"
 #include "digest_sha256.h"
 #include "drive.h"
+#include "segio_fault.h"
 #include "segio_impl.h"
 
 #include <errno.h>
@@ -278,6 +279,22 @@ static void one_round(void)
     fo_pool_free(pool);
 }
 
+/* Reads and writes are cut short and interrupted now and then: no result may differ. */
+static void arm_faults(void)
+{
+    fo_fault_rule rule = {.calls = FO_CALL_READ | FO_CALL_WRITE, .first = 1};
+    rule.kind = FO_FAULT_SHORT;
+    rule.amount = 70000;
+    expect(fo_faults_add(&rule) == 0, "rule", 0);
+    rule.kind = FO_FAULT_FAIL;
+    rule.error = EINTR;
+    memcpy(rule.pattern, "*pieces", sizeof "*pieces");
+    for (rule.first = 2; rule.first < 2000; rule.first *= 3) {
+        rule.times = rule.first;
+        expect(fo_faults_add(&rule) > 0, "rule", 0);
+    }
+}
+
 int main(int count, char **arguments)
 {
     (void)count;
@@ -288,5 +305,7 @@ int main(int count, char **arguments)
     const char *record = getenv("DRIVE_RECORD");
     if (record)
         expect(fo_record_open(record, getenv("DRIVE_COUNTER")) == 0, "record", 0);
+    if (getenv("DRIVE_FAULTS"))
+        arm_faults();
     return drive(arguments, one_round);
 }

@@ -18,5 +18,6 @@ def test_random_pieces(sanitizers, seed, tmp_path):
     _run([*_compiler(), *flags, *map(str, sources), "-o", str(driver)])
     record = {"DRIVE_RECORD": str(tmp_path / "record"), "DRIVE_COUNTER": str(tmp_path / "counter")}
     environment = {"FASTOBJ_ISA": "", "LD_PRELOAD": "", **record}
-    assert "rounds" in _run([str(driver), str(seed), str(SECONDS)], **environment)
+    for faults in ({}, {"DRIVE_FAULTS": "1"}):
+        assert "rounds" in _run([str(driver), str(seed), str(SECONDS)], **environment, **faults)
     (tmp_path / "record").unlink()

@@ -90,3 +90,50 @@ cdef extern from "segio_impl.h" nogil:
     uint64_t fo_record_begin()
     int fo_record_end(uint64_t begin, int kind, const char *path, uint64_t offset,
                       const void *bytes, uint64_t length)
+
+
+cdef extern from "segio_fault.h" nogil:
+    enum:
+        FO_CALL_CREATE
+        FO_CALL_OPEN
+        FO_CALL_READ
+        FO_CALL_WRITE
+        FO_CALL_SYNC
+        FO_CALL_TRUNCATE
+        FO_CALL_ALLOCATE
+        FO_CALL_RENAME
+        FO_CALL_UNLINK
+        FO_CALL_SYNC_DIRECTORY
+        FO_FAULT_PATTERN_BYTES
+
+    ctypedef enum fo_fault_kind:
+        FO_FAULT_NONE
+        FO_FAULT_FAIL
+        FO_FAULT_SHORT
+        FO_FAULT_LIE
+        FO_FAULT_FLIP
+        FO_FAULT_TEAR
+        FO_FAULT_STALL
+        FO_FAULT_COUNT
+
+    ctypedef struct fo_fault_rule:
+        unsigned calls
+        char pattern[256]
+        uint64_t first
+        uint64_t times
+        fo_fault_kind kind
+        int error
+        int drops
+        uint64_t amount
+
+    ctypedef struct fo_fault:
+        fo_fault_kind kind
+        int error
+        uint64_t amount
+
+    int fo_faults_on
+    int fo_faults_add(const fo_fault_rule *rule)
+    void fo_faults_clear()
+    int fo_faults_share(const char *path)
+    uint64_t fo_faults_counted(unsigned rule)
+    fo_fault fo_fault_meet(unsigned call, const char *path, int fd, uint64_t size)

@@ -1,5 +1,5 @@
 """Pieces of large bodies on disk, moved, decoded and hashed by a pool of native threads, and the
-recorder of I/O.
+recorder of I/O and its faults on purpose.
 
 A buffer of a piece has PIECE_HEAD_BYTES of head room and then the payload, as on disk. Statuses:
 0, STALE (the place holds something else), CHECKSUM (damaged), or a negative errno. All jobs raise
@@ -14,6 +14,10 @@ else may use it meanwhile. A job waits until there is one of each of `streams`, 
 A small body, packed into a block of the log, stands behind a head of its own. `read_packed_now`
 reads and verifies it on the calling thread: its bytes, or a status, -EAGAIN where the page cache
 does not have all of it. `check_packed` verifies head and body that were read otherwise.
+
+The rules of faults (`fault_*`) are those of segio_fault.h. Calls made elsewhere ask `fault_meet`
+how much of their bytes they are to do (-1: nothing, as if they had), and `fault_meet_read` also for
+the bit that they are to change; both raise what the call is to fail with.
 """
 
 from os import PathLike
@@ -32,6 +36,24 @@ PIECE_BYTES: Final[int]
 PIECE_FRAME_BYTES: Final[int]
 STALE: Final[int]
 CHECKSUM: Final[int]
+
+CALL_CREATE: Final[int]
+CALL_OPEN: Final[int]
+CALL_READ: Final[int]
+CALL_WRITE: Final[int]
+CALL_SYNC: Final[int]
+CALL_TRUNCATE: Final[int]
+CALL_ALLOCATE: Final[int]
+CALL_RENAME: Final[int]
+CALL_UNLINK: Final[int]
+CALL_SYNC_DIRECTORY: Final[int]
+FAULT_FAIL: Final[int]
+FAULT_SHORT: Final[int]
+FAULT_LIE: Final[int]
+FAULT_FLIP: Final[int]
+FAULT_TEAR: Final[int]
+FAULT_STALL: Final[int]
+FAULT_COUNT: Final[int]
 
 Path = str | bytes | PathLike[str]
 
@@ -104,3 +126,20 @@ def record_close() -> None: ...
 def recording() -> bool: ...
 def record_begin() -> int: ...
 def record_end(begin: int, kind: int, path: Path, offset: int = 0, data: Buffer = b"") -> None: ...
+def fault_add(
+    calls: int,
+    pattern: str,
+    first: int,
+    times: int,
+    kind: int,
+    error: int,
+    drops: bool,
+    amount: int,
+) -> int: ...
+def faults_clear() -> None: ...
+def faults_share(path: Path) -> None: ...
+def faults_counted(rule: int) -> int: ...
+def faulty() -> bool: ...
+def fault_meet(call: int, path: Path | None, fd: int = -1, size: int = 0) -> int: ...
+def fault_meet_read(path: Path | None, fd: int, size: int) -> tuple[int, int]: ...
+def fault_flip(content: bytes, bit: int) -> bytes: ...

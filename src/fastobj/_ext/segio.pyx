@@ -1,11 +1,12 @@
 """Pieces of large bodies on disk, moved, decoded and hashed by a pool of native threads, and the
-recorder of I/O."""
+recorder of I/O and its faults on purpose."""
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.errno cimport EINTR
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 from posix.unistd cimport getpid
 
@@ -41,6 +42,25 @@ if _status != FO_CPU_OK:
     raise ImportError(fo_cpu_message(_status).decode())
 
 ISA = fo_crc_isa().decode()
+
+CALL_CREATE = FO_CALL_CREATE
+CALL_OPEN = FO_CALL_OPEN
+CALL_READ = FO_CALL_READ
+CALL_WRITE = FO_CALL_WRITE
+CALL_SYNC = FO_CALL_SYNC
+CALL_TRUNCATE = FO_CALL_TRUNCATE
+CALL_ALLOCATE = FO_CALL_ALLOCATE
+CALL_RENAME = FO_CALL_RENAME
+CALL_UNLINK = FO_CALL_UNLINK
+CALL_SYNC_DIRECTORY = FO_CALL_SYNC_DIRECTORY
+
+FAULT_FAIL = FO_FAULT_FAIL
+FAULT_SHORT = FO_FAULT_SHORT
+FAULT_LIE = FO_FAULT_LIE
+FAULT_FLIP = FO_FAULT_FLIP
+FAULT_TEAR = FO_FAULT_TEAR
+FAULT_STALL = FO_FAULT_STALL
+FAULT_COUNT = FO_FAULT_COUNT
 
 
 cdef object _os_error(int status):
@@ -379,3 +399,98 @@ def record_end(uint64_t begin, int kind, path, uint64_t offset=0, data=b""):
     PyBuffer_Release(&view)
     if status:
         raise _os_error(status)
+
+
+def fault_add(unsigned calls, pattern, uint64_t first, uint64_t times, int kind, int error,
+              bint drops, uint64_t amount):
+    """Arms a rule of segio_fault.h and returns its number. Raises OSError, ValueError."""
+    cdef fo_fault_rule rule
+    cdef int number
+    cdef bytes name = os.fsencode(pattern)
+    if len(name) >= FO_FAULT_PATTERN_BYTES:
+        raise ValueError(f"a pattern has less than {FO_FAULT_PATTERN_BYTES} bytes")
+    memcpy(rule.pattern, PyBytes_AS_STRING(name), len(name) + 1)
+    rule.calls, rule.first, rule.times = calls, first, times
+    rule.kind = <fo_fault_kind>kind
+    rule.error, rule.drops, rule.amount = error, drops, amount
+    number = fo_faults_add(&rule)
+    if number < 0:
+        raise _os_error(number)
+    return number
+
+
+def faults_clear():
+    """Forgets all rules and what they counted."""
+    fo_faults_clear()
+
+
+def faults_share(path):
+    """Counts in that file from now on, together with other processes. Raises OSError."""
+    cdef int status = fo_faults_share(os.fsencode(path))
+    if status:
+        raise _os_error(status)
+
+
+def faults_counted(unsigned rule):
+    """How many calls have matched that rule."""
+    return fo_faults_counted(rule)
+
+
+def faulty():
+    """Whether there are rules."""
+    return bool(fo_faults_on)
+
+
+cdef fo_fault _meet(unsigned call, path, int fd, uint64_t size) except *:
+    """What a call meets that is tried again after a signal. Raises OSError where it fails."""
+    cdef fo_fault met
+    cdef bytes name
+    cdef const char *at = NULL
+    if path is not None:
+        name = os.fsencode(path)
+        at = name
+    while True:
+        with nogil:
+            met = fo_fault_meet(call, at, fd, size)
+        if met.kind != FO_FAULT_FAIL:
+            return met
+        if met.error != EINTR:
+            raise _os_error(-met.error)
+
+
+def fault_meet(unsigned call, path, int fd=-1, uint64_t size=0):
+    """How much of `size` the next call of that kind is to do; -1: nothing, as if it had.
+
+    `path` may be None: that of `fd`. Raises OSError where the call is to fail.
+    """
+    cdef fo_fault met
+    if not fo_faults_on:
+        return size
+    met = _meet(call, path, fd, size)
+    if met.kind == FO_FAULT_LIE:
+        return -1
+    return met.amount if met.kind == FO_FAULT_SHORT else size
+
+
+def fault_meet_read(path, int fd, uint64_t size):
+    """How many bytes the next read is to ask for, and which bit it is to change, -1: none.
+
+    Raises OSError where it is to fail.
+    """
+    cdef fo_fault met
+    if not fo_faults_on:
+        return size, -1
+    met = _meet(FO_CALL_READ, path, fd, size)
+    if met.kind == FO_FAULT_FLIP:
+        return size, met.amount
+    return (met.amount if met.kind == FO_FAULT_SHORT else size), -1
+
+
+def fault_flip(content, int64_t bit):
+    """The bytes with another bit, that of this number; -1: as they are."""
+    cdef bytearray flipped
+    if bit < 0 or not content:
+        return content
+    flipped = bytearray(content)
+    flipped[bit // 8 % len(flipped)] ^= 1 << bit % 8
+    return bytes(flipped)

@@ -4,6 +4,7 @@
 
 #include "crc_impl.h"
 #include "fo_common.h"
+#include "segio_fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,12 +75,13 @@ int fo_piece_check(const uint8_t *head, const fo_piece *expected)
 }
 
 /* Bytes written, all of them unless `error` is set. */
-static uint64_t write_whole(int fd, const uint8_t *from, uint64_t size, uint64_t offset, int *error)
+static uint64_t write_whole(const fo_job *job, uint64_t size, int *error)
 {
     uint64_t done = 0;
     *error = 0;
     while (done < size) {
-        const ssize_t count = pwrite(fd, from + done, size - done, (off_t)(offset + done));
+        const ssize_t count = fo_pwrite(job->path, job->fd, job->buffer + done, size - done,
+                                        (off_t)(job->offset + done));
         if (count > 0)
             done += (uint64_t)count;
         else if (count == 0 || errno != EINTR) {
@@ -95,7 +97,7 @@ static int64_t read_whole(int fd, uint8_t *to, uint64_t size, uint64_t offset)
 {
     uint64_t done = 0;
     while (done < size) {
-        const ssize_t count = pread(fd, to + done, size - done, (off_t)(offset + done));
+        const ssize_t count = fo_pread(NULL, fd, to + done, size - done, (off_t)(offset + done));
         if (count == 0)
             break;
         if (count > 0)
@@ -112,7 +114,7 @@ static int write_piece(const fo_job *job)
     int error;
     fo_piece_encode(job->buffer, &job->piece, job->buffer + FO_PIECE_HEAD_BYTES);
     const uint64_t begin = fo_record_begin();
-    const uint64_t done = write_whole(job->fd, job->buffer, size, job->offset, &error);
+    const uint64_t done = write_whole(job, size, &error);
     const int recorded =
         fo_record_end(begin, FO_RECORD_WRITE, job->path, job->offset, job->buffer, done);
     if (error || recorded)
@@ -183,13 +185,29 @@ int fo_packed_check(const uint8_t head[FO_PACKED_HEAD_BYTES], const uint8_t *bod
     return sum == fo_crc32c(0, body, expected->length) ? 0 : FO_CHECKSUM;
 }
 
+/* As preadv2. What it meets in tests is cut short, or another bit of the last part. */
+static ssize_t read_parts_now(int fd, const struct iovec parts[2], off_t offset)
+{
+    if (__builtin_expect(!fo_faults_on, 1))
+        return preadv2(fd, parts, 2, offset, RWF_NOWAIT);
+    const fo_fault met = fo_fault_meet(FO_CALL_READ, NULL, fd, parts[1].iov_len);
+    if (met.kind == FO_FAULT_FAIL) {
+        errno = met.error;
+        return -1;
+    }
+    const ssize_t count = preadv2(fd, parts, 2, offset, RWF_NOWAIT);
+    if (met.kind == FO_FAULT_FLIP && count > 0)
+        fo_flip(parts[1].iov_base, parts[1].iov_len, met.amount);
+    return met.kind == FO_FAULT_SHORT && count > 0 ? 1 : count;
+}
+
 int fo_packed_read_now(int fd, uint64_t offset, uint8_t *body, const fo_packed *expected)
 {
     uint8_t head[FO_PACKED_HEAD_BYTES];
     const struct iovec parts[] = {{head, sizeof head}, {body, expected->length}};
     ssize_t count;
     do
-        count = preadv2(fd, parts, 2, (off_t)offset, RWF_NOWAIT);
+        count = read_parts_now(fd, parts, (off_t)offset);
     while (count < 0 && errno == EINTR);
     if (count < 0)
         return -errno;
@@ -202,8 +220,7 @@ int fo_packed_read_now(int fd, uint64_t offset, uint8_t *body, const fo_packed *
 static int sync_file(const fo_job *job)
 {
     const uint64_t begin = fo_record_begin();
-    const int failed = job->kind == FO_FSYNC ? fsync(job->fd) : fdatasync(job->fd);
-    if (failed)
+    if (fo_sync(job->path, job->fd, job->kind == FO_FDATASYNC) != 0)
         return -errno;
     return fo_record_end(begin, FO_RECORD_SYNC, job->path, 0, NULL, 0);
 }

@@ -185,6 +185,7 @@ enum {
     FO_RECORD_UNLINK = 6,
     FO_RECORD_SYNC_DIRECTORY = 7,
     FO_RECORD_ALLOCATE = 8,
+    FO_RECORD_SYNC_LOST = 9, /* a sync that failed and lost all that it was to make durable */
     FO_RECORD_HEAD_BYTES = 39,
 };
 
@@ -196,6 +197,9 @@ int fo_record_is_on(void);
 
 /* The number of this moment, 1 and up, to be taken before the system call; 0 when off. */
 uint64_t fo_record_begin(void);
+
+/* The next entry of this thread is left out: its call only said that it did something. */
+void fo_record_skip(void);
 
 /* Takes the end number and appends one entry. Does nothing when `begin` is 0. Returns 0 or a
  * negative errno: then the record is not complete, and the caller must fail. */

@@ -11,6 +11,7 @@
 
 static int record_fd = -1;
 static uint64_t *counter;
+static __thread int skips_next;
 
 static int map_counter(const char *path)
 {
@@ -66,6 +67,11 @@ uint64_t fo_record_begin(void)
     return __atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
 }
 
+void fo_record_skip(void)
+{
+    skips_next = record_fd >= 0;
+}
+
 static uint8_t *put(uint8_t *at, uint64_t value, int bytes)
 {
     for (int byte = 0; byte < bytes; byte++)
@@ -78,6 +84,10 @@ int fo_record_end(uint64_t begin, int kind, const char *path, uint64_t offset, c
 {
     if (__builtin_expect(begin == 0, 1))
         return 0;
+    if (skips_next) {
+        skips_next = 0;
+        return 0;
+    }
     const size_t path_length = path ? strlen(path) : 0;
     const uint64_t total = FO_RECORD_HEAD_BYTES + path_length + length;
     if (path_length > UINT16_MAX || total > UINT32_MAX)

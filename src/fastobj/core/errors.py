@@ -6,6 +6,7 @@ FastobjError
 │   ├── ChecksumMismatch  bytes read are not the bytes written
 │   ├── StaleLocation     the place was recycled under the reader: read the row again
 │   ├── NoSpace           the disk is full
+│   ├── TooManyFiles      the process, or the system, has as many files open as it may
 │   ├── StoreLocked       another process holds the store
 │   ├── StoreDamaged      recovery refuses to guess; names the file
 │   ├── SyncFailed        the kernel lost a write; the store is fenced
@@ -67,6 +68,10 @@ class StaleLocation(StoreError):
 
 class NoSpace(StoreError):
     """The disk is full."""
+
+
+class TooManyFiles(StoreError):
+    """As many files are open as may be: some are closed again before long."""
 
 
 class StoreLocked(StoreError):

@@ -33,8 +33,11 @@ YAML_SUFFIXES: Final = (".yaml", ".yml")
 # Variables that are no settings: what forces a code path in tests, and how tests are run.
 _FOR_TESTS: Final = frozenset(
     {
+        "FASTOBJ_CLOCK_SHIFT",
         "FASTOBJ_CRASH_AT",
         "FASTOBJ_CRASH_ROLE",
+        "FASTOBJ_FAULTS",
+        "FASTOBJ_FAULTS_COUNTED",
         "FASTOBJ_IO_RECORD",
         "FASTOBJ_ISA",
         "FASTOBJ_SANITIZE",

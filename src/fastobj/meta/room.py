@@ -94,9 +94,11 @@ class DatabaseRoom:
         path = f"{self._path}-wal"
         begin = segio.record_begin()
         try:
+            is_done = segio.fault_meet(segio.CALL_ALLOCATE, path) >= 0
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             try:
-                os.posix_fallocate(fd, 0, size)
+                if is_done:
+                    os.posix_fallocate(fd, 0, size)
             finally:
                 os.close(fd)
         except OSError as error:

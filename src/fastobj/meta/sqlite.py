@@ -85,12 +85,13 @@ class SqliteEngine:
         self._close_readers()
         writer, checkpointer = self._writer, self._checkpointer
         self._writer = self._checkpointer = None
-        if writer is None or checkpointer is None:
+        if writer is None:
             return
         try:
             if writer.batch is not None:
                 writer.batch.rollback()
-            checkpointer.close()
+            if checkpointer is not None:  # else the opening failed between the two
+                checkpointer.close()
         finally:
             writer.connection.close()
 

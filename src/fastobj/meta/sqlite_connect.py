@@ -7,6 +7,7 @@ one connection restarts the WAL while another checkpoints it, and 3.52.0 was wit
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Final, Literal
 
 import apsw
 
+from fastobj._ext import pagesum, segio
 from fastobj.core import limits
 from fastobj.core.errors import (
     NoSpace,
@@ -22,6 +24,7 @@ from fastobj.core.errors import (
     StoreError,
     StoreLocked,
     SyncFailed,
+    TooManyFiles,
     UnknownFormat,
 )
 from fastobj.meta.room import set_chunk
@@ -29,11 +32,22 @@ from fastobj.meta.room import set_chunk
 Synchronous = Literal["NORMAL", "FULL"]
 
 PAGE_BYTES: Final = 4096
-FORMAT: Final = 1
+FORMAT: Final = 2
+FORMAT_WITHOUT_SUMS: Final = 1  # of its pages: what versions before 2 made
 APPLICATION_ID: Final = 0x666F626A  # "fobj", in the header of the file
 
+_registered: set[str] = set()  # in this process, or in that which it was forked from
+
+_KINDS: Final[dict[int, type[StoreError]]] = {
+    errno.ENOSPC: NoSpace,
+    errno.EDQUOT: NoSpace,
+    errno.EMFILE: TooManyFiles,
+    errno.ENFILE: TooManyFiles,
+}
 _VERSION_MIN: Final = (3, 51, 3)
 _VERSION_WITHDRAWN: Final = (3, 52, 0)
+
+_CURE_OF_DAMAGE: Final = "look for drive errors in the system log and restore a backup"
 
 _SCHEMA: Final = """
 CREATE TABLE kv(space INTEGER NOT NULL, key BLOB NOT NULL, token BLOB NOT NULL,
@@ -65,6 +79,8 @@ def open_writer(path: str, synchronous: Synchronous, vfs: str | None = None) -> 
         _configure(connection, limits.SQLITE_WRITER_CACHE_BYTES)
         set_chunk(connection)
         connection.pragma("page_size", PAGE_BYTES)  # counts only where the file is empty
+        if not connection.pragma("page_count"):
+            _reserved_bytes(connection, pagesum.RESERVED_BYTES)
         if connection.pragma("journal_mode", "wal") != "wal":
             raise StoreError(f"{path}: this file system cannot hold a database in WAL mode")
         connection.pragma("synchronous", synchronous)
@@ -97,7 +113,7 @@ def _opening(path: str, flags: int, vfs: str | None) -> Iterator[apsw.Connection
     check_version(apsw.sqlite_lib_version())
     connection: apsw.Connection | None = None
     try:
-        connection = apsw.Connection(path, flags=flags, vfs=vfs)
+        connection = apsw.Connection(path, flags=flags, vfs=_with_sums(vfs))
         yield connection
     except BaseException as error:
         told = translated(error, path, connection) if isinstance(error, apsw.Error) else error
@@ -106,6 +122,19 @@ def _opening(path: str, flags: int, vfs: str | None) -> Iterator[apsw.Connection
         if told is error:
             raise
         raise told from error
+
+
+def _with_sums(vfs: str | None) -> str:
+    """The VFS that sums pages over that one (None: the default one), registered where it is not."""
+    name = "fastobj" if vfs is None else f"{vfs}-sums"
+    if name not in _registered:
+        loader = apsw.Connection(":memory:")
+        loader.enable_load_extension(True)
+        loader.load_extension(pagesum.__file__, pagesum.ENTRY_POINT)
+        loader.close()
+        pagesum.register(name, vfs)
+        _registered.add(name)
+    return name
 
 
 def check_format(connection: apsw.Connection, path: str) -> None:
@@ -120,6 +149,19 @@ def check_format(connection: apsw.Connection, path: str) -> None:
         raise StoreDamaged(f"{path} does not say its format")
     if stored > FORMAT:
         raise UnknownFormat(f"{path} has format {stored}, this version reads up to {FORMAT}")
+    if stored > FORMAT_WITHOUT_SUMS and not _has_sums(connection):
+        raise StoreDamaged(f"{path} has lost the sums of its pages: {_CURE_OF_DAMAGE}")
+
+
+def _has_sums(connection: apsw.Connection) -> bool:
+    return _reserved_bytes(connection) == pagesum.RESERVED_BYTES
+
+
+def _reserved_bytes(connection: apsw.Connection, wanted: int = -1) -> int:
+    """How many bytes of each page are reserved; those of an empty database may be chosen."""
+    count = ctypes.c_int(wanted)
+    connection.file_control("main", apsw.SQLITE_FCNTL_RESERVE_BYTES, ctypes.addressof(count))
+    return count.value
 
 
 def translated(
@@ -131,11 +173,12 @@ def translated(
     number = connection.system_errno if connection is not None else 0
     if isinstance(error, apsw.FullError) or extended == apsw.SQLITE_IOERR_SHMSIZE:
         return NoSpace(message)  # SHMSIZE: the index of the WAL could not be made longer
+    if extended == apsw.SQLITE_IOERR_DATA:
+        return StoreDamaged(f"{path}: a page is not what was written: {_CURE_OF_DAMAGE}")
     if extended in (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC):
         return SyncFailed(message)
     if isinstance(error, apsw.IOError | apsw.CantOpenError):
-        full = number in (errno.ENOSPC, errno.EDQUOT)
-        return NoSpace(message) if full else StoreError(message)
+        return _KINDS.get(number, StoreError)(message)
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return StoreLocked(message)
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):
@@ -158,11 +201,21 @@ def _create(connection: apsw.Connection, path: str) -> None:
         raise StoreDamaged(f"{path} is a database, but not one of fastobj")
     with connection:
         connection.execute(_SCHEMA)
-        connection.execute("INSERT INTO state VALUES ('format', ?)", (FORMAT,))
+        format_ = FORMAT if _has_sums(connection) else FORMAT_WITHOUT_SUMS
+        connection.execute("INSERT INTO state VALUES ('format', ?)", (format_,))
         connection.pragma("application_id", APPLICATION_ID)
     connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_RESTART)
-    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    _sync_directory(os.path.dirname(path) or ".")
+
+
+def _sync_directory(path: str) -> None:
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        is_done = segio.fault_meet(segio.CALL_SYNC_DIRECTORY, path) >= 0
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            if is_done:
+                os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise SyncFailed(f"cannot sync {path}: {error.strerror}") from error

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from fastobj.core.clock import SystemClock
+from fastobj.core.errors import StoreError
 from fastobj.core.setting_sources import SettingsError, raise_all
 from fastobj.core.settings import Settings
 from fastobj.node import credentials
 from fastobj.objects.integrity import PackageMissing, whole_sum
+from fastobj.storage import io
 
 METRICS_TOKEN_LENGTH_MIN: Final = 16
 
@@ -29,6 +31,14 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from _access_log(settings)
     yield from _metrics_token(settings)
     yield from _integrity(settings)
+    yield from _faults_on_purpose()
+
+
+def _faults_on_purpose() -> Iterator[str]:
+    try:
+        io.check_environment()
+    except StoreError as error:
+        yield str(error)
 
 
 def _no_auth(settings: Settings) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from fastobj.core import crash_points, log
+from fastobj.core import clock, crash_points, log
 from fastobj.core.settings import Settings
 from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
@@ -49,10 +49,11 @@ def become_child(context: ChildContext, supervisor: int) -> None:
 
 
 def configure_hooks(role: str) -> None:
-    """Crash points and recording of I/O, both off unless a test's environment asks for them."""
+    """Crash points, faults of I/O, its record, a shifted clock: off unless the environment asks."""
     only = os.environ.get("FASTOBJ_CRASH_ROLE")
     crash_points.configure(os.environ.get("FASTOBJ_CRASH_AT") if only in (None, role) else None)
-    io.configure()
+    io.configure(role)
+    clock.configure()
 
 
 def release_memory() -> None:
@@ -61,12 +62,12 @@ def release_memory() -> None:
 
 
 def database_vfs() -> str | None:
-    """The SQLite VFS of this process: the recording one where I/O is recorded."""
-    if not os.environ.get(io.RECORD_VARIABLE):
+    """The SQLite VFS of this process: the instrumented one where I/O is recorded or fails."""
+    if not io.is_instrumented():
         return None
-    from fastobj.meta import recording_vfs  # only fault tests pay for it
+    from fastobj.meta import instrumented_vfs  # only fault tests pay for it
 
-    return recording_vfs.register()
+    return instrumented_vfs.register()
 
 
 def close_all_but(keep: Iterable[int]) -> None:

@@ -109,11 +109,7 @@ class CommitterStore:
 
     def log_fence(self, error: FastobjError) -> None:
         """Leaves word for the next start, as far as the disk takes it."""
-        self.log.critical("a sync failed, nothing is written after it: %s", error)
-        try:
-            self._layout.fence.write_text(f"{error}\n")
-        except OSError as failure:
-            self.log.critical("%s could not be written: %s", self._layout.fence, failure)
+        leave_fence(self._layout, error)
 
     def _report(self) -> None:
         self.log.info(
@@ -124,5 +120,18 @@ class CommitterStore:
         )
 
     def close(self) -> None:
-        """Closes files; nothing that was committed depends on it."""
+        """Closes files; nothing that was committed depends on it.
+
+        Raises what a checkpoint in its thread failed with.
+        """
         self._store.close()
+
+
+def leave_fence(layout: StoreLayout, error: FastobjError) -> None:
+    """After a failed sync: word for the next start, as far as the disk takes it."""
+    log = logging.getLogger("fastobj.committer")
+    log.critical("a sync failed, nothing is written after it: %s", error)
+    try:
+        layout.fence.write_text(f"{error}\n")
+    except OSError as failure:
+        log.critical("%s could not be written: %s", layout.fence, failure)

@@ -6,6 +6,7 @@ every exception on the way ends as an error of S3.
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import os
 import re
@@ -46,6 +47,7 @@ _PRESIGNED: Final = "X-Amz-Signature"
 _REGION: Final = b"x-amz-bucket-region"
 _WHERE: Final = "HeadBucket"
 _CREATION: Final = "CreateBucket"
+_escape: Final = codecs.getencoder("unicode_escape")  # now: later there may be no descriptor for it
 
 
 def handler_name(operation: str) -> str:
@@ -235,7 +237,7 @@ class S3Application:
             self._log.error(
                 "%s %s: %s: %r",
                 request.method.decode("latin-1"),
-                request.path.decode("utf-8", "backslashreplace").encode("unicode_escape").decode(),
+                _escape(request.path.decode("utf-8", "backslashreplace"))[0].decode(),
                 told.code.name,
                 error,
                 exc_info=error if unexpected else None,

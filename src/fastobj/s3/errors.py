@@ -6,7 +6,15 @@ from typing import Final
 
 from fastobj.core import codes
 from fastobj.core.codes import ErrorCode
-from fastobj.core.errors import Busy, Conflict, NoSpace, S3Error, Unavailable, Unknown
+from fastobj.core.errors import (
+    Busy,
+    Conflict,
+    NoSpace,
+    S3Error,
+    TooManyFiles,
+    Unavailable,
+    Unknown,
+)
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
 from fastobj.s3 import xml
 
@@ -19,6 +27,7 @@ _MAPPING: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (NoSpace, codes.INSUFFICIENT_STORAGE),
     (Unavailable, codes.SERVICE_UNAVAILABLE),
     (Busy, codes.SLOW_DOWN),
+    (TooManyFiles, codes.SLOW_DOWN),
     (Unknown, codes.INTERNAL_ERROR),
     (Conflict, codes.OPERATION_ABORTED),
     (BodyTooLarge, codes.ENTITY_TOO_LARGE),

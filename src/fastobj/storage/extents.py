@@ -77,12 +77,16 @@ def _make(path: str, size: int) -> io.File:
     return file
 
 
-def _remove(file: io.File) -> None:
+def _remove(file: io.File) -> bool:
+    """Whether the file is gone, durably."""
     file.close()
     try:
         io.unlink(file.path)
+        io.sync_directory(os.path.dirname(file.path))
     except StoreError as error:
         _log.warning("left behind: %s", error)
+        return False
+    return True
 
 
 class ExtentFile:
@@ -186,13 +190,19 @@ class Extents:
             self.spawn(self._seal())
 
     async def discard(self, run: Run) -> None:
-        """Gives back a file of one body; nothing may be reading, writing or syncing it."""
+        """Gives back a file of one body; nothing may be reading, writing or syncing it.
+
+        The file goes before its row, durably: a file with bytes and without a row would be taken
+        for one whose row was lost, and kept for good.
+        """
         self._closing.remove(run.file)
+        path = run.file.file.path
+        if not await self.pool.run(partial(_remove, run.file.file)):
+            return  # its row stays until its owner ends, so that reclaim tries again
         try:
             await self._book.removed(run.file.segment, run.file.token)
         except FastobjError as error:
-            _log.warning("the row of %s stays until its owner ends: %s", run.file.file.path, error)
-        await self.pool.run(partial(_remove, run.file.file))
+            _log.warning("the row of %s stays until its owner ends: %s", path, error)
 
     def spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Runs what must not stop when the request that began it is cancelled."""

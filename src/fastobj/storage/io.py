@@ -1,7 +1,8 @@
-"""The seam of writes and syncs: every change of a store file goes through here or `_ext.segio`.
+"""The seam of I/O: every call on a store file goes through here or `_ext.segio`.
 
 With the environment variable FASTOBJ_IO_RECORD=<directory> each change is recorded there, for
-tests that cut the power. Knows files and bytes only.
+tests that cut the power; with FASTOBJ_FAULTS calls fail on purpose (`storage.faults`). Knows files
+and bytes only.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from fastobj._ext import segio
-from fastobj.core.errors import NoSpace, StoreError, SyncFailed
+from fastobj.core.errors import NoSpace, StoreError, SyncFailed, TooManyFiles
 from fastobj.core.limits import BLOCK_VECTORS_MAX, RESERVE_BYTES_MAX, RESERVE_BYTES_MIN
 
 RECORD_VARIABLE: Final = "FASTOBJ_IO_RECORD"
+FAULTS_VARIABLE: Final = "FASTOBJ_FAULTS"
 FILE_MODE: Final = 0o600
 
 # Kinds of recorded entries; the layout of an entry is in _ext/segio_impl.h.
@@ -29,6 +31,7 @@ RECORD_RENAME: Final = 5
 RECORD_UNLINK: Final = 6
 RECORD_SYNC_DIRECTORY: Final = 7
 RECORD_ALLOCATE: Final = 8
+RECORD_SYNC_LOST: Final = 9  # it failed, and what it was to sync is clean and not on the disk
 
 StrPath = str | os.PathLike[str]
 _RESERVE_PART: Final = 32  # of the file system is the reserve
@@ -36,6 +39,7 @@ _RESERVE_PART_MAX: Final = 8  # and of a very small one
 _SHORT_PART: Final = 20  # a disk is short when less than this part is left beside the reserve
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _CURES = {
     errno.EACCES: "give the user of the server the right to it",
     errno.EPERM: "give the user of the server the right to it",
@@ -50,8 +54,29 @@ _CURES = {
 _CURE_OTHERWISE = "look into the system log"
 
 
-def configure() -> None:
-    """Reads the environment; to be called once in each process, after the fork."""
+class System(Protocol):
+    """The system calls that are made here."""
+
+    def open(self, path: StrPath, flags: int, mode: int = ..., /) -> int: ...
+    def pwritev(self, fd: int, buffers: Any, offset: int, /) -> int: ...
+    def pread(self, fd: int, size: int, offset: int, /) -> bytes: ...
+    def fdatasync(self, fd: int, /) -> None: ...
+    def fsync(self, fd: int, /) -> None: ...
+    def posix_fallocate(self, fd: int, offset: int, size: int, /) -> None: ...
+    def ftruncate(self, fd: int, size: int, /) -> None: ...
+    def rename(self, path: StrPath, new_path: StrPath, /) -> None: ...
+    def unlink(self, path: StrPath, /) -> None: ...
+
+
+_system: System = os
+
+
+def configure(role: str = "") -> None:
+    """Reads the environment; to be called once in each process, after the fork.
+
+    Raises StoreError for rules of faults that cannot be understood.
+    """
+    _configure_faults(role)
     directory = os.environ.get(RECORD_VARIABLE)
     if not directory:
         segio.record_close()
@@ -61,13 +86,39 @@ def configure() -> None:
     segio.record_open(folder / f"{os.getpid()}.record", folder / "counter")
 
 
+def _configure_faults(role: str) -> None:
+    global _system
+    rules = os.environ.get(FAULTS_VARIABLE, "")
+    if not rules and not segio.faulty():
+        return
+    from fastobj.storage import faults  # only fault tests pay for it
+
+    faults.arm(rules, os.environ.get(faults.COUNTED_VARIABLE, ""), role)
+    _system = faults.FaultySystem() if segio.faulty() else os
+
+
+def check_environment() -> None:
+    """Raises StoreError for rules of faults that cannot be understood; arms nothing."""
+    rules = os.environ.get(FAULTS_VARIABLE)
+    if rules:
+        from fastobj.storage import faults
+
+        faults.parse(rules)
+
+
+def is_instrumented() -> bool:
+    """Whether calls of this process are recorded, or fail on purpose."""
+    return segio.recording() or segio.faulty()
+
+
 def store_error(error: OSError, path: StrPath, action: str) -> StoreError:
     """What a failed system call means for the store, with the path and what to do about it."""
     number = error.errno or errno.EIO
     text = f"cannot {action} {path}: {os.strerror(number)}"
     if number in _NO_SPACE:
         return NoSpace(f"{text}; free some space or raise the quota")
-    return StoreError(f"{text}; {_CURES.get(number, _CURE_OTHERWISE)}")
+    kind = TooManyFiles if number in _TOO_MANY_FILES else StoreError
+    return kind(f"{text}; {_CURES.get(number, _CURE_OTHERWISE)}")
 
 
 def sync_error(error: OSError, path: StrPath) -> SyncFailed:
@@ -95,7 +146,7 @@ class File:
         done = 0
         try:
             while views:
-                count = os.pwritev(self.fd, views, offset + done)
+                count = _system.pwritev(self.fd, views, offset + done)
                 done += count
                 views = _behind(views, count)
         except OSError as error:
@@ -111,7 +162,7 @@ class File:
         parts = []
         try:
             while size:
-                part = os.pread(self.fd, size, offset)
+                part = _system.pread(self.fd, size, offset)
                 if not part:
                     break
                 parts.append(part)
@@ -125,7 +176,7 @@ class File:
         """Makes the bytes durable. Raises SyncFailed: never to be called again after that."""
         begin = segio.record_begin()
         try:
-            os.fdatasync(self.fd)
+            _system.fdatasync(self.fd)
         except OSError as error:
             raise sync_error(error, self.path) from error
         segio.record_end(begin, RECORD_SYNC, self.path)
@@ -134,7 +185,7 @@ class File:
         """Makes bytes and inode durable. Raises SyncFailed."""
         begin = segio.record_begin()
         try:
-            os.fsync(self.fd)
+            _system.fsync(self.fd)
         except OSError as error:
             raise sync_error(error, self.path) from error
         segio.record_end(begin, RECORD_SYNC, self.path)
@@ -143,7 +194,7 @@ class File:
         """Reserves the first `size` bytes; the file has at least that size. Raises NoSpace."""
         begin = segio.record_begin()
         try:
-            os.posix_fallocate(self.fd, 0, size)
+            _system.posix_fallocate(self.fd, 0, size)
         except OSError as error:
             raise store_error(error, self.path, "allocate") from error
         segio.record_end(begin, RECORD_ALLOCATE, self.path, 0, size.to_bytes(8, "little"))
@@ -152,7 +203,7 @@ class File:
         """Sets the size."""
         begin = segio.record_begin()
         try:
-            os.ftruncate(self.fd, size)
+            _system.ftruncate(self.fd, size)
         except OSError as error:
             raise store_error(error, self.path, "truncate") from error
         segio.record_end(begin, RECORD_TRUNCATE, self.path, size)
@@ -196,7 +247,7 @@ def create(path: StrPath) -> File:
     """Makes a new file, for reading and writing. Raises StoreError where there is one."""
     begin = segio.record_begin()
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+        fd = _system.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     except OSError as error:
         raise store_error(error, path, "create") from error
     segio.record_end(begin, RECORD_CREATE, path)
@@ -206,16 +257,21 @@ def create(path: StrPath) -> File:
 def open_existing(path: StrPath) -> File:
     """Opens a file for reading and writing. Raises StoreError where there is none."""
     try:
-        return File(path, os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        return File(path, _system.open(path, os.O_RDWR | os.O_CLOEXEC))
     except OSError as error:
         raise store_error(error, path, "open") from error
+
+
+def open_readable(path: StrPath) -> File:
+    """Opens a file for reading. Raises OSError: what is missing may have been released."""
+    return File(path, _system.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def rename(path: StrPath, new_path: StrPath) -> None:
     """Renames a file, over the one that may be there; durable after `sync_directory`."""
     begin = segio.record_begin()
     try:
-        os.rename(path, new_path)
+        _system.rename(path, new_path)
     except OSError as error:
         raise store_error(error, path, "rename") from error
     segio.record_end(begin, RECORD_RENAME, path, 0, os.fsencode(new_path))
@@ -225,7 +281,7 @@ def unlink(path: StrPath) -> None:
     """Removes a file; durable after `sync_directory`. Raises StoreError where there is none."""
     begin = segio.record_begin()
     try:
-        os.unlink(path)
+        _system.unlink(path)
     except OSError as error:
         raise store_error(error, path, "remove") from error
     segio.record_end(begin, RECORD_UNLINK, path)
@@ -266,9 +322,9 @@ def sync_directory(path: StrPath) -> None:
     """Makes the names in a directory durable. Raises SyncFailed."""
     begin = segio.record_begin()
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = _system.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(fd)
+            _system.fsync(fd)
         finally:
             os.close(fd)
     except OSError as error:

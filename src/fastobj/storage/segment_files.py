@@ -128,14 +128,14 @@ class SegmentFiles:
     def _open_file(self, segment: int) -> _Open:
         path = segment_path(self._root, segment)
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            file = io.open_readable(path)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 raise StaleLocation(f"{path} is gone: the body was released") from error
             raise io.store_error(error, path, "open") from error
         if len(self._open) >= OPEN_FILES_MAX:
             self.drop(self._least_used())
-        entry = self._open[segment] = _Open(io.File(path, fd))
+        entry = self._open[segment] = _Open(file)
         self._arm()
         return entry
 

@@ -201,11 +201,11 @@ def test_a_sound_sqlite_is_taken(version):
 
 def test_a_newer_format_is_refused(engine, path):
     engine.close_now()
-    raw = apsw.Connection(str(path))
-    raw.execute("UPDATE state SET value = 2 WHERE name = 'format'")
+    raw = sqlite_connect.open_writer(str(path), "NORMAL")
+    raw.execute("UPDATE state SET value = 3 WHERE name = 'format'")
     raw.close()
     for read_only in (False, True):
-        with pytest.raises(UnknownFormat, match="format 2"):
+        with pytest.raises(UnknownFormat, match="format 3"):
             SqliteEngine(path, read_only=read_only).open_now()
 
 

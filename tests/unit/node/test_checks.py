@@ -29,6 +29,14 @@ def test_the_defaults_can_be_used() -> None:
     check(Settings())
 
 
+def test_faults_on_purpose_are_understood_before_the_start(monkeypatch: Any) -> None:
+    monkeypatch.setenv("FASTOBJ_FAULTS", "sync:nth=3:error=EIO")
+    check(Settings())
+    monkeypatch.setenv("FASTOBJ_FAULTS", "sync:nth=3:error=EVIL")
+    with pytest.raises(SettingsError, match="'EVIL' is no errno"):
+        check(Settings())
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_no_auth_works_on_loopback(host: str) -> None:
     settings = Settings(no_auth=True, address=Address(host, 1), console_address=Address(host, 2))

@@ -13,6 +13,7 @@ from fastobj.core.errors import (
     S3Error,
     StoreDamaged,
     SyncFailed,
+    TooManyFiles,
     Unavailable,
     Unknown,
 )
@@ -27,6 +28,7 @@ from tests.unit.s3 import signing
         (NoSpace(), "InsufficientStorage", 507),
         (Unavailable(), "ServiceUnavailable", 503),
         (Busy("memory"), "SlowDown", 503),
+        (TooManyFiles("open"), "SlowDown", 503),
         (Unknown(), "InternalError", 500),
         (ChecksumMismatch(), "InternalError", 500),
         (StoreDamaged(), "InternalError", 500),

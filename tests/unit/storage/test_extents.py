@@ -1,6 +1,7 @@
 """Extent files: runs, rotation, sealing, files of their own, and what is left after failures."""
 
 import asyncio
+import errno
 import os
 import threading
 
@@ -189,6 +190,36 @@ async def test_an_aborted_file_is_gone_even_if_its_row_cannot_be(tmp_path):
         await writer.abort()
         assert extent_files(tmp_path) == []
         assert rows.states() == [OPEN]
+
+
+async def test_an_aborted_file_goes_before_its_row(tmp_path):
+    """What a crash leaves between the two is a row without a file, which reclaim takes away."""
+    left = []
+
+    class Watched(Rows):
+        async def removed(self, segment, token):
+            left.append(extent_files(tmp_path))
+            await super().removed(segment, token)
+
+    async with local_volume(tmp_path, Watched(), own_file_bytes_min=1) as volume:
+        writer, _ = await _finished(volume, b"x")
+        await writer.abort()
+        assert left == [[]]
+
+
+async def test_an_aborted_file_that_cannot_go_keeps_its_row(tmp_path, monkeypatch):
+    rows = Rows()
+    async with local_volume(tmp_path, rows, own_file_bytes_min=1) as volume:
+        writer, _ = await _finished(volume, b"x")
+        monkeypatch.setattr(os, "unlink", _broken)
+        await writer.abort()
+        monkeypatch.undo()
+        assert len(extent_files(tmp_path)) == 1
+        assert rows.states() == [OPEN]
+
+
+def _broken(path):
+    raise OSError(errno.EIO, "broken")
 
 
 async def test_a_body_may_not_be_aborted_once_sent(tmp_path):

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from fastobj._ext import segio
-from fastobj.core.errors import NoSpace, StoreError, SyncFailed
+from fastobj.core.errors import NoSpace, StoreError, SyncFailed, TooManyFiles
 from fastobj.storage import io
 from tests.reference.segio import read_entries
 
@@ -88,6 +88,13 @@ def test_a_full_disk_is_no_space(file, monkeypatch, number):
     assert file.path in str(raised.value)
     with pytest.raises(NoSpace):
         file.allocate(1)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_many_files_are_told_apart(file, monkeypatch, number):
+    monkeypatch.setattr(os, "open", _fails(number))
+    with pytest.raises(TooManyFiles, match=r"raise the .*limit of open files"):
+        io.open_existing(file.path)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
