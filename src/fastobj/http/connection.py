@@ -26,6 +26,7 @@ from fastobj.http.deadline import Deadline
 from fastobj.http.eager import start
 from fastobj.http.head import HeadParser, HeadRefused
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Header, Request, Response
+from fastobj.http.queued import received_bytes
 from fastobj.http.render import CONTINUE, plain_response
 from fastobj.http.shared import Shared
 from fastobj.http.writer import Writer
@@ -101,7 +102,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self.enter():
             self._refuse(503, _RETRY_AFTER)
         elif shared.draining:
-            self._transport.close()
+            self._part()
         else:
             self._wait_for_request()
 
@@ -195,9 +196,9 @@ class Connection(asyncio.BufferedProtocol):
         return self._has_room
 
     def retire(self) -> None:
-        """Closes the connection now if it is idle; else it ends with its present request."""
+        """Ends the connection now if it is at rest; else it ends with its present request."""
         if self._state == _HEAD and not self._parser.begun:
-            self._transport.close()
+            self._part()
 
     def abort(self) -> None:
         """Cuts the connection."""
@@ -397,10 +398,13 @@ class Connection(asyncio.BufferedProtocol):
             del backlog[: self._receive_head(backlog, len(backlog))]
         if self._state != _HEAD:
             return
-        if self._eof or (self._shared.draining and not self._parser.begun):
+        if self._eof:
             self._transport.close()
             return
         if not self._parser.begun:
+            if self._shared.draining:
+                self._part()
+                return
             self._wait_for_request()
         self._resume()
 
@@ -410,6 +414,23 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline.set(self._shared.timeouts.idle_s)
 
     # Ending ------------------------------------------------------------------------------------
+
+    def _part(self) -> None:
+        """Lets go of a connection at rest: passes it on, or closes it where nothing has come.
+
+        A close that crosses a request looks to its client as if the request had failed. So what
+        has come is still served, and a TLS connection, whose state is here and cannot be passed
+        on, waits a while for its next request: the last one says that it is the last.
+        """
+        pass_on = self._shared.pass_on
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if pass_on is not None and not self._secure and pass_on(descriptor):
+            self._transport.abort()  # here only: the other end stays open
+        elif (pass_on is not None and self._secure) or received_bytes(descriptor):
+            self._resume()
+            self._deadline.set(self._shared.timeouts.linger_s)
+        else:
+            self._transport.close()
 
     def _refuse(self, status: int, *headers: Header) -> None:
         """Answers a head that cannot be served, and ends the connection."""
@@ -456,7 +477,8 @@ class Connection(asyncio.BufferedProtocol):
             self._shared.cut(Cut.HEAD)
             self._refuse(408)
         elif self._state == _HEAD:
-            self._shared.cut(Cut.IDLE)
+            if not self._shared.draining:
+                self._shared.cut(Cut.IDLE)
             self._transport.close()
         else:
             self._cut_off(Cut.BODY if self._state == _DRAIN else Cut.LINGER)

@@ -23,7 +23,8 @@ class Shared:
 
     `buffer` receives for all of them: it is filled and emptied within one callback of the loop.
     `changed` is called with the number of open connections when it changes, `cut` with the limit
-    where a connection is cut off or refused.
+    where a connection is cut off or refused. While `draining`, `pass_on` takes the descriptor of
+    a connection at rest to whoever serves it from then on; None where nobody does.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Shared:
         "draining",
         "head_bytes_max",
         "open",
+        "pass_on",
         "renderer",
         "timeouts",
         "view",
@@ -63,3 +65,4 @@ class Shared:
         self.open: set[Connection] = set()
         self.departed: set[asyncio.Task[None]] = set()  # their clients have left, they have not
         self.draining = False
+        self.pass_on: Callable[[int], bool] | None = None

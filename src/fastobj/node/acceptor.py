@@ -8,6 +8,7 @@ import logging
 import os
 import selectors
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -33,7 +34,8 @@ class Acceptor:
         self._clock = clock
         self._log = logging.getLogger("fastobj.supervisor")
         self._listeners: list[socket.socket] = []
-        self._held: tuple[socket.socket, int] | None = None
+        self._held: deque[tuple[socket.socket, int]] = deque()
+        self._is_closed = False
         self._accepting = False
         self._is_short = False
         self.due_ns: int | None = None  # when `resume` wants to be called; None: not at all
@@ -60,18 +62,32 @@ class Acceptor:
         """Ends a pause that is over."""
         if self.due_ns is None or self._clock.monotonic_ns() < self.due_ns:
             return
-        held, self._held = self._held, None
-        if held is None or self._pass_on(*held):
-            self.start()
+        while self._held:
+            if not self._pass_on(*self._held.popleft()):
+                return
+        self.start()
+
+    def take(self, connection: socket.socket, index: int) -> None:
+        """Passes on a connection that was accepted before; it waits like any other."""
+        if self._is_closed:
+            connection.close()
+        elif self._held:
+            self._held.append((connection, index))
+        else:
+            self._pass_on(connection, index)
 
     def close(self) -> None:
-        """Ends for good."""
+        """Ends for good; whoever the system has let in by now is still passed on."""
+        for listener in self._listeners:
+            if self._accepting:
+                self._accept(listener, _BACKLOG)
+        self._is_closed = True
         self._stop()
         self.due_ns = None
         for sock in self._listeners:
             sock.close()
-        if self._held is not None:
-            self._held[0].close()
+        while self._held:
+            self._held.popleft()[0].close()
 
     def _stop(self) -> None:
         if self._accepting:
@@ -84,9 +100,9 @@ class Acceptor:
         self._stop()
         self.due_ns = self._clock.monotonic_ns() + _PAUSE_NS
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, most: int = _ACCEPTS_PER_TURN) -> None:
         index = self._listeners.index(listener)
-        for _ in range(_ACCEPTS_PER_TURN):
+        for _ in range(most):
             try:
                 connection, _ = listener.accept()
             except BlockingIOError:
@@ -103,7 +119,7 @@ class Acceptor:
 
     def _pass_on(self, connection: socket.socket, index: int) -> bool:
         if not self._hand_over(connection, index):
-            self._held = (connection, index)
+            self._held.appendleft((connection, index))
             self._pause()
             return False
         connection.close()
