@@ -24,6 +24,7 @@ from fastobj.http.body import NO_BODY, Body, ChunkedBody, FixedBody, HeldBody
 from fastobj.http.cut import Cut
 from fastobj.http.deadline import Deadline
 from fastobj.http.eager import start
+from fastobj.http.goodbye import cut_when_sent
 from fastobj.http.head import HeadParser, HeadRefused
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Header, Request, Response
 from fastobj.http.queued import received_bytes
@@ -403,8 +404,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if not self._parser.begun:
             if self._shared.draining:
-                self._part()
-                return
+                return self._part()
             self._wait_for_request()
         self._resume()
 
@@ -418,9 +418,8 @@ class Connection(asyncio.BufferedProtocol):
     def _part(self) -> None:
         """Lets go of a connection at rest: passes it on, or closes it where nothing has come.
 
-        A close that crosses a request looks to its client as if the request had failed. So what
-        has come is still served, and a TLS connection, whose state is here and cannot be passed
-        on, waits a while for its next request: the last one says that it is the last.
+        A close that crosses a request looks like its failure. So TLS, whose state cannot be passed
+        on, waits a while where others serve on: the answer to a last request says that it is one.
         """
         pass_on = self._shared.pass_on
         descriptor = self._transport.get_extra_info("socket").fileno()
@@ -430,7 +429,13 @@ class Connection(asyncio.BufferedProtocol):
             self._resume()
             self._deadline.set(self._shared.timeouts.linger_s)
         else:
-            self._transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Closes with nothing left to say; a server that ends does not wait for TLS goodbyes."""
+        self._transport.close()
+        if self._secure and self._shared.draining:
+            cut_when_sent(self._loop, self._transport, lambda: self._state == _CLOSED)
 
     def _refuse(self, status: int, *headers: Header) -> None:
         """Answers a head that cannot be served, and ends the connection."""
@@ -446,7 +451,7 @@ class Connection(asyncio.BufferedProtocol):
     def _end(self) -> None:
         """Ends the connection behind the last answer."""
         if self._body.complete and not self.backlog and self._reading:
-            self._transport.close()
+            self._close()
         else:
             self._linger()
 
@@ -479,7 +484,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._state == _HEAD:
             if not self._shared.draining:
                 self._shared.cut(Cut.IDLE)
-            self._transport.close()
+            self._close()
         else:
             self._cut_off(Cut.BODY if self._state == _DRAIN else Cut.LINGER)
 

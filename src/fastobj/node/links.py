@@ -24,7 +24,7 @@ LINK: Final = ord("l")  # an end of a link; argument: the owner (incarnation) at
 RELOAD: Final = ord("r")  # read certificates and other files again
 STOP: Final = ord("s")  # drain and end; argument: milliseconds to do it in
 RETIRE: Final = ord("t")  # to a worker: the same, but others are there to take its connections
-READY: Final = ord("y")  # from a worker: it serves
+READY: Final = ord("y")  # from a worker or the committer: it serves
 
 LINK_SEND_BUFFER_BYTES: Final = 4 << 20  # the default holds three bodies
 _MESSAGE = struct.Struct("<BQ")

@@ -81,8 +81,10 @@ class Roll:
                 continue  # it has been started anew by itself
             if child.role == "worker":
                 yield from self._replace_worker(child)
-            else:
-                yield from self._end(child)
+                continue
+            yield from self._end(child)
+            while child.role == "committer" and not child.is_ready:
+                yield
         took_s = (self._clock.monotonic_ns() - began) / 1e9
         self._log.info("rolling restart: done in %.1f s", took_s)
 
