@@ -175,7 +175,7 @@ class Supervisor:
         is_first = not child.started_ns
         child.owner = int.from_bytes(os.urandom(8), "little") | 1
         child.started_ns = self._clock.monotonic_ns()
-        is_planned, child.is_retiring, child.is_ready = child.is_retiring, False, False
+        is_planned, child.is_retiring = child.is_retiring, False
         self._page.set_owner(child.slot, child.owner)
         context = ChildContext(
             child.role,
@@ -232,6 +232,7 @@ class Supervisor:
         self._page.metrics.of(child.slot).forget_gauges()
         child.handed = 0
         child.pid = 0
+        child.is_ready = False
         if child.control is not None:
             child.control.close()
             child.control = None
