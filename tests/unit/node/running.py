@@ -177,3 +177,21 @@ class Load:
         wait_until(
             lambda: self.errors or all(map(int.__ge__, self.rounds, wanted)), "rounds of the load"
         )
+
+
+def rolls_done(server: ProcessServer) -> int:
+    """How many rolling restarts have been brought to their end."""
+    return server.log_path.read_text(errors="replace").count("rolling restart: done")
+
+
+def hang_up(server: ProcessServer) -> None:
+    """SIGHUP to the supervisor: a rolling restart, if it is let run."""
+    assert server.process is not None
+    server.process.send_signal(signal.SIGHUP)
+
+
+def roll(server: ProcessServer) -> None:
+    """A whole rolling restart: returns when every child is another one."""
+    done = rolls_done(server)
+    hang_up(server)
+    wait_until(lambda: rolls_done(server) > done, "the end of a rolling restart")
