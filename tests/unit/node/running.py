@@ -74,10 +74,14 @@ def _inode(local: int, remote: int) -> str:
 
 
 def sockets(pid: int) -> set[str]:
-    """The inodes of a process's sockets."""
-    found = set()
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
+    """The inodes of a process's sockets; none of one that has ended."""
+    found: set[str] = set()
+    try:
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return found
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             target = os.readlink(entry)
             if target.startswith("socket:["):
                 found.add(target[8:-1])
