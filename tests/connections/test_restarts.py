@@ -10,14 +10,14 @@ from fastobj.testing.process_server import ProcessServer
 from tests.connections.refusals import RefusalWatch
 from tests.connections.sdk_load import SdkLoad
 from tests.unit.http.certificates import make_pair
-from tests.unit.node.running import kill, roll
+from tests.unit.node.running import kill, renew, roll
 
 ROLES = ("worker", "committer", "maintenance")
 
 
 def _server(tmp_path, scheme: str) -> ProcessServer:
     certs = make_pair(tmp_path / "certs", "localhost") if scheme == "https" else None
-    return ProcessServer(tmp_path / "store", certs=certs)
+    return ProcessServer(tmp_path / "store", certs=certs, activated=True)
 
 
 def _figures(what: str, count: int, load: SdkLoad, watch: RefusalWatch) -> None:
@@ -52,10 +52,17 @@ def test_restarts_under_load(tmp_path, seed, scheme, rounds):
                 load.go_on(1 + turn % 2)
         _figures("kill of each role", rounds, load, watch)
         for _ in range(rounds):
+            renew(server)
+            load.go_on()
+        assert not watch.refused
+        assert scheme == "https" or not load.refused, load.refused
+        _figures("renewal", rounds, load, watch)
+        for _ in range(rounds):
             server.stop()
             server.start()
             load.go_on()
-        _figures("stop and start", rounds, load, watch)
+        assert not watch.refused
+        _figures("stop and start, with a socket that stays", rounds, load, watch)
         load.stop()
         assert not load.failed, load.failed[:3]
         assert load.check() > 0

@@ -425,7 +425,7 @@ class Connection(asyncio.BufferedProtocol):
         descriptor = self._transport.get_extra_info("socket").fileno()
         if pass_on is not None and not self._secure and pass_on(descriptor):
             self._transport.abort()  # here only: the other end stays open
-        elif (pass_on is not None and self._secure) or received_bytes(descriptor):
+        elif (self._secure and self._shared.last_request) or received_bytes(descriptor):
             self._resume()
             self._deadline.set(self._shared.timeouts.linger_s)
         else:

@@ -96,18 +96,25 @@ class HttpServer:
                 self._shared.cut(Cut.HANDSHAKE)
             raise
 
-    async def drain(self, timeout_s: float, pass_on: Callable[[int], bool] | None = None) -> None:
+    async def drain(
+        self,
+        timeout_s: float,
+        pass_on: Callable[[int], bool] | None = None,
+        *,
+        last_request: bool = False,
+    ) -> None:
         """Ends: no new connections, idle ones close at once, the others with their request.
 
         With `pass_on` idle ones are passed on instead: it takes a descriptor, and returns whether
-        somebody else serves that connection from now on. Those with TLS cannot be, and get some
-        seconds for a last request.
+        somebody else serves that connection from now on. Those with TLS cannot be; with
+        `last_request` they get some seconds for one.
 
         What is still open after `timeout_s` seconds is cut; requests that then still run go on
         without their clients, and end with the loop at the latest.
         """
         self._shared.draining = True
         self._shared.pass_on = pass_on
+        self._shared.last_request = last_request
         for listener in self._listeners:
             listener.close()
         self._retire()
@@ -119,8 +126,9 @@ class HttpServer:
             await self._emptied.wait()
 
     def hurry(self) -> None:
-        """Nobody takes connections any more: closes those at rest, in a drain with `pass_on`."""
+        """Nobody takes connections any more: closes those at rest, in a drain under way."""
         self._shared.pass_on = None
+        self._shared.last_request = False
         self._retire()
 
     def _retire(self) -> None:

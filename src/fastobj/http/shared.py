@@ -24,7 +24,8 @@ class Shared:
     `buffer` receives for all of them: it is filled and emptied within one callback of the loop.
     `changed` is called with the number of open connections when it changes, `cut` with the limit
     where a connection is cut off or refused. While `draining`, `pass_on` takes the descriptor of
-    a connection at rest to whoever serves it from then on; None where nobody does.
+    a connection at rest to whoever serves it from then on; None where nobody does. With
+    `last_request` those that it cannot take wait some seconds for one.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Shared:
         "departed",
         "draining",
         "head_bytes_max",
+        "last_request",
         "open",
         "pass_on",
         "renderer",
@@ -66,3 +68,4 @@ class Shared:
         self.departed: set[asyncio.Task[None]] = set()  # their clients have left, they have not
         self.draining = False
         self.pass_on: Callable[[int], bool] | None = None
+        self.last_request = False

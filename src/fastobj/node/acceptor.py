@@ -15,6 +15,7 @@ from typing import Final
 from fastobj.core.clock import Clock
 from fastobj.core.errors import StoreError
 from fastobj.core.setting_kinds import Address
+from fastobj.node.passed import Passed
 
 _BACKLOG: Final = 1024
 _ACCEPTS_PER_TURN: Final = 64
@@ -36,19 +37,28 @@ class Acceptor:
         self._listeners: list[socket.socket] = []
         self._held: deque[tuple[socket.socket, int]] = deque()
         self._is_closed = False
+        self._are_passed = False
         self._accepting = False
         self._is_short = False
         self.due_ns: int | None = None  # when `resume` wants to be called; None: not at all
 
-    def listen(self, addresses: Sequence[Address]) -> None:
-        """Opens a listener for each address. Raises StoreError where one cannot be had."""
+    def listen(self, addresses: Sequence[Address], passed: Sequence[socket.socket] = ()) -> None:
+        """Opens a listener for each address, or takes the one for its port that was passed.
+
+        Raises StoreError where one cannot be had.
+        """
+        ports = {sock.getsockname()[1]: sock for sock in passed}
+        self._are_passed = bool(passed)
         for address in addresses:
             try:
-                self._listeners.append(_listener(address))
+                self._listeners.append(_taken(ports, address) or _listener(address))
             except OSError as error:
                 reason = "is in use already" if error.errno == errno.EADDRINUSE else str(error)
                 self.close()
                 raise StoreError(f"cannot listen on {address}: {reason}") from error
+        for port, sock in ports.items():
+            self._log.warning("the passed socket for port %d is not that of a setting", port)
+            sock.close()
 
     def start(self) -> None:
         """Begins, or goes on, to accept."""
@@ -77,9 +87,12 @@ class Acceptor:
             self._pass_on(connection, index)
 
     def close(self) -> None:
-        """Ends for good; whoever the system has let in by now is still passed on."""
+        """Ends for good; whoever the system has let in by now is still passed on.
+
+        Unless the listeners were passed: then the next server will find them there.
+        """
         for listener in self._listeners:
-            if self._accepting:
+            if self._accepting and not self._are_passed:
                 self._accept(listener, _BACKLOG)
         self._is_closed = True
         self._stop()
@@ -88,6 +101,14 @@ class Acceptor:
             sock.close()
         while self._held:
             self._held.popleft()[0].close()
+
+    def hold(self) -> None:
+        """Accepts no more, while those who connect wait: for who is passed the listeners."""
+        self._stop()
+
+    def passed(self) -> Passed:
+        """The listeners, and the connections that nobody has taken."""
+        return Passed(self._listeners, self._held)
 
     def _stop(self) -> None:
         if self._accepting:
@@ -129,6 +150,19 @@ class Acceptor:
         if not self._is_short:
             self._is_short = True
             self._log.error("no connection can be accepted now: %s", os.strerror(error.errno or 0))
+
+
+def _taken(ports: dict[int, socket.socket], address: Address) -> socket.socket | None:
+    """The passed socket for that address, taken from those that are left; None: there is none.
+
+    Raises OSError where it is not one that listens.
+    """
+    sock = ports.pop(address.port, None)
+    if sock is not None:
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise OSError("the socket that was passed does not listen")
+        sock.setblocking(False)
+    return sock
 
 
 def _listener(address: Address) -> socket.socket:

@@ -24,6 +24,7 @@ LINK: Final = ord("l")  # an end of a link; argument: the owner (incarnation) at
 RELOAD: Final = ord("r")  # read certificates and other files again
 STOP: Final = ord("s")  # drain and end; argument: milliseconds to do it in
 RETIRE: Final = ord("t")  # to a worker: the same, but others are there to take its connections
+RELEASE: Final = ord("n")  # to a worker: the same, but those who take them are yet to come
 READY: Final = ord("y")  # from a worker or the committer: it serves
 
 LINK_SEND_BUFFER_BYTES: Final = 4 << 20  # the default holds three bodies

@@ -15,7 +15,7 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from fastobj.core import limits, log
 from fastobj.core.clock import SystemClock
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
-from fastobj.node import banner, checks, committer_main, links, maintenance, worker
+from fastobj.node import banner, checks, committer_main, links, maintenance, passed, worker
 from fastobj.node.acceptor import Acceptor
 from fastobj.node.child import ChildContext, configure_hooks, fork_child
 from fastobj.node.committer import EXIT_FENCED
@@ -47,6 +47,7 @@ from fastobj.node.shared_page import (
 if TYPE_CHECKING:
     from fastobj.http.tls import Certificates
 
+_NOTHING: Final = passed.Passed()
 _LOOK_NS: Final = 1_000_000_000  # how often replaced certificates are looked for, at most
 _KILL_AFTER_NS: Final = 2_000_000_000  # beyond the time that a child was given to end
 
@@ -61,7 +62,7 @@ def run(settings: Settings, directory: Path) -> int:
     credentials = load_credentials(layout, settings)
     settings = settings.with_signers(credentials.identities)
     supervisor = Supervisor(settings, layout, lock)
-    supervisor.listen()
+    supervisor.listen(passed.take(os.environ, os.getpid()))
     banner.show(settings, credentials)
     return supervisor.serve()
 
@@ -94,12 +95,18 @@ class Supervisor:
         self._all_must_end = False
         self._stopping = False
         self._must_roll = False
+        self._must_try = False
+        self._trial = 0  # the process that tries whether the server could start anew
+        self._renews = False
+        self._given: Iterable[passed.Connection] = ()
         self._status = 0
         self._wakeup: tuple[int, int] = (-1, -1)
 
-    def listen(self) -> None:
-        """Opens the listeners. Raises StoreError where an address is taken."""
-        self._acceptor.listen([self._settings.address, self._settings.console_address])
+    def listen(self, given: passed.Passed = _NOTHING) -> None:
+        """Opens the listeners that were not passed. Raises StoreError where an address is taken."""
+        addresses = [self._settings.address, self._settings.console_address]
+        self._acceptor.listen(addresses, given.listeners)
+        self._given = given.connections
 
     def serve(self) -> int:
         """Starts the children and watches them until the end."""
@@ -108,6 +115,8 @@ class Supervisor:
         for child in [self._maintenance, *self._workers, self._committer]:
             self._start(child)
         self._acceptor.start()
+        for connection, listener in self._given:
+            self._acceptor.take(connection, listener)
         configure_hooks("supervisor")
         while not self._stopping:
             self._turn(self._pause_s())
@@ -117,8 +126,14 @@ class Supervisor:
                 self._must_roll = False
                 self._reload()
                 self._roll.ask()
+            if self._must_try:
+                self._must_try = False
+                self._try_anew()
             self._roll.step()
         self._end()
+        if self._renews:
+            self._lock.close()
+            passed.become_anew(self._acceptor.passed())
         return self._status
 
     def _turn(self, pause_s: float | None) -> None:
@@ -135,13 +150,17 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_hangup)
+        signal.signal(signal.SIGUSR2, self._on_renew)
         self._selector.register(self._wakeup[0], selectors.EVENT_READ, self._drain_wakeup)
 
     def _on_stop(self, *_: object) -> None:
-        self._stopping = True
+        self._stopping, self._renews = True, False
 
     def _on_hangup(self, *_: object) -> None:
         self._must_roll = True
+
+    def _on_renew(self, *_: object) -> None:
+        self._must_try = True
 
     def _drain_wakeup(self, _: object) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -220,6 +239,8 @@ class Supervisor:
                 return
             if not pid:
                 return
+            if pid == self._trial:
+                self._tried(status)
             for child in self._children():
                 if child.pid == pid:
                     self._ended(child, os.waitstatus_to_exitcode(status))
@@ -323,6 +344,22 @@ class Supervisor:
         self._retired.remove(worker)
         self._free_slot = worker.slot
 
+    # --- the server renews itself (node.passed)
+
+    def _try_anew(self) -> None:
+        """Has another process say whether this server, with its program of now, could start."""
+        if not self._trial:
+            arguments = [*passed.command(), "--check"]
+            self._trial = os.posix_spawn(arguments[0], arguments, os.environ)
+
+    def _tried(self, status: int) -> None:
+        self._trial = 0
+        if status:
+            self._log.error("the server would not start anew, and goes on as it is")
+        elif not self._stopping:
+            self._log.info("the server ends its requests and starts anew")
+            self._renews = self._stopping = True
+
     # --- connections
 
     def _on_message(self, child: Child, message: links.Message) -> None:
@@ -332,6 +369,8 @@ class Supervisor:
             self._acceptor.take(socket.socket(fileno=message.fd), message.argument)
 
     def _hand_over(self, connection: socket.socket, listener: int) -> bool:
+        if self._renews:
+            return False
         self._look_at_certificates()
         for child in sorted(self._workers, key=self._load):
             if child.control is not None and child.control.offer(
@@ -369,7 +408,10 @@ class Supervisor:
 
     def _end(self) -> None:
         """Workers finish their requests first, then those whom they need."""
-        self._acceptor.close()
+        if self._renews:
+            self._acceptor.hold()
+        else:
+            self._acceptor.close()
         self._stop([*self._workers, *self._retired])
         self._stop([self._maintenance])
         self._stop([self._committer])
@@ -383,7 +425,8 @@ class Supervisor:
         timeout_ms = self._shutdown_ms()
         for child in children:
             if child.control is not None:
-                child.control.post(links.STOP, timeout_ms)
+                gives_back = self._renews and child.role == "worker"
+                child.control.post(links.RELEASE if gives_back else links.STOP, timeout_ms)
         deadline = self._clock.monotonic_ns() + timeout_ms * 1_000_000 + _KILL_AFTER_NS
         while any(child.pid for child in children):
             left_s = (deadline - self._clock.monotonic_ns()) / 1e9

@@ -70,7 +70,8 @@ class Worker:
         self._servers: list[HttpServer] = []
         self._adopting: set[asyncio.Task[None]] = set()
         self._handed = 0
-        self._retires = False  # others serve on, and take what comes
+        self._retires = False  # others take its connections
+        self._others_serve = False
         self._status = 0
         self._resting: asyncio.TimerHandle | None = None
         self._clock = SystemClock()
@@ -112,7 +113,11 @@ class Worker:
                 self._give_back(message.argument, message.fd)
             os.close(message.fd)
         drains = [
-            server.drain(timeout_s, partial(self._give_back, index) if self._retires else None)
+            server.drain(
+                timeout_s,
+                partial(self._give_back, index) if self._retires else None,
+                last_request=self._others_serve,
+            )
             for index, server in enumerate(self._servers)
         ]
         await asyncio.gather(*drains)
@@ -237,8 +242,8 @@ class Worker:
                 self._peer.take(message)
             elif message.kind == links.RELOAD:
                 self._reload()
-            elif message.kind == links.RETIRE:
-                self._retire_in(message.argument / 1000)
+            elif message.kind in (links.RETIRE, links.RELEASE):
+                self._retire_in(message.argument / 1000, others_serve=message.kind == links.RETIRE)
             elif message.kind == links.STOP:
                 self._stop_in(message.argument / 1000)
         if not alive:
@@ -252,11 +257,14 @@ class Worker:
             for remark in self._certificates.reload():
                 self._log.debug("%s", remark)  # the supervisor says it aloud
 
-    def _retire_in(self, timeout_s: float) -> None:
-        """Ends, while others serve on; links to a new committer, and the end, may still come."""
+    def _retire_in(self, timeout_s: float, *, others_serve: bool) -> None:
+        """Ends, and passes connections on; links to a new committer, and the end, may still come.
+
+        Where others serve meanwhile, those that cannot be passed on get time for a last request.
+        """
         assert self._stop is not None
         if not self._stop.done():
-            self._retires = True
+            self._retires, self._others_serve = True, others_serve
             self._stop.set_result(timeout_s)
 
     def _stop_in(self, timeout_s: float) -> None:

@@ -146,7 +146,7 @@ async def test_tls_connections_at_rest_get_a_last_request(certs):
     async with _secure_site(certs, linger_s=NEVER_S) as place:
         client = await _secure_client(place, certs)
         successor = Successor(place)
-        draining = asyncio.ensure_future(place.server.drain(NEVER_S, successor))
+        draining = asyncio.ensure_future(place.server.drain(NEVER_S, successor, last_request=True))
         await asyncio.sleep(0.01)
         assert place.server.connections == 1
         assert (await client.ask(get("/echo")))[1]["connection"] == "close"
@@ -157,7 +157,7 @@ async def test_tls_connections_at_rest_get_a_last_request(certs):
 async def test_tls_connections_that_rest_on_are_closed_in_the_end(certs):
     async with _secure_site(certs, linger_s=0.05) as place:
         client = await _secure_client(place, certs)
-        await place.server.drain(NEVER_S, Successor(place))
+        await place.server.drain(NEVER_S, Successor(place), last_request=True)
         assert await client.rest() == b""
         assert place.bench.cuts == []  # no limit was passed
 
@@ -169,7 +169,9 @@ async def test_an_end_does_not_wait_for_goodbyes(certs, hurried):
         client = await _secure_client(place, certs)
         client.writer.transport.pause_reading()
         successor = Successor(place) if hurried else None
-        draining = asyncio.ensure_future(place.server.drain(NEVER_S, successor))
+        draining = asyncio.ensure_future(
+            place.server.drain(NEVER_S, successor, last_request=hurried)
+        )
         await asyncio.sleep(0.01)
         if hurried:
             place.server.hurry()

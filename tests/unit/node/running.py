@@ -199,3 +199,15 @@ def roll(server: ProcessServer) -> None:
     done = rolls_done(server)
     hang_up(server)
     wait_until(lambda: rolls_done(server) > done, "the end of a rolling restart")
+
+
+def renew(server: ProcessServer) -> None:
+    """SIGUSR2 to the supervisor: returns when the server has started anew."""
+    assert server.process is not None
+
+    def starts() -> int:
+        return server.log_path.read_text(errors="replace").count("log goes on behind block")
+
+    before = starts()
+    server.process.send_signal(signal.SIGUSR2)
+    wait_until(lambda: starts() > before, "another start")
