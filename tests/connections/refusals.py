@@ -21,7 +21,7 @@ class RefusalWatch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.longest_s = 0.0
-        self.refused = 0
+        self.asked = self.refused = 0
 
     def __enter__(self) -> "RefusalWatch":
         self._thread.start()
@@ -31,15 +31,16 @@ class RefusalWatch:
         self._stop.set()
         self._thread.join()
 
-    def reset(self) -> float:
-        """Begins anew; returns the longest time so far, in seconds."""
-        longest, self.longest_s = self.longest_s, 0.0
-        return longest
+    def forget(self) -> None:
+        """Counts anew."""
+        self.asked = self.refused = 0
+        self.longest_s = 0.0
 
     def _run(self) -> None:
         failed_at: float | None = None
         while not self._stop.is_set():
             began = time.monotonic()
+            self.asked += 1
             if self._is_answered():
                 if failed_at is not None:
                     self.longest_s = max(self.longest_s, time.monotonic() - failed_at)

@@ -47,8 +47,11 @@ class SdkLoad:
     counts all attempts, `refused` those that failed, by what they failed with.
     """
 
-    def __init__(self, server: ProcessServer, seed: str, threads: int = 4) -> None:
+    def __init__(
+        self, server: ProcessServer, seed: str, threads: int = 4, **settings: object
+    ) -> None:
         self._server = server
+        self._settings = settings
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self.operations = [0] * threads
@@ -84,6 +87,12 @@ class SdkLoad:
             assert time.monotonic() < deadline, "the load stands still"
             time.sleep(0.01)
 
+    def forget(self) -> None:
+        """Counts attempts and their failures anew."""
+        with self._lock:
+            self.attempts = 0
+            self.refused.clear()
+
     def check(self) -> int:
         """Every object is what was answered last, and no other is there; returns how many."""
         s3 = new_client(self._server)
@@ -95,7 +104,7 @@ class SdkLoad:
         return len(expected)
 
     def _run(self, number: int, rng: random.Random) -> None:
-        s3 = new_client(self._server)
+        s3 = new_client(self._server, **self._settings)
         s3.meta.events.register("needs-retry.s3", self._on_attempt)
         try:
             while not self._stop.is_set():
