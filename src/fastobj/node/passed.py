@@ -51,6 +51,9 @@ def _socket(fd: int) -> socket.socket:
         sock = socket.socket(fileno=fd)
     except OSError as error:
         raise StoreError(f"descriptor {fd} was passed and is no socket: {error}") from error
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        sock.close()
+        raise StoreError(f"descriptor {fd} was passed and is no TCP socket, but {sock.family.name}")
     sock.set_inheritable(False)
     return sock
 

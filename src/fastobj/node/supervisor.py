@@ -348,9 +348,13 @@ class Supervisor:
 
     def _try_anew(self) -> None:
         """Has another process say whether this server, with its program of now, could start."""
-        if not self._trial:
-            arguments = [*passed.command(), "--check"]
+        if self._trial:
+            return
+        arguments = [*passed.command(), "--check"]
+        try:
             self._trial = os.posix_spawn(arguments[0], arguments, os.environ)
+        except OSError as error:
+            self._log.error("the server cannot start anew: %s: %s", arguments[0], error.strerror)
 
     def _tried(self, status: int) -> None:
         self._trial = 0

@@ -51,6 +51,16 @@ def test_a_descriptor_that_is_no_socket_is_named(monkeypatch):
     os.close(writing)
 
 
+def test_a_socket_of_another_kind_is_named(monkeypatch):
+    ours, theirs = socket.socketpair()
+    fd = theirs.detach()
+    monkeypatch.setattr(passed, "FIRST_FD", fd)
+    with pytest.raises(StoreError, match=f"descriptor {fd} was passed and is no TCP .*AF_UNIX"):
+        passed.take(_environ(LISTEN_FDS="1"), PID)
+    assert ours.recv(1) == b""
+    ours.close()
+
+
 @pytest.fixture
 def acceptor():
     made = Acceptor(selectors.DefaultSelector(), lambda *_: True, SystemClock())
