@@ -7,10 +7,11 @@ that the retries of boto3, with its defaults, do not cover. Nothing that was ans
 import pytest
 
 from fastobj.testing.process_server import ProcessServer
+from tests.connections.figures import Crowd, descriptors
 from tests.connections.refusals import RefusalWatch
 from tests.connections.sdk_load import SdkLoad
 from tests.unit.http.certificates import make_pair
-from tests.unit.node.running import kill, renew, roll
+from tests.unit.node.running import Client, kill, metrics, on_each_worker, renew, roll, wait_until
 
 ROLES = ("worker", "committer", "maintenance")
 KILLS_MAX = 8  # of each: one that dies again and again is started later each time
@@ -72,6 +73,27 @@ def test_restarts_under_load(tmp_path, seed, scheme, rounds):
             load.go_on()
         _figures("stop and start, with a socket that stays", rounds, load, watch)
         _check(server, load)
+
+
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_a_crowd_at_rest_outlives_its_server(tmp_path, count):
+    """Each connection is passed on, by a process that ends, and nothing is left open behind it."""
+    with ProcessServer(tmp_path / "store") as server:
+        for client in on_each_worker(server):
+            with client:
+                assert client("PUT", "/bucket")[0] == 200
+        files = descriptors(server)
+        with Crowd(server, count, "127.0.0.9") as idle:
+            idle.wait_open()
+            for restart in (roll, renew, roll):
+                restart(server)
+                wait_until(lambda: metrics(server)["http_connections"] > count, "the crowd")
+                assert idle.ask("open") == count
+            for _ in range(8):  # by each of the workers
+                with Client(server) as client:
+                    assert client("PUT", "/bucket/k", b"1")[0] == 200
+        wait_until(lambda: descriptors(server) <= files, "the end of all connections")
+        assert "ERROR" not in server.log_end(1000)
 
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(40, marks=pytest.mark.long)])

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from fastobj.core import limits
 from fastobj.core.clock import Clock
 from fastobj.core.errors import StoreError
 from fastobj.core.setting_kinds import Address
@@ -38,6 +39,7 @@ class Acceptor:
         self._held: deque[tuple[socket.socket, int]] = deque()
         self._is_closed = False
         self._are_passed = False
+        self.held_max = limits.CONNECTIONS_MAX
         self._accepting = False
         self._is_short = False
         self.due_ns: int | None = None  # when `resume` wants to be called; None: not at all
@@ -78,8 +80,11 @@ class Acceptor:
         self.start()
 
     def take(self, connection: socket.socket, index: int) -> None:
-        """Passes on a connection that was accepted before; it waits like any other."""
-        if self._is_closed:
+        """Passes on a connection that was accepted before; it waits like any other.
+
+        More than `held_max` cannot.
+        """
+        if self._is_closed or len(self._held) >= self.held_max:
             connection.close()
         elif self._held:
             self._held.append((connection, index))

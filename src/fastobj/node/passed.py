@@ -7,7 +7,6 @@ connections at rest, too: LISTEN_PASSED has a digit for each, the index of its l
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import socket
@@ -82,8 +81,21 @@ def command() -> list[str]:
 
 
 def _place(sockets: Sequence[socket.socket]) -> None:
-    """Puts them where the next program looks for them; whatever was there is closed."""
-    behind = FIRST_FD + len(sockets)
-    away = [fcntl.fcntl(sock, fcntl.F_DUPFD_CLOEXEC, behind) for sock in sockets]
-    for at, fd in enumerate(away, FIRST_FD):
-        os.dup2(fd, at, inheritable=True)
+    """Moves them to where the next program looks for them; whatever else was there is closed.
+
+    One at a time: they may be nearly all that this process may open.
+    """
+    fds = [sock.detach() for sock in sockets]
+    at = {fd: index for index, fd in enumerate(fds)}
+    for index in range(len(fds)):
+        fd, target = fds[index], FIRST_FD + index
+        if fd == target:
+            os.set_inheritable(fd, True)
+            continue
+        if target in at:  # one whose turn comes later makes room
+            other = at.pop(target)
+            fds[other] = os.dup(target)
+            at[fds[other]] = other
+        os.dup2(fd, target, inheritable=True)
+        os.close(fd)
+        del at[fd]

@@ -110,7 +110,10 @@ class Supervisor:
 
     def serve(self) -> int:
         """Starts the children and watches them until the end."""
-        self._settings = _within(self._settings, _raise_open_files())
+        open_files = _raise_open_files()
+        self._settings = _within(self._settings, open_files)
+        if open_files != resource.RLIM_INFINITY:
+            self._acceptor.held_max = open_files // 2
         self._catch_signals()
         for child in [self._maintenance, *self._workers, self._committer]:
             self._start(child)
