@@ -24,8 +24,10 @@ from fastobj.http.body import NO_BODY, Body, ChunkedBody, FixedBody, HeldBody
 from fastobj.http.cut import Cut
 from fastobj.http.deadline import Deadline
 from fastobj.http.eager import start
+from fastobj.http.goodbye import cut_when_sent
 from fastobj.http.head import HeadParser, HeadRefused
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Header, Request, Response
+from fastobj.http.queued import received_bytes
 from fastobj.http.render import CONTINUE, plain_response
 from fastobj.http.shared import Shared
 from fastobj.http.writer import Writer
@@ -101,7 +103,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self.enter():
             self._refuse(503, _RETRY_AFTER)
         elif shared.draining:
-            self._transport.close()
+            self._part()
         else:
             self._wait_for_request()
 
@@ -195,9 +197,9 @@ class Connection(asyncio.BufferedProtocol):
         return self._has_room
 
     def retire(self) -> None:
-        """Closes the connection now if it is idle; else it ends with its present request."""
+        """Ends the connection now if it is at rest; else it ends with its present request."""
         if self._state == _HEAD and not self._parser.begun:
-            self._transport.close()
+            self._part()
 
     def abort(self) -> None:
         """Cuts the connection."""
@@ -397,10 +399,12 @@ class Connection(asyncio.BufferedProtocol):
             del backlog[: self._receive_head(backlog, len(backlog))]
         if self._state != _HEAD:
             return
-        if self._eof or (self._shared.draining and not self._parser.begun):
+        if self._eof:
             self._transport.close()
             return
         if not self._parser.begun:
+            if self._shared.draining:
+                return self._part()
             self._wait_for_request()
         self._resume()
 
@@ -410,6 +414,28 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline.set(self._shared.timeouts.idle_s)
 
     # Ending ------------------------------------------------------------------------------------
+
+    def _part(self) -> None:
+        """Lets go of a connection at rest: passes it on, or closes it where nothing has come.
+
+        A close that crosses a request looks like its failure. So TLS, whose state cannot be passed
+        on, waits a while where others serve on: the answer to a last request says that it is one.
+        """
+        pass_on = self._shared.pass_on
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if pass_on is not None and not self._secure and pass_on(descriptor):
+            self._transport.abort()  # here only: the other end stays open
+        elif (self._secure and self._shared.last_request) or received_bytes(descriptor):
+            self._resume()
+            self._deadline.set(self._shared.timeouts.linger_s)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """Closes with nothing left to say; a server that ends does not wait for TLS goodbyes."""
+        self._transport.close()
+        if self._secure and self._shared.draining:
+            cut_when_sent(self._loop, self._transport, lambda: self._state == _CLOSED)
 
     def _refuse(self, status: int, *headers: Header) -> None:
         """Answers a head that cannot be served, and ends the connection."""
@@ -425,7 +451,7 @@ class Connection(asyncio.BufferedProtocol):
     def _end(self) -> None:
         """Ends the connection behind the last answer."""
         if self._body.complete and not self.backlog and self._reading:
-            self._transport.close()
+            self._close()
         else:
             self._linger()
 
@@ -456,8 +482,9 @@ class Connection(asyncio.BufferedProtocol):
             self._shared.cut(Cut.HEAD)
             self._refuse(408)
         elif self._state == _HEAD:
-            self._shared.cut(Cut.IDLE)
-            self._transport.close()
+            if not self._shared.draining:
+                self._shared.cut(Cut.IDLE)
+            self._close()
         else:
             self._cut_off(Cut.BODY if self._state == _DRAIN else Cut.LINGER)
 

@@ -77,7 +77,12 @@ class HttpServer:
     async def adopt(self, sock: socket.socket) -> None:
         """Serves a connection that was accepted elsewhere. Raises OSError (SSLError is one)."""
         connection, crowd = self._connection(), self._shared.crowd
-        if self._shared.draining or not (connection.enter() or self._may_refuse()):
+        if self._shared.draining:
+            if self._shared.pass_on is not None:
+                self._shared.pass_on(sock.fileno())
+            sock.close()
+            return
+        if not (connection.enter() or self._may_refuse()):
             crowd.leave(connection)
             sock.close()
             return
@@ -91,23 +96,44 @@ class HttpServer:
                 self._shared.cut(Cut.HANDSHAKE)
             raise
 
-    async def drain(self, timeout_s: float) -> None:
+    async def drain(
+        self,
+        timeout_s: float,
+        pass_on: Callable[[int], bool] | None = None,
+        *,
+        last_request: bool = False,
+    ) -> None:
         """Ends: no new connections, idle ones close at once, the others with their request.
+
+        With `pass_on` idle ones are passed on instead: it takes a descriptor, and returns whether
+        somebody else serves that connection from now on. Those with TLS cannot be; with
+        `last_request` they get some seconds for one.
 
         What is still open after `timeout_s` seconds is cut; requests that then still run go on
         without their clients, and end with the loop at the latest.
         """
         self._shared.draining = True
+        self._shared.pass_on = pass_on
+        self._shared.last_request = last_request
         for listener in self._listeners:
             listener.close()
-        for connection in list(self._shared.open):
-            connection.retire()
+        self._retire()
         try:
             await asyncio.wait_for(self._emptied.wait(), timeout_s)
         except TimeoutError:
             for connection in list(self._shared.open):
                 connection.abort()
             await self._emptied.wait()
+
+    def hurry(self) -> None:
+        """Nobody takes connections any more: closes those at rest, in a drain under way."""
+        self._shared.pass_on = None
+        self._shared.last_request = False
+        self._retire()
+
+    def _retire(self) -> None:
+        for connection in list(self._shared.open):
+            connection.retire()
 
     def _may_refuse(self) -> bool:
         """Whether a connection that is one too many is told so; TLS would cost a handshake."""

@@ -23,7 +23,9 @@ class Shared:
 
     `buffer` receives for all of them: it is filled and emptied within one callback of the loop.
     `changed` is called with the number of open connections when it changes, `cut` with the limit
-    where a connection is cut off or refused.
+    where a connection is cut off or refused. While `draining`, `pass_on` takes the descriptor of
+    a connection at rest to whoever serves it from then on; None where nobody does. With
+    `last_request` those that it cannot take wait some seconds for one.
     """
 
     __slots__ = (
@@ -35,7 +37,9 @@ class Shared:
         "departed",
         "draining",
         "head_bytes_max",
+        "last_request",
         "open",
+        "pass_on",
         "renderer",
         "timeouts",
         "view",
@@ -63,3 +67,5 @@ class Shared:
         self.open: set[Connection] = set()
         self.departed: set[asyncio.Task[None]] = set()  # their clients have left, they have not
         self.draining = False
+        self.pass_on: Callable[[int], bool] | None = None
+        self.last_request = False

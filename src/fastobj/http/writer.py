@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import sys
-import termios
 from collections.abc import AsyncIterator
 from typing import Final, cast
 
 from fastobj.core import limits
 from fastobj.http.message import Response
+from fastobj.http.queued import unsent_bytes
 from fastobj.http.render import Renderer, has_body, plain_response
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -52,9 +50,8 @@ class Writer:
 
         That buffer takes more in large steps, and so alone would hide a client that reads slowly.
         """
-        sock = self._transport.get_extra_info("socket")
-        queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
-        return self._transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return self._transport.get_write_buffer_size() + unsent_bytes(descriptor)
 
     def close(self) -> None:
         """There is nobody left to write to."""

@@ -17,6 +17,8 @@ from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
 from fastobj.storage import io
 
+# What operators send to the supervisor; to a child none of them means a thing.
+SUPERVISOR_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 _PR_SET_PDEATHSIG: Final = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,7 +43,7 @@ def become_child(context: ChildContext, supervisor: int) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != supervisor:  # it died before the signal was armed
         os._exit(1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+    for number in (*SUPERVISOR_SIGNALS, signal.SIGCHLD):
         signal.signal(number, signal.SIG_IGN if number != signal.SIGCHLD else signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
     log.set_role(context.role)

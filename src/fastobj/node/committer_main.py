@@ -6,6 +6,7 @@ import logging
 from typing import Final
 
 from fastobj.core.errors import FastobjError, StoreError, SyncFailed
+from fastobj.node import links
 from fastobj.node.child import ChildContext
 from fastobj.node.committer import EXIT_FENCED, Committer
 from fastobj.node.committer_store import CommitterStore, leave_fence
@@ -24,6 +25,7 @@ def run(context: ChildContext) -> int:
             raise
         logging.getLogger("fastobj.committer").critical("the store cannot be opened: %s", error)
         return EXIT_REFUSED
+    links.send(context.control, links.READY)
     committer = Committer(store, context.control)
     status = committer.run()
     committer.close()

@@ -20,7 +20,7 @@ COMMITTER: Final = 1
 MAINTENANCE: Final = 2
 FIRST_WORKER: Final = 3
 PROCESSES_MAX: Final = 72  # these, and workers behind them
-WORKERS_MAX: Final = PROCESSES_MAX - FIRST_WORKER
+WORKERS_MAX: Final = PROCESSES_MAX - FIRST_WORKER - 1  # one slot for who replaces one of them
 
 _ROLES: Final = ("supervisor", "committer", "maintenance")
 _OWNERS_AT: Final = EPOCH_SLOTS
@@ -33,11 +33,12 @@ _LINE: Final = 8  # cells: two processes never write to one cache line of metric
 class SharedPage:
     """The mapping. Make it before the first fork; slots are process slots (see above).
 
-    Metrics are kept, and added up, for as many workers as there will be.
+    Metrics are kept, and added up, for as many workers as there will be, and one that replaces
+    another.
     """
 
     def __init__(self, workers: int = WORKERS_MAX) -> None:
-        slots = FIRST_WORKER + workers
+        slots = FIRST_WORKER + workers + 1
         layout = CellLayout(LABEL_VALUES)
         stride = -(-layout.cells // _LINE) * _LINE
         self._cells = memoryview(mmap.mmap(-1, (_METRICS_AT + slots * stride) * 8)).cast("Q")

@@ -15,8 +15,8 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,7 +25,7 @@ from fastobj.core import limits, log
 from fastobj.core.clock import SystemClock
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
-from fastobj.node import banner, checks, committer_main, links, maintenance, worker
+from fastobj.node import banner, checks, committer_main, links, maintenance, passed, worker
 from fastobj.node.acceptor import Acceptor
 from fastobj.node.child import ChildContext, configure_hooks, fork_child
 from fastobj.node.committer import EXIT_FENCED
@@ -33,6 +33,8 @@ from fastobj.node.committer_main import EXIT_REFUSED
 from fastobj.node.credentials import load_credentials
 from fastobj.node.layout import StoreLayout, prepare
 from fastobj.node.locks import ServerLock, take_server_lock
+from fastobj.node.process_slot import Child
+from fastobj.node.roll import Roll
 from fastobj.node.shared_page import (
     COMMITTER,
     FIRST_WORKER,
@@ -45,36 +47,9 @@ from fastobj.node.shared_page import (
 if TYPE_CHECKING:
     from fastobj.http.tls import Certificates
 
-_BACKOFF_NS_MIN: Final = 50_000_000
-_BACKOFF_NS_MAX: Final = 5_000_000_000
-_STEADY_NS: Final = 10_000_000_000  # a child that lived this long starts over without back-off
+_NOTHING: Final = passed.Passed()
 _LOOK_NS: Final = 1_000_000_000  # how often replaced certificates are looked for, at most
-_KILL_AFTER_MS: Final = 2000  # beyond the time that a child was given to end
-
-
-@dataclass(slots=True)
-class Child:
-    """One process slot: who runs in it, and when it may run again."""
-
-    role: str
-    slot: int
-    run: Callable[[ChildContext], int]
-    pid: int = 0
-    owner: int = 0
-    control: links.Control | None = None
-    started_ns: int = 0
-    backoff_ns: int = 0
-    due_ns: int = 0
-    handed: int = 0  # connections, in this life of the child
-
-    def set_back(self, now_ns: int) -> None:
-        """It failed: the next try is at once where it had been steady, else later each time."""
-        steady = now_ns - self.started_ns > _STEADY_NS
-        if steady or not self.backoff_ns:
-            self.due_ns, self.backoff_ns = now_ns, _BACKOFF_NS_MIN
-        else:
-            self.due_ns = now_ns + self.backoff_ns
-            self.backoff_ns = min(self.backoff_ns * 2, _BACKOFF_NS_MAX)
+_KILL_AFTER_NS: Final = 2_000_000_000  # beyond the time that a child was given to end
 
 
 def run(settings: Settings, directory: Path) -> int:
@@ -87,7 +62,7 @@ def run(settings: Settings, directory: Path) -> int:
     credentials = load_credentials(layout, settings)
     settings = settings.with_signers(credentials.identities)
     supervisor = Supervisor(settings, layout, lock)
-    supervisor.listen()
+    supervisor.listen(passed.take(os.environ, os.getpid()))
     banner.show(settings, credentials)
     return supervisor.serve()
 
@@ -114,32 +89,54 @@ class Supervisor:
         self._workers = [
             Child("worker", FIRST_WORKER + index, run_worker) for index in range(workers)
         ]
-        self._children = [self._committer, self._maintenance, *self._workers]
+        self._free_slot = FIRST_WORKER + workers
+        self._retired: list[Child] = []  # workers that finish their requests
+        self._roll = Roll(self, self._clock, self._shutdown_ms() * 1_000_000 + _KILL_AFTER_NS)
         self._all_must_end = False
         self._stopping = False
-        self._must_reload = False
+        self._must_roll = False
+        self._must_try = False
+        self._trial = 0  # the process that tries whether the server could start anew
+        self._renews = False
+        self._given: Iterable[passed.Connection] = ()
         self._status = 0
         self._wakeup: tuple[int, int] = (-1, -1)
 
-    def listen(self) -> None:
-        """Opens the listeners. Raises StoreError where an address is taken."""
-        self._acceptor.listen([self._settings.address, self._settings.console_address])
+    def listen(self, given: passed.Passed = _NOTHING) -> None:
+        """Opens the listeners that were not passed. Raises StoreError where an address is taken."""
+        addresses = [self._settings.address, self._settings.console_address]
+        self._acceptor.listen(addresses, given.listeners)
+        self._given = given.connections
 
     def serve(self) -> int:
         """Starts the children and watches them until the end."""
-        self._settings = _within(self._settings, _raise_open_files())
+        open_files = _raise_open_files()
+        self._settings = _within(self._settings, open_files)
+        if open_files != resource.RLIM_INFINITY:
+            self._acceptor.held_max = open_files // 2
         self._catch_signals()
         for child in [self._maintenance, *self._workers, self._committer]:
             self._start(child)
         self._acceptor.start()
+        for connection, listener in self._given:
+            self._acceptor.take(connection, listener)
         configure_hooks("supervisor")
         while not self._stopping:
             self._turn(self._pause_s())
             self._restart_due()
             self._acceptor.resume()
-            if self._must_reload:
+            if self._must_roll:
+                self._must_roll = False
                 self._reload()
+                self._roll.ask()
+            if self._must_try:
+                self._must_try = False
+                self._try_anew()
+            self._roll.step()
         self._end()
+        if self._renews:
+            self._lock.close()
+            passed.become_anew(self._acceptor.passed())
         return self._status
 
     def _turn(self, pause_s: float | None) -> None:
@@ -156,13 +153,17 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGHUP, self._on_hangup)
+        signal.signal(signal.SIGUSR2, self._on_renew)
         self._selector.register(self._wakeup[0], selectors.EVENT_READ, self._drain_wakeup)
 
     def _on_stop(self, *_: object) -> None:
-        self._stopping = True
+        self._stopping, self._renews = True, False
 
     def _on_hangup(self, *_: object) -> None:
-        self._must_reload = True
+        self._must_roll = True
+
+    def _on_renew(self, *_: object) -> None:
+        self._must_try = True
 
     def _drain_wakeup(self, _: object) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -170,6 +171,13 @@ class Supervisor:
                 pass
 
     # --- children
+
+    def _staff(self) -> list[Child]:
+        """All but those that nobody replaces any more."""
+        return [self._committer, self._maintenance, *self._workers]
+
+    def _children(self) -> list[Child]:
+        return [*self._staff(), *self._retired]
 
     def _start(self, child: Child) -> None:
         """Starts a child; where the system lacks something, it is tried again later."""
@@ -189,6 +197,7 @@ class Supervisor:
         is_first = not child.started_ns
         child.owner = int.from_bytes(os.urandom(8), "little") | 1
         child.started_ns = self._clock.monotonic_ns()
+        is_planned, child.is_retiring = child.is_retiring, False
         self._page.set_owner(child.slot, child.owner)
         context = ChildContext(
             child.role,
@@ -209,13 +218,15 @@ class Supervisor:
             raise
         finally:
             theirs.close()
-        child.control = links.Control(ours, self._selector)
-        if not is_first:
+        child.control = links.Control(ours, self._selector, partial(self._on_message, child))
+        if not is_first and not is_planned:
             self._page.metrics.of(SUPERVISOR).add(Metric.PROCESS_RESTARTS, 1)
 
     def _link(self, started: Child) -> None:
         """Connects a new committer with every peer, or a new peer with the committer."""
-        peers = [self._maintenance, *self._workers] if started is self._committer else [started]
+        peers = [started]
+        if started is self._committer:
+            peers = [self._maintenance, *self._workers, *self._retired]
         for peer in peers:
             if peer.control is None or self._committer.control is None:
                 continue
@@ -231,7 +242,9 @@ class Supervisor:
                 return
             if not pid:
                 return
-            for child in self._children:
+            if pid == self._trial:
+                self._tried(status)
+            for child in self._children():
                 if child.pid == pid:
                     self._ended(child, os.waitstatus_to_exitcode(status))
 
@@ -243,42 +256,48 @@ class Supervisor:
         self._page.metrics.of(child.slot).forget_gauges()
         child.handed = 0
         child.pid = 0
+        child.is_ready = False
         if child.control is not None:
             child.control.close()
             child.control = None
         if self._stopping:
             return
-        child.set_back(self._clock.monotonic_ns())
+        as_told = child.is_retiring and not status
+        if as_told:
+            child.due_ns = self._clock.monotonic_ns()
+        else:
+            child.set_back(self._clock.monotonic_ns())
         self._write_processes()
         if child is self._committer and status == EXIT_REFUSED:
             self._stopping = True
             self._status = 1
             return
-        self._log.error("%s ended with status %d and is started again", child.role, status)
+        if not as_told:
+            again = "was retiring" if child in self._retired else "is started again"
+            self._log.error("%s ended with status %d and %s", child.role, status, again)
         if child is self._committer and (status == EXIT_FENCED or self._layout.fence.exists()):
             self._end_all()
 
     def _end_all(self) -> None:
         """After a failed sync no process may keep what it believes of the files."""
         self._all_must_end = True
-        for child in self._children:
+        for child in self._children():
             if child.pid:
                 os.kill(child.pid, signal.SIGKILL)
 
     def _restart_due(self) -> None:
-        if self._all_must_end and any(child.pid for child in self._children):
+        if self._all_must_end and any(child.pid for child in self._children()):
             return  # none starts anew before the last one has ended
         self._all_must_end = False
         now = self._clock.monotonic_ns()
-        for child in self._children:
+        for child in self._staff():
             if not child.pid and child.due_ns <= now and not self._stopping:
                 self._start(child)
 
     def _pause_s(self) -> float | None:
         """How long nothing is due, in seconds; None for ever."""
-        due = [] if self._all_must_end else [c.due_ns for c in self._children if not c.pid]
-        if self._acceptor.due_ns is not None:
-            due.append(self._acceptor.due_ns)
+        due = [] if self._all_must_end else [c.due_ns for c in self._staff() if not c.pid]
+        due += [ns for ns in (self._acceptor.due_ns, self._roll.due_ns) if ns is not None]
         if not due:
             return None
         return max(0, min(due) - self._clock.monotonic_ns()) / 1e9
@@ -286,7 +305,7 @@ class Supervisor:
     def _write_processes(self) -> None:
         """`DIR/processes`: a line for each process, for operators and tests."""
         lines = [f"supervisor {os.getpid()}\n"]
-        lines += [f"{child.role} {child.pid}\n" for child in self._children if child.pid]
+        lines += [f"{child.role} {child.pid}\n" for child in self._children() if child.pid]
         path = self._layout.processes
         temporary = path.with_suffix(".new")
         try:
@@ -295,9 +314,70 @@ class Supervisor:
         except OSError as error:  # a full disk is no reason to end
             self._log.warning("%s cannot be written: %s", path, error)
 
+    # --- a rolling restart (node.roll)
+
+    def replaceable(self) -> Sequence[Child]:
+        """All children, in the order in which they are to be replaced."""
+        return [*self._workers, self._committer, self._maintenance]
+
+    def begin_beside(self, worker: Child) -> Child:
+        """Starts another worker, in the free slot; returns it."""
+        child = Child("worker", self._free_slot, worker.run)
+        self._workers.insert(self._workers.index(worker), child)
+        self._start(child)
+        return child
+
+    def retire(self, child: Child) -> None:
+        """Tells a child to finish what it does, and to end; a worker gets no more connections."""
+        child.is_retiring = True
+        if child in self._workers:
+            self._workers.remove(child)
+            self._retired.append(child)
+        if child.control is not None:
+            kind = links.RETIRE if child in self._retired else links.STOP
+            child.control.post(kind, self._shutdown_ms())
+
+    def kill(self, child: Child) -> None:
+        """Ends a child that did not do so in time."""
+        self._log.error("%s did not end in time and is killed", child.role)
+        os.kill(child.pid, signal.SIGKILL)
+
+    def dismiss(self, worker: Child) -> None:
+        """A retired worker has ended: its slot is free."""
+        self._retired.remove(worker)
+        self._free_slot = worker.slot
+
+    # --- the server renews itself (node.passed)
+
+    def _try_anew(self) -> None:
+        """Has another process say whether this server, with its program of now, could start."""
+        if self._trial:
+            return
+        arguments = [*passed.command(), "--check"]
+        try:
+            self._trial = os.posix_spawn(arguments[0], arguments, os.environ)
+        except OSError as error:
+            self._log.error("the server cannot start anew: %s: %s", arguments[0], error.strerror)
+
+    def _tried(self, status: int) -> None:
+        self._trial = 0
+        if status:
+            self._log.error("the server would not start anew, and goes on as it is")
+        elif not self._stopping:
+            self._log.info("the server ends its requests and starts anew")
+            self._renews = self._stopping = True
+
     # --- connections
 
+    def _on_message(self, child: Child, message: links.Message) -> None:
+        if message.kind == links.READY:
+            child.is_ready = True
+        elif message.kind == links.CONNECTION and message.fd >= 0:
+            self._acceptor.take(socket.socket(fileno=message.fd), message.argument)
+
     def _hand_over(self, connection: socket.socket, listener: int) -> bool:
+        if self._renews:
+            return False
         self._look_at_certificates()
         for child in sorted(self._workers, key=self._load):
             if child.control is not None and child.control.offer(
@@ -307,8 +387,9 @@ class Supervisor:
                 return True
         return False
 
-    def _load(self, child: Child) -> int:
-        return child.handed - self._page.closed(child.slot)
+    def _load(self, child: Child) -> tuple[bool, int]:
+        """One that does not serve yet comes behind all that do."""
+        return not child.is_ready, child.handed - self._page.closed(child.slot)
 
     def _look_at_certificates(self) -> None:
         """Replaced files are taken with the next connection: idle servers look at nothing."""
@@ -321,13 +402,12 @@ class Supervisor:
 
     def _reload(self) -> None:
         """Reads again what may have been replaced, here for workers to come, and in all workers."""
-        self._must_reload = False
         if self._certificates is not None:
             remarks = self._certificates.reload()
             self._log.info("certificates were read again: %s", self._settings.tls_certs)
             for remark in remarks:
                 self._log.error("%s", remark)
-        for child in self._workers:
+        for child in [*self._workers, *self._retired]:
             if child.control is not None:
                 child.control.post(links.RELOAD, 0)
 
@@ -335,19 +415,26 @@ class Supervisor:
 
     def _end(self) -> None:
         """Workers finish their requests first, then those whom they need."""
-        self._acceptor.close()
-        timeout_ms = int(self._settings.shutdown_timeout * 1000)
-        self._stop(self._workers, timeout_ms)
-        self._stop([self._maintenance], timeout_ms)
-        self._stop([self._committer], timeout_ms)
+        if self._renews:
+            self._acceptor.hold()
+        else:
+            self._acceptor.close()
+        self._stop([*self._workers, *self._retired])
+        self._stop([self._maintenance])
+        self._stop([self._committer])
         with contextlib.suppress(OSError):
             self._layout.processes.unlink()
 
-    def _stop(self, children: list[Child], timeout_ms: int) -> None:
+    def _shutdown_ms(self) -> int:
+        return int(self._settings.shutdown_timeout * 1000)
+
+    def _stop(self, children: list[Child]) -> None:
+        timeout_ms = self._shutdown_ms()
         for child in children:
             if child.control is not None:
-                child.control.post(links.STOP, timeout_ms)
-        deadline = self._clock.monotonic_ns() + (timeout_ms + _KILL_AFTER_MS) * 1_000_000
+                gives_back = self._renews and child.role == "worker"
+                child.control.post(links.RELEASE if gives_back else links.STOP, timeout_ms)
+        deadline = self._clock.monotonic_ns() + timeout_ms * 1_000_000 + _KILL_AFTER_NS
         while any(child.pid for child in children):
             left_s = (deadline - self._clock.monotonic_ns()) / 1e9
             if left_s > 0:
@@ -358,9 +445,8 @@ class Supervisor:
     def _kill(self, children: list[Child]) -> None:
         for child in children:
             if child.pid:
-                self._log.error("%s did not end in time and is killed", child.role)
+                self.kill(child)
                 self._status = 1
-                os.kill(child.pid, signal.SIGKILL)
                 os.waitpid(child.pid, 0)
                 child.pid = 0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import uvloop
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from fastobj.http.tls import Certificates
 
 _POOL_THREADS: Final = 2
+_ADOPT_S_MAX: Final = 1.0  # connections that were handed over before the end are still opened
 
 
 def run(context: ChildContext, certificates: Certificates | None = None) -> int:
@@ -67,6 +70,8 @@ class Worker:
         self._servers: list[HttpServer] = []
         self._adopting: set[asyncio.Task[None]] = set()
         self._handed = 0
+        self._retires = False  # others take its connections
+        self._others_serve = False
         self._status = 0
         self._resting: asyncio.TimerHandle | None = None
         self._clock = SystemClock()
@@ -91,13 +96,35 @@ class Worker:
         if self._first_ready.done():
             await self._open()
         timeout_s = await self._stop
-        await asyncio.gather(*(server.drain(timeout_s) for server in self._servers))
+        await self._drain(timeout_s)
         if self._servers:
             await self._volume.close()
         if self._access_log is not None:
             self._access_log.close()
         self._ledger.close()
         return self._status
+
+    async def _drain(self, timeout_s: float) -> None:
+        """Finishes what was handed over so far; who retires passes on what it need not finish."""
+        if self._adopting:
+            await asyncio.wait(self._adopting, timeout=min(timeout_s, _ADOPT_S_MAX))
+        for message in self._waiting:
+            if self._retires:
+                self._give_back(message.argument, message.fd)
+            os.close(message.fd)
+        drains = [
+            server.drain(
+                timeout_s,
+                partial(self._give_back, index) if self._retires else None,
+                last_request=self._others_serve,
+            )
+            for index, server in enumerate(self._servers)
+        ]
+        await asyncio.gather(*drains)
+
+    def _give_back(self, listener: int, fd: int) -> bool:
+        """Passes a connection on to another worker; False where it stays."""
+        return links.give_back(self._context.control, listener, fd)
 
     async def _open(self) -> None:
         """Only now the database is there: the committer has recovered it."""
@@ -152,6 +179,7 @@ class Worker:
         waiting, self._waiting = self._waiting, []
         for message in waiting:
             self._adopt(message)
+        links.send(self._context.control, links.READY)
 
     def _http_servers(self, *applications: Application) -> list[HttpServer]:
         """A server for each, in the order of the listeners; together they are bounded as one."""
@@ -214,6 +242,8 @@ class Worker:
                 self._peer.take(message)
             elif message.kind == links.RELOAD:
                 self._reload()
+            elif message.kind in (links.RETIRE, links.RELEASE):
+                self._retire_in(message.argument / 1000, others_serve=message.kind == links.RETIRE)
             elif message.kind == links.STOP:
                 self._stop_in(message.argument / 1000)
         if not alive:
@@ -227,10 +257,24 @@ class Worker:
             for remark in self._certificates.reload():
                 self._log.debug("%s", remark)  # the supervisor says it aloud
 
+    def _retire_in(self, timeout_s: float, *, others_serve: bool) -> None:
+        """Ends, and passes connections on; links to a new committer, and the end, may still come.
+
+        Where others serve meanwhile, those that cannot be passed on get time for a last request.
+        """
+        assert self._stop is not None
+        if not self._stop.done():
+            self._retires, self._others_serve = True, others_serve
+            self._stop.set_result(timeout_s)
+
     def _stop_in(self, timeout_s: float) -> None:
         asyncio.get_running_loop().remove_reader(self._context.control.fileno())
-        if self._stop is not None and not self._stop.done():
+        assert self._stop is not None
+        if not self._stop.done():
             self._stop.set_result(timeout_s)
+        elif self._retires:
+            for server in self._servers:
+                server.hurry()
 
     def _adopt(self, message: links.Message) -> None:
         """Takes an accepted connection; one that comes before the store is open waits."""

@@ -28,6 +28,12 @@ SECRET_KEY: Final = "test-secret-key"
 READY_S_MAX: Final = 30.0
 STOP_S_MAX: Final = 40.0
 _POLL_S: Final = 0.01
+_ACTIVATION: Final = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class ProcessServer:
@@ -35,6 +41,7 @@ class ProcessServer:
 
     With `certs`, a folder of certificates, it speaks TLS; `authorities` is then the file with the
     default one, for clients to trust. `prefix` is a program that runs the server, as prlimit does.
+    With `activated` its socket is open before and behind it, as systemd would have it.
     """
 
     def __init__(
@@ -47,12 +54,14 @@ class ProcessServer:
         port: int | None = None,
         certs: Path | None = None,
         prefix: tuple[str, ...] = (),
+        activated: bool = False,
     ) -> None:
         self.directory = directory
         self.access_key = ACCESS_KEY
         self.secret_key = SECRET_KEY
         self.port = port or free_port()
         self.console_port = free_port()
+        self._listener = socket.create_server(("127.0.0.1", self.port)) if activated else None
         self.log_path = directory.with_name(directory.name + ".log")
         self.process: subprocess.Popen[bytes] | None = None
         self.authorities = certs / CERTIFICATE_FILE if certs is not None else None
@@ -81,11 +90,14 @@ class ProcessServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self._listener is not None:
+            self._listener.close()
 
     def launch(self) -> None:
         """Starts the processes and returns at once."""
         command = [
             *self._prefix,
+            *self._activation(),
             *(sys.executable, "-m", "fastobj", "server"),
             *("--address", f"127.0.0.1:{self.port}"),
             *("--console-address", f"127.0.0.1:{self.console_port}"),
@@ -98,7 +110,16 @@ class ProcessServer:
             **self._environment,
         }
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            given = () if self._listener is None else (self._listener.fileno(),)
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, pass_fds=given
+            )
+
+    def _activation(self) -> list[str]:
+        """The program that passes the socket to the server."""
+        if self._listener is None:
+            return []
+        return [sys.executable, "-c", _ACTIVATION, str(self._listener.fileno())]
 
     def start(self) -> None:
         """Starts the processes and waits until they serve. Raises RuntimeError with their log."""

@@ -47,6 +47,14 @@ def test_bad_settings_end_before_the_supervisor(calls: list[tuple[Settings, Path
     assert not calls
 
 
+def test_a_check_starts_nothing(calls: list[tuple[Settings, Path]], tmp_path: Path) -> None:
+    assert server.main([str(tmp_path / "store"), "--check"]) == 0
+    with pytest.raises(SettingsError, match="listen on 127"):
+        server.main(["--no-auth", "--address", "0.0.0.0:9000", str(tmp_path / "store"), "--check"])
+    assert not calls
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_switch_does_not_take_the_directory_for_its_value(
     calls: list[tuple[Settings, Path]], tmp_path: Path
 ) -> None:

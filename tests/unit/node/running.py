@@ -74,10 +74,14 @@ def _inode(local: int, remote: int) -> str:
 
 
 def sockets(pid: int) -> set[str]:
-    """The inodes of a process's sockets."""
-    found = set()
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
+    """The inodes of a process's sockets; none of one that has ended."""
+    found: set[str] = set()
+    try:
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return found
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             target = os.readlink(entry)
             if target.startswith("socket:["):
                 found.add(target[8:-1])
@@ -177,3 +181,33 @@ class Load:
         wait_until(
             lambda: self.errors or all(map(int.__ge__, self.rounds, wanted)), "rounds of the load"
         )
+
+
+def rolls_done(server: ProcessServer) -> int:
+    """How many rolling restarts have been brought to their end."""
+    return server.log_path.read_text(errors="replace").count("rolling restart: done")
+
+
+def hang_up(server: ProcessServer) -> None:
+    """SIGHUP to the supervisor: a rolling restart, if it is let run."""
+    assert server.process is not None
+    server.process.send_signal(signal.SIGHUP)
+
+
+def roll(server: ProcessServer) -> None:
+    """A whole rolling restart: returns when every child is another one."""
+    done = rolls_done(server)
+    hang_up(server)
+    wait_until(lambda: rolls_done(server) > done, "the end of a rolling restart")
+
+
+def renew(server: ProcessServer) -> None:
+    """SIGUSR2 to the supervisor: returns when the server has started anew."""
+    assert server.process is not None
+
+    def starts() -> int:
+        return server.log_path.read_text(errors="replace").count("log goes on behind block")
+
+    before = starts()
+    server.process.send_signal(signal.SIGUSR2)
+    wait_until(lambda: starts() > before, "another start")

@@ -82,6 +82,39 @@ def test_what_nobody_takes_waits_and_is_not_lost(world):
         assert client.recv(1) == b"x"
 
 
+def test_what_is_given_back_goes_on_or_waits_in_turn(world):
+    world.takes = False
+    pairs = [socket.socketpair() for _ in range(4)]
+    for _, given in pairs[:3]:
+        world.acceptor.take(given, 1)
+    assert world.acceptor.due_ns == PAUSE_NS
+    world.clock.advance(PAUSE_NS)
+    world.turn()
+    assert not world.taken
+    world.takes = True
+    world.clock.advance(PAUSE_NS)
+    world.turn()
+    world.acceptor.take(pairs[3][1], 1)
+    for (near, _), (connection, index) in zip(pairs, world.taken, strict=True):
+        assert index == 1
+        near.sendall(b"x")
+        assert connection.recv(1) == b"x"
+        near.close()
+
+
+def test_at_the_end_those_in_the_queue_are_passed_on(world):
+    """The system has told their clients that they are connected."""
+    with world.connect() as client, world.connect():
+        client.sendall(b"asked")
+        world.acceptor.close()
+        assert len(world.taken) == 2
+        assert world.taken[0][0].recv(5) == b"asked"
+    near, given = socket.socketpair()
+    world.acceptor.take(given, 0)
+    assert near.recv(1) == b""
+    near.close()
+
+
 class _Short:
     """A listener of a process that has no descriptors left."""
 

@@ -82,8 +82,10 @@ def test_a_page_for_few_workers_has_cells_for_these_only():
     page = SharedPage(workers=2)
     page.metrics.of(FIRST_WORKER + 1).add(Metric.S3_BYTES_IN, 7)
     assert page.metrics.total(Metric.S3_BYTES_IN) == 7
+    page.metrics.of(FIRST_WORKER + 2).add(Metric.S3_BYTES_IN, 1)  # who replaces one of them
+    assert page.metrics.total(Metric.S3_BYTES_IN) == 8
     with pytest.raises(IndexError):
-        page.metrics.of(FIRST_WORKER + 2).add(Metric.S3_BYTES_IN, 7)
+        page.metrics.of(FIRST_WORKER + 3).add(Metric.S3_BYTES_IN, 7)
 
 
 def test_a_child_writes_what_the_parent_reads(page):

@@ -139,7 +139,7 @@ def test_children_hold_only_what_is_theirs(tmp_path):
     started = subprocess.Popen
 
     def popen(*arguments, **options):
-        return started(*arguments, **options, pass_fds=[writing])
+        return started(*arguments, **{**options, "pass_fds": [writing]})
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", popen)
