@@ -25,6 +25,7 @@ SIZES = ((200, 8 * KIB), (8 * KIB, 60 * KIB), (66 * KIB, MIB), (MIB, 4 * MIB))
 WEIGHTS = (50, 30, 6, 1)
 MEAN_BYTES = sum(w * (a + b) // 2 for (a, b), w in zip(SIZES, WEIGHTS, strict=True)) // sum(WEIGHTS)
 _BLOCK_BYTES = 64 * KIB
+STILL_S = 15.0  # without a change: nothing more is given back
 
 
 def body_of(slot: str, write: int, size: int) -> bytes:
@@ -186,16 +187,18 @@ class Churn:
                     slots.read(client, slot)
 
     def empty(self, within: float) -> None:
-        """Deletes everything, then waits until the store is about as small as it was."""
+        """Deletes everything, then waits until the store has not become smaller for a while."""
         with Client(self._server) as client:
             for slots in self._slots:
                 slots.delete_all(client)
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
-            self._figures.emptied = held_bytes(self._server.directory)
-            if self._figures.emptied <= self._figures.empty + MIB:
-                break
+        changed = begin = time.monotonic()
+        least = held_bytes(self._server.directory)
+        while (now := time.monotonic()) < min(begin + within, changed + STILL_S):
+            held = held_bytes(self._server.directory)
+            if held < least:
+                least, changed = held, now
             time.sleep(0.5)
+        self._figures.emptied = held_bytes(self._server.directory)
 
     def figures(self) -> Figures:
         """What it came to so far."""

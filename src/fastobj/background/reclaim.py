@@ -146,12 +146,16 @@ class Reclaim:
         self._spares.size_bytes = wanted_bytes(held, free, self._bounds)
 
     def _fit_spares(self) -> None:
-        """Makes the ballast, and spares ahead where there is ample room; too large ones go."""
+        """Makes the ballast, and spares ahead where there is ample room; too large ones go, and too
+        many.
+        """
         wanted = self._spares.size_bytes
         try:
             for spare in self._spares.list():
                 if spare.size >= _OVERSIZE * wanted:
                     self._spares.free(spare)
+            for spare in self._spares.list()[BALLAST + SPARES_AHEAD :]:
+                self._spares.free(spare)
             for _ in range(self._spares.missing_ballast(self._bounds[0])):
                 self._spares.make(self._bounds[0])
             spares = self._spares.list()

@@ -46,7 +46,6 @@ from fastobj.meta.sqlite_connect import translated
 WAL_HEAD_BYTES: Final = 32
 FRAME_HEAD_BYTES: Final = 24
 _RESTARTS_MAX: Final = 25  # tries on a full disk while readers are busy
-_WAL_BYTES_IDLE: Final = 2 * WAL_HELD_BYTES_MIN  # a longer one is not kept while nobody commits
 # A database is rebuilt in memory and goes through the WAL, so only one that has become small is.
 _VACUUM_PAGES_MIN: Final = 1024  # free ones
 _VACUUM_PAGES_MAX: Final = 4096  # used ones
@@ -168,7 +167,7 @@ class Checkpointer:
             return
         if self._vacuum():
             self._restart_timed()
-        if os.path.getsize(f"{self._path}-wal") > _WAL_BYTES_IDLE:
+        if os.path.getsize(f"{self._path}-wal") > WAL_HELD_BYTES_MIN:
             self._truncate()
 
     def _vacuum(self) -> bool:

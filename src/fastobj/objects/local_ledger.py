@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 # A segment's first block carries a transaction of its own: at most this many bytes.
 _FIRST_TXN_BYTES: Final = 512
 # What a fresh segment must give back, when nobody commits, for the open one to be left.
-_LOOSE_BYTES_MIN: Final = 4 * MIB
+_LOOSE_BYTES_MIN: Final = MIB
 _RELEASING: Final = frozenset({keys.SEGMENTS, keys.DUE})
 _encoder = msgspec.msgpack.Encoder()
 Result = FastobjError | None

@@ -164,7 +164,6 @@ class Spares:
         finally:
             file.close()
         io.sync_directory(str(self._directory))
-        reach("spare.made")
         return Spare(path, 1, size)
 
     def recycle(self, segment: int, generation: int) -> Spare:
