@@ -33,6 +33,7 @@ from fastobj.s3.payload import Computed
 from fastobj.storage import faults, io, local_volume
 from fastobj.storage.pool import IoPool
 from fastobj.storage.spares import SUFFIX
+from tests import figures
 from tests.crash import oracle, world
 from tests.crash.oracle import BUCKET, PARTS, History, Lost, Place, Value, copy_of, value_of
 from tests.crash.world import MAIN, Node
@@ -401,6 +402,7 @@ class Sweep:
             await site.close()
         shutil.rmtree(root)
         self.tally.cases += 1
+        figures.count("calls that failed", fired)
         self.tally.fired += fired
         return fired
 

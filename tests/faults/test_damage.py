@@ -6,6 +6,7 @@ import pytest
 
 from fastobj.meta import sqlite_connect
 from fastobj.storage.pool import IoPool
+from tests import figures
 from tests.crash.power_cut import scratch
 from tests.crash.world import small_limits
 from tests.faults.damage import WAL_BYTES, Damaged
@@ -24,6 +25,7 @@ async def damage(seed, running, started, capsys):
             for _ in range(started):
                 await damaged.damage_before_start(rng, folder)
     pool.close()
+    figures.count("damages", running + started)
     with capsys.disabled():
         print(f"\n{damaged.tally.line(seed)}")
     return damaged.tally
