@@ -1,0 +1,545 @@
+"""Random operations on a store and on the reference, step by step; whatever differs is raised.
+
+Keys, bodies and etags come from small pools, so that operations meet; sizes lie at the edges of
+what is stored in one way or another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import shutil
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from fastobj.core.clock import FixedClock
+from fastobj.core.limits import KIB, MIB
+from fastobj.objects import audit
+from fastobj.storage.pool import IoPool
+from tests.crash import world
+from tests.crash.power_cut import scratch
+from tests.crash.world import SMALL_BYTES_MAX
+from tests.model.client import BROKEN, Client
+from tests.model.reference import ALWAYS, Conditions, Description, Object, Reference, Refused
+from tests.model.site import PART_BYTES_MIN, Site
+
+START_S = 1_800_000_000
+UPLOADS_EXPIRE_S = 8 * 24 * 3600  # and an hour, to which they are rounded, has long passed
+TOGETHER_MAX = 4
+
+BUCKETS = ("first", "second")
+KEYS = ("a", "a/b", "a/b/c", "a/ä", "b", "b+ &", "c/")
+PREFIXES = ("", "a", "a/", "b")
+MARKERS = ("", "a", "a/", "a/b", "a/b/zz", "b")
+SIZES = (
+    *(0, 1, 100, 900, SMALL_BYTES_MAX - 1, SMALL_BYTES_MAX) * 4,
+    *(SMALL_BYTES_MAX + 1, PART_BYTES_MIN - 1, PART_BYTES_MIN, 20 * KIB, 64 * KIB, 64 * KIB + 1)
+    * 3,
+    *(MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 5),
+)
+HEADERS = ({}, {"content-type": "text/plain", "cache-control": "no-store"})
+METADATA = ({}, {"one": "1", "two": "ü"})
+RANGES = ("0-0", "1-", "-1", "-5000", "5-4100", "4095-4096", "1048575-1048576", "2000000-")
+
+
+class Differs(AssertionError):
+    """The store does not do what the reference does."""
+
+
+class Run:
+    """What the examples of one run share: loop, pool, counts. A context."""
+
+    def __init__(self) -> None:
+        self.tally: Counter[str] = Counter()  # operations, and what was done to the store
+        self.reads = 0  # those that compare everything, beside
+        self.moved = 0  # bodies, by compaction
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Run:
+        runner = self._stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
+        self.do = runner.run
+        self.folder = self._stack.enter_context(scratch())
+        self.pool = self.do(made(IoPool, 2))
+        self._stack.callback(lambda: self.do(made(self.pool.close)))
+        # So large a WAL is checkpointed when a step says so, and not before.
+        self._stack.enter_context(world.small_limits(64 * MIB))
+        self._names = itertools.count()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def directory(self) -> Path:
+        """For the store of one more example."""
+        return self.folder / str(next(self._names))
+
+
+@cache
+def content(seed: int, size: int) -> bytes:
+    """One of few bodies of that size."""
+    return random.Random(seed).randbytes(size)
+
+
+buckets = st.sampled_from((BUCKETS[0],) * 3 + BUCKETS[1:])
+keys = st.sampled_from(KEYS)
+contents = st.builds(content, st.integers(0, 1), st.sampled_from(SIZES))
+small_contents = st.builds(content, st.integers(0, 1), st.sampled_from(SIZES[:6]))
+descriptions = st.builds(
+    Description,
+    st.sampled_from(HEADERS),
+    st.sampled_from(METADATA),
+    st.sampled_from(("", "", "crc32", "sha256")),
+)
+# Which etag a condition names is settled when it is used.
+marks = st.sampled_from((None, None, None, "*", "present", "other"))
+times = st.sampled_from((None, None, None, "before", "after"))
+writes = st.tuples(marks, st.sampled_from((None, None, "*")))
+reads = st.tuples(marks, marks, times, times)
+deletions = st.sampled_from((None, None, "*", "present", "other"))
+picks = st.integers(0, 5)
+numbers = st.integers(1, 4)
+pages = st.integers(1, 4)
+
+
+class Machine(RuleBasedStateMachine):
+    """One example: a new store, and the reference beside it."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        self.clock = FixedClock(START_S * 10**9)
+        self.directory = run.directory()
+        self.reference = Reference(PART_BYTES_MIN)
+        self.damaged: set[int] = set()  # births of objects that may be unreadable
+        self._has_failed = False
+        self.site = self.run.do(self._open())
+        self.client = Client(self.site.application)
+
+    async def _open(self) -> Site:
+        return Site(self.directory, self.run.pool, self.clock)
+
+    def teardown(self) -> None:
+        try:
+            if not self._has_failed:
+                self.run.do(self._verify())
+        finally:
+            self.run.moved += self.site.moved
+            self.run.do(self.site.close())
+            shutil.rmtree(self.directory)
+
+    # --- one operation on both
+
+    def step(self, kind: str) -> None:
+        """Counts, and lets a second pass."""
+        self.run.tally[kind] += 1
+        self._advance(1)
+
+    def _advance(self, seconds: int) -> None:
+        self.clock.advance(seconds * 10**9)
+        self.reference.now_s = self.clock.now_ns() // 10**9
+
+    def both(self, name: str, *arguments: Any) -> None:
+        """One step: an operation, which must answer the same."""
+        self.step(name)
+        self.run.do(self._both(name, *arguments))
+
+    async def _both(self, name: str, *arguments: Any) -> Any:
+        found = await result_of(getattr(self.client, name), *arguments)
+        if found == BROKEN and self._reads_damage(name, arguments):
+            return found
+        expected = expected_of(self.reference, name, arguments)
+        if found != expected:
+            raise self._differs(
+                f"{name}{shown(arguments)}\nanswers {shown(found)}\nnot {shown(expected)}"
+            )
+        return found
+
+    def _differs(self, message: str) -> Differs:
+        self._has_failed = True
+        return Differs(message)
+
+    def _reads_damage(self, name: str, arguments: tuple[Any, ...]) -> bool:
+        """Whether the operation may have to read a damaged body."""
+        if name not in ("get", "head", "copy", "copy_part"):
+            return False
+        found = self._object(*arguments[:2])
+        return found is not None and found.birth in self.damaged
+
+    def _object(self, bucket: str, key: str) -> Object | None:
+        return self.reference.buckets.get(bucket, {}).get(key)
+
+    def _etag(self, mark: str | None, bucket: str, key: str) -> str | None:
+        if mark in (None, "*"):
+            return mark
+        found = self._object(bucket, key)
+        return found.etag if found is not None and mark == "present" else "0" * 32
+
+    def _written(self, wish: tuple[str | None, str | None], bucket: str, key: str) -> Conditions:
+        return Conditions(self._etag(wish[0], bucket, key), wish[1])
+
+    def _read(self, wish: tuple[str | None, ...], bucket: str, key: str) -> Conditions:
+        found = self._object(bucket, key)
+        at = found.modified_s if found is not None else START_S
+        times = [at + {"before": -1, "after": 0}[word] if word else None for word in wish[2:]]
+        return Conditions(*(self._etag(mark, bucket, key) for mark in wish[:2]), *times)
+
+    # --- buckets
+
+    @initialize()
+    def begin(self) -> None:
+        self.both("create_bucket", BUCKETS[0])
+
+    @rule(bucket=buckets, what=st.sampled_from(("create", "delete", "empty and delete")))
+    def visit_bucket(self, bucket, what) -> None:
+        if what == "create":
+            self.both("create_bucket", bucket)
+        elif bucket != BUCKETS[0] or self.reference.buckets[bucket]:
+            # The first is never deleted: most of what follows would be refused.
+            if what == "empty and delete" and bucket != BUCKETS[0]:
+                self.both("delete_many", bucket, [(key, None) for key in KEYS])
+            self.both("delete_bucket", bucket)
+        self.both("list_buckets")
+
+    # --- objects
+
+    @rule(bucket=buckets, key=keys, body=contents, description=descriptions, wish=writes)
+    def put(self, bucket, key, body, description, wish) -> None:
+        self.both("put", bucket, key, body, description, self._written(wish, bucket, key))
+
+    @rule(writes=st.lists(st.tuples(keys, small_contents), min_size=3, max_size=20))
+    def churn(self, writes) -> None:
+        """Many small objects, most of which are soon gone: segments of the log grow sparse."""
+        for key, body in writes:
+            self.both("put", BUCKETS[0], key, body)
+
+    @rule(
+        method=st.sampled_from(("get", "get", "head")),
+        bucket=buckets,
+        key=keys,
+        wanted=st.sampled_from(("", "", *RANGES)),
+        wish=reads,
+        part=st.sampled_from((0, 0, 0, 1, 2, 4)),
+    )
+    def get(self, method, bucket, key, wanted, wish, part) -> None:
+        wanted = "" if part else wanted
+        self.both(method, bucket, key, wanted, self._read(wish, bucket, key), part)
+
+    @rule(
+        source=st.tuples(buckets, keys),
+        to=st.tuples(buckets, keys),
+        onto_itself=picks,
+        replaced=st.none() | descriptions,
+        read=reads,
+        written=writes,
+    )
+    def copy(self, source, to, onto_itself, replaced, read, written) -> None:
+        if onto_itself == 0:
+            to = source
+        conditions = self._read(read, *source), self._written(written, *to)
+        self.both("copy", *source, *to, replaced, *conditions)
+
+    @rule(bucket=buckets, key=keys, if_match=deletions)
+    def delete(self, bucket, key, if_match) -> None:
+        self.both("delete", bucket, key, self._etag(if_match, bucket, key))
+
+    @rule(bucket=buckets, wishes=st.lists(st.tuples(keys, deletions), min_size=1, max_size=4))
+    def delete_many(self, bucket, wishes) -> None:
+        listed = [(key, self._etag(mark, bucket, key)) for key, mark in wishes]
+        self.both("delete_many", bucket, listed)
+
+    @rule(
+        bucket=buckets,
+        prefix=st.sampled_from(PREFIXES),
+        delimiter=st.sampled_from(("", "/", "b")),
+        after=st.sampled_from(MARKERS),
+        most=st.sampled_from((0, 1, 2, 3, 1000)),
+    )
+    def list(self, bucket, prefix, delimiter, after, most) -> None:
+        self.both("list", bucket, prefix, delimiter, after, most)
+
+    # --- uploads
+
+    @rule(bucket=buckets, key=keys, description=descriptions, bodies=st.lists(contents, max_size=3))
+    def create_upload(self, bucket, key, description, bodies) -> None:
+        self.both("create_upload", bucket, key, description)
+        for number, body in enumerate(bodies, 1):
+            self.both("upload_part", bucket, key, self.reference.uploads_begun, number, body)
+
+    def _upload(self, pick: int) -> tuple[str, str, int]:
+        """One of the uploads that are open, now and then one that has ended or never was."""
+        open_ones = list(self.reference.uploads)
+        if pick == 0 or not open_ones:
+            return BUCKETS[0], KEYS[0], max(self.reference.uploads_begun - 1, 0) or 10**6
+        number = open_ones[-1 - pick % len(open_ones)]
+        upload = self.reference.uploads[number]
+        return upload.bucket, upload.key, number
+
+    @rule(pick=picks, number=numbers, body=contents)
+    def upload_part(self, pick, number, body) -> None:
+        self.both("upload_part", *self._upload(pick), number, body)
+
+    @rule(
+        pick=picks,
+        number=numbers,
+        source=st.tuples(buckets, keys),
+        wanted=st.sampled_from((None, None, (0, 0), (0, 4096), (1000, 70_000), (1048000, 1048580))),
+        read=reads,
+    )
+    def copy_part(self, pick, number, source, wanted, read) -> None:
+        conditions = self._read(read, *source)
+        self.both("copy_part", *source, *self._upload(pick), number, wanted, conditions)
+
+    @rule(
+        pick=picks,
+        chosen=st.lists(numbers, max_size=4, unique=True),
+        how=st.sampled_from(("all", "all", "all", "ordered", "as drawn", "wrong")),
+        again=st.booleans(),
+        wish=writes,
+    )
+    def complete(self, pick, chosen, how, again, wish) -> None:
+        bucket, key, upload = self._upload(pick)
+        found = self.reference.uploads.get(upload)
+        etags = {n: part.etag for n, part in found.parts.items()} if found is not None else {}
+        if how == "all":
+            chosen = sorted(etags)
+        elif how == "ordered":
+            chosen = sorted(set(chosen) & etags.keys())
+        listed = [(n, etags.get(n, "1" * 32) if how != "wrong" else "0" * 32) for n in chosen]
+        self.both("complete", bucket, key, upload, listed, self._written(wish, bucket, key))
+        if again:
+            self.both("complete", bucket, key, upload, listed, ALWAYS)
+
+    @rule(pick=picks, after=st.integers(0, 3), most=pages, abort=picks)
+    def list_parts(self, pick, after, most, abort) -> None:
+        upload = self._upload(pick)
+        self.both("list_parts", *upload, after, most)
+        if abort == 0:
+            self.both("abort", *upload)
+            self.both("list_parts", *upload, after, most)
+
+    @rule(
+        bucket=buckets,
+        prefix=st.sampled_from(PREFIXES),
+        delimiter=st.sampled_from(("", "/")),
+        after=st.sampled_from(("", *KEYS)),
+        behind=st.booleans(),
+        most=pages,
+    )
+    def list_uploads(self, bucket, prefix, delimiter, after, behind, most) -> None:
+        number = 0
+        if behind and after:
+            number = next((n for n, it in self.reference.uploads.items() if it.key == after), 0)
+        self.both("list_uploads", bucket, prefix, delimiter, after, number, most)
+
+    # --- several at once
+
+    @rule(
+        key=keys,
+        wishes=st.lists(
+            st.tuples(
+                st.sampled_from(
+                    (
+                        "put",
+                        "put",
+                        "put",
+                        "delete",
+                        "delete_many",
+                        "copy",
+                        "copy from",
+                        "get",
+                        "complete",
+                    )
+                ),
+                contents,
+                marks,
+                st.sampled_from((None, "*")),
+                keys,
+            ),
+            min_size=2,
+            max_size=TOGETHER_MAX,
+        ),
+        moving=st.booleans(),
+    )
+    def together(self, key, wishes, moving) -> None:
+        """Operations on one key at the same time: what they answer, they answer in some order."""
+        calls = [self._call(key, *wish) for wish in wishes]
+        if any(self._reads_damage(*call) for call in calls):
+            return
+        self._advance(1)
+        self.run.tally["at once"] += len(calls)
+        self.run.do(self._together(calls, moving))
+
+    def _call(self, key, kind, body, mark, none_match, other) -> tuple[str, tuple[Any, ...]]:
+        bucket = BUCKETS[0]
+        conditions = self._written((mark, none_match), bucket, key)
+        match kind:
+            case "put":
+                return "put", (bucket, key, body[:20_000], Description(), conditions)
+            case "delete":
+                return "delete", (bucket, key, conditions.if_match)
+            case "delete_many":
+                return "delete_many", (bucket, [(key, conditions.if_match), (other, None)])
+            case "copy":
+                described = Description({}, {"copied": "1"})
+                return "copy", (bucket, other, bucket, key, described, ALWAYS, conditions)
+            case "copy from":
+                described = Description({}, {"copied": "2"})
+                return "copy", (bucket, key, bucket, other, described, ALWAYS, ALWAYS)
+            case "complete":
+                mine = [
+                    n
+                    for n, it in self.reference.uploads.items()
+                    if (it.bucket, it.key) == (bucket, key)
+                ]
+                upload = mine[-1] if mine else 10**6
+                parts = self.reference.uploads[upload].parts if mine else {}
+                listed = [(n, part.etag) for n, part in sorted(parts.items())] or [(1, "0" * 32)]
+                return "complete", (bucket, key, upload, listed, conditions)
+        return "get", (bucket, key)
+
+    async def _together(self, calls: list[tuple[str, tuple[Any, ...]]], moving: bool) -> None:
+        work = [result_of(getattr(self.client, name), *arguments) for name, arguments in calls]
+        if moving:
+            work.append(result_of(self.site.compact, 3))
+        found = (await asyncio.gather(*work))[: len(calls)]
+        state = await self._state()
+        for order in itertools.permutations(range(len(calls))):
+            tried = self.reference.fork()
+            expected = {n: expected_of(tried, *calls[n]) for n in order}
+            if all(expected[n] == found[n] for n in order) and state == self._state_of(tried):
+                self.reference = tried
+                return
+        answered = "\n".join(
+            f"{name}{shown(arguments)}: {shown(answer)}"
+            for (name, arguments), answer in zip(calls, found, strict=True)
+        )
+        raise self._differs(f"no order of these answers so, and leaves {shown(state)}:\n{answered}")
+
+    async def _state(self) -> list[Any]:
+        """What tells states of the first bucket apart after operations at once."""
+        bucket = BUCKETS[0]
+        heads = [await result_of(self.client.head, bucket, key) for key in KEYS]
+        return [*heads, await result_of(self.client.list_uploads, bucket)]
+
+    def _state_of(self, reference: Reference) -> list[Any]:
+        bucket = BUCKETS[0]
+        heads = [expected_of(reference, "head", (bucket, key)) for key in KEYS]
+        return [*heads, expected_of(reference, "list_uploads", (bucket,))]
+
+    # --- what is done to the store
+
+    @rule(steps=st.integers(1, 12), sealed=st.booleans())
+    def compact(self, steps, sealed) -> None:
+        self.step("Compact")
+        self.run.do(self._compact(steps, sealed))
+
+    async def _compact(self, steps: int, sealed: bool) -> None:
+        if sealed:
+            await self.site.seal()
+        self.site.checkpoint()
+        await self.site.compact(steps)
+        await self._verify()
+
+    @rule(what=st.sampled_from(("Checkpoint", "Garbage", "Garbage", "Expiry")))
+    def tend(self, what) -> None:
+        """What is due goes; now and then uploads that were left open as well."""
+        self.step(what)
+        if what == "Checkpoint":
+            self.site.checkpoint()
+            return
+        self._advance(UPLOADS_EXPIRE_S if what == "Expiry" else 61)
+        self.run.do(self.site.collect())
+        if what == "Expiry":
+            self.reference.expire_uploads(UPLOADS_EXPIRE_S)
+
+    @rule(loses_wal=st.booleans(), torn=st.sampled_from((b"", b"\xff" * 5000, b"again")))
+    def reboot(self, loses_wal, torn) -> None:
+        """A kill; of a power cut, what no sync of the database covers, and a block that was torn."""
+        self.step("DirtyReboot")
+        self.run.moved += self.site.moved
+        tail = self.run.do(self.site.die())
+        if loses_wal:
+            (self.directory / "meta.db-wal").unlink(missing_ok=True)
+        if torn == b"again":  # a block from before, where the next one was to be
+            torn = tail.path.read_bytes()[:8192]
+        with tail.path.open("r+b") as file:
+            file.seek(tail.offset)
+            file.write(torn[: tail.size - tail.offset])
+        self.site = self.run.do(self._open())
+        self.client.application = self.site.application
+        self.run.do(self._verify())
+
+    @rule(bucket=buckets, key=keys, at=st.integers(0, 3 * MIB), pick=picks)
+    def corrupt(self, bucket, key, at, pick) -> None:
+        """A bit of a body flips. The log is no longer needed for it: else a replay would end there."""
+        found = self._object(bucket, key)
+        if found is None or not found.content:
+            return
+        self.step("Corrupt")
+        self.damaged.add(found.birth)
+        self.run.do(self._corrupt(bucket, key, at, pick))
+
+    async def _corrupt(self, bucket: str, key: str, at: int, pick: int) -> None:
+        await self.site.settle()
+        self.site.checkpoint()
+        places = [place async for place in self.site.places(bucket, key) if place[1]]
+        place, size = places[pick % len(places)]
+        self.site.flip(place, at % size)
+
+    # --- all of it
+
+    async def _verify(self) -> None:
+        """Everything that can be read, and that counters are what the rows add up to."""
+        self.run.reads += sum(map(len, self.reference.buckets.values()))
+        await self._both("list_buckets")
+        for bucket, objects in self.reference.buckets.items():
+            await self._both("list", bucket)
+            await self._both("list_uploads", bucket)
+            for key in objects:
+                await self._both("get", bucket, key)
+        for number, upload in list(self.reference.uploads.items()):
+            await self._both("list_parts", upload.bucket, upload.key, number)
+        await self.site.settle()
+        if differences := await audit.differences(self.site.store):
+            raise self._differs(f"counters: {differences}")
+
+
+async def made(what: Callable[..., Any], *arguments: Any) -> Any:
+    """What is to be made on a running loop."""
+    return what(*arguments)
+
+
+async def result_of(call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """What a call answers, the code of an error included."""
+    try:
+        return await call(*arguments)
+    except Refused as error:
+        return error.code
+
+
+def expected_of(reference: Reference, name: str, arguments: tuple[Any, ...]) -> Any:
+    """What the reference answers, the code of an error included."""
+    try:
+        return getattr(reference, name)(*arguments)
+    except Refused as error:
+        return error.code
+
+
+def shown(value: Any) -> str:
+    """A value with its bodies cut short."""
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes {value[:4].hex()}>"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(shown, value))})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    return repr(value)
