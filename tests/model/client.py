@@ -6,6 +6,7 @@ Requests are not signed: who may send them is tested elsewhere.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from datetime import datetime
 from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
@@ -68,10 +69,11 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """Sends requests to `application`, which may be replaced: the server was started anew."""
+    """Sends requests to `applications` in turn; they are replaced where the server starts anew."""
 
-    def __init__(self, application: S3Application) -> None:
-        self.application = application
+    def __init__(self, applications: Sequence[S3Application]) -> None:
+        self.applications = applications
+        self._sent = 0
         self._upload_ids = ["0" * 32]  # by the number that the reference has for the upload
 
     async def _send(
@@ -91,7 +93,8 @@ class Client:
         request = Request(
             method.encode(), target.encode(), rows, BytesBody(body), takes_chunks=False
         )
-        response = await self.application(request)
+        self._sent += 1
+        response = await self.applications[self._sent % len(self.applications)](request)
         received = b""
         try:
             if isinstance(response.body, bytes):

@@ -10,12 +10,12 @@ import asyncio
 import itertools
 import random
 import shutil
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvloop
 from hypothesis import strategies as st
@@ -35,6 +35,7 @@ from tests.model.site import PART_BYTES_MIN, Site
 START_S = 1_800_000_000
 UPLOADS_EXPIRE_S = 8 * 24 * 3600  # and an hour, to which they are rounded, has long passed
 TOGETHER_MAX = 4
+LAST_STEPS = 30
 
 BUCKETS = ("first", "second")
 KEYS = ("a", "a/b", "a/b/c", "a/ä", "b", "b+ &", "c/")
@@ -55,6 +56,12 @@ class Differs(AssertionError):
     """The store does not do what the reference does."""
 
 
+class Refusal(NamedTuple):
+    """An answer that is an error."""
+
+    code: str
+
+
 class Run:
     """What the examples of one run share: loop, pool, counts. A context."""
 
@@ -62,6 +69,8 @@ class Run:
         self.tally: Counter[str] = Counter()  # operations, and what was done to the store
         self.reads = 0  # those that compare everything, beside
         self.moved = 0  # bodies, by compaction
+        self.replayed = 0  # blocks, by recoveries
+        self.refused = 0  # operations
         self._stack = ExitStack()
 
     def __enter__(self) -> Run:
@@ -121,8 +130,9 @@ class Machine(RuleBasedStateMachine):
         self.reference = Reference(PART_BYTES_MIN)
         self.damaged: set[int] = set()  # births of objects that may be unreadable
         self._has_failed = False
+        self._last: deque[str] = deque(maxlen=LAST_STEPS)
         self.site = self.run.do(self._open())
-        self.client = Client(self.site.application)
+        self.client = Client(self.site.applications)
 
     async def _open(self) -> Site:
         return Site(self.directory, self.run.pool, self.clock)
@@ -138,9 +148,10 @@ class Machine(RuleBasedStateMachine):
 
     # --- one operation on both
 
-    def step(self, kind: str) -> None:
+    def step(self, kind: str, count: int = 1, *arguments: Any) -> None:
         """Counts, and lets a second pass."""
-        self.run.tally[kind] += 1
+        self.run.tally[kind] += count
+        self._last.append(f"{kind}{shown(arguments)}")
         self._advance(1)
 
     def _advance(self, seconds: int) -> None:
@@ -149,12 +160,12 @@ class Machine(RuleBasedStateMachine):
 
     def both(self, name: str, *arguments: Any) -> None:
         """One step: an operation, which must answer the same."""
-        self.step(name)
-        self.run.do(self._both(name, *arguments))
+        self.step(name, 1, *arguments)
+        self.run.refused += isinstance(self.run.do(self._both(name, *arguments)), Refusal)
 
     async def _both(self, name: str, *arguments: Any) -> Any:
         found = await result_of(getattr(self.client, name), *arguments)
-        if found == BROKEN and self._reads_damage(name, arguments):
+        if found == Refusal(BROKEN) and self._reads_damage(name, arguments):
             return found
         expected = expected_of(self.reference, name, arguments)
         if found != expected:
@@ -164,8 +175,9 @@ class Machine(RuleBasedStateMachine):
         return found
 
     def _differs(self, message: str) -> Differs:
+        """What differs, behind the last steps: races do not always come again."""
         self._has_failed = True
-        return Differs(message)
+        return Differs("\n".join((*self._last, message)))
 
     def _reads_damage(self, name: str, arguments: tuple[Any, ...]) -> bool:
         """Whether the operation may have to read a damaged body."""
@@ -374,8 +386,7 @@ class Machine(RuleBasedStateMachine):
         calls = [self._call(key, *wish) for wish in wishes]
         if any(self._reads_damage(*call) for call in calls):
             return
-        self._advance(1)
-        self.run.tally["at once"] += len(calls)
+        self.step("at once", len(calls), *calls)
         self.run.do(self._together(calls, moving))
 
     def _call(self, key, kind, body, mark, none_match, other) -> tuple[str, tuple[Any, ...]]:
@@ -387,7 +398,7 @@ class Machine(RuleBasedStateMachine):
             case "delete":
                 return "delete", (bucket, key, conditions.if_match)
             case "delete_many":
-                return "delete_many", (bucket, [(key, conditions.if_match), (other, None)])
+                return "delete_many", (bucket, [(key, conditions.if_match)])
             case "copy":
                 described = Description({}, {"copied": "1"})
                 return "copy", (bucket, other, bucket, key, described, ALWAYS, conditions)
@@ -439,7 +450,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(steps=st.integers(1, 12), sealed=st.booleans())
     def compact(self, steps, sealed) -> None:
-        self.step("Compact")
+        self.step("Compact", 1, steps, sealed)
         self.run.do(self._compact(steps, sealed))
 
     async def _compact(self, steps: int, sealed: bool) -> None:
@@ -463,8 +474,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(loses_wal=st.booleans(), torn=st.sampled_from((b"", b"\xff" * 5000, b"again")))
     def reboot(self, loses_wal, torn) -> None:
-        """A kill; of a power cut, what no sync of the database covers, and a block that was torn."""
-        self.step("DirtyReboot")
+        """A kill. As in a power cut, what no checkpoint covers may go, and a block may be torn."""
+        self.step("DirtyReboot", 1, loses_wal, torn)
         self.run.moved += self.site.moved
         tail = self.run.do(self.site.die())
         if loses_wal:
@@ -475,16 +486,17 @@ class Machine(RuleBasedStateMachine):
             file.seek(tail.offset)
             file.write(torn[: tail.size - tail.offset])
         self.site = self.run.do(self._open())
-        self.client.application = self.site.application
+        self.run.replayed += self.site.recovered.blocks_replayed
+        self.client.applications = self.site.applications
         self.run.do(self._verify())
 
     @rule(bucket=buckets, key=keys, at=st.integers(0, 3 * MIB), pick=picks)
     def corrupt(self, bucket, key, at, pick) -> None:
-        """A bit of a body flips. The log is no longer needed for it: else a replay would end there."""
+        """A bit of a body flips that no replay needs: one that did would end there."""
         found = self._object(bucket, key)
         if found is None or not found.content:
             return
-        self.step("Corrupt")
+        self.step("Corrupt", 1, bucket, key, at, pick)
         self.damaged.add(found.birth)
         self.run.do(self._corrupt(bucket, key, at, pick))
 
@@ -523,7 +535,7 @@ async def result_of(call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any
     try:
         return await call(*arguments)
     except Refused as error:
-        return error.code
+        return Refusal(error.code)
 
 
 def expected_of(reference: Reference, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -531,7 +543,7 @@ def expected_of(reference: Reference, name: str, arguments: tuple[Any, ...]) -> 
     try:
         return getattr(reference, name)(*arguments)
     except Refused as error:
-        return error.code
+        return Refusal(error.code)
 
 
 def shown(value: Any) -> str:

@@ -20,6 +20,7 @@ from fastobj.meta.records import PartRecord
 from fastobj.node.s3_service import HANDLERS
 from fastobj.objects import bodies, buckets, get
 from fastobj.objects.segment_rows import rows_committer
+from fastobj.objects.store import Store
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import OpenAuthenticator
 from fastobj.s3.context import Unobserved
@@ -29,6 +30,7 @@ from fastobj.storage.extents import STRIDE
 from fastobj.storage.log_format import RECORD_HEAD_BYTES
 from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import is_log, segment_path
+from fastobj.testing.store import assemble
 from tests.crash.world import Node
 
 OWN_FILE_BYTES_MIN = MIB + 64 * KIB
@@ -57,6 +59,17 @@ class Tail(NamedTuple):
     size: int
 
 
+def _application(store: Store) -> S3Application:
+    return S3Application(
+        store,
+        OpenAuthenticator(_OWNER),
+        find_handlers(HANDLERS),
+        log=_QUIET,
+        observer=Unobserved(),
+        admission=Admission(limits.REQUESTS_MAX, _BODY_MEMORY_BYTES, Unobserved().refused),
+    )
+
+
 class Site(Node):
     """An open store with the S3 application on it, without waiting for what maintenance does."""
 
@@ -66,14 +79,13 @@ class Site(Node):
         self._compaction = Compaction(self.store, StepClock(clock.now_ns()), bytes_min=0)
         commit_rows = rows_committer(self.ledger)
         self._garbage = Garbage(self.engine, commit_rows, self.volume.accounts, clock)
-        self.application = S3Application(
-            self.store,
-            OpenAuthenticator(_OWNER),
-            find_handlers(HANDLERS),
-            log=_QUIET,
-            observer=Unobserved(),
-            admission=Admission(limits.REQUESTS_MAX, _BODY_MEMORY_BYTES, Unobserved().refused),
+        other = assemble(
+            self.engine, self.volume, self.ledger, epochs=self.store.epochs, clock=clock
         )
+        other.small_body_bytes_max = self.store.small_body_bytes_max
+        other.part_bytes_min = PART_BYTES_MIN
+        # Two, as of two workers: what one has cached and queued, the other knows nothing of.
+        self.applications = tuple(map(_application, (self.store, other)))
 
     # --- what maintenance does
 

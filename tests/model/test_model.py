@@ -44,7 +44,8 @@ def line(run: Run, seed: int, seconds: float) -> str:
     total = run.tally.total()
     return (
         f"model: seed {seed}, {total} operations at {total / seconds:.0f}/s, differences 0;"
-        f" {run.moved} bodies moved, {run.reads} objects read again; {kinds}"
+        f" {run.refused} refused, {run.moved} bodies moved, {run.replayed} blocks replayed,"
+        f" {run.reads} objects read again; {kinds}"
     )
 
 
