@@ -22,14 +22,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from fastobj.core.clock import FixedClock
-from fastobj.core.limits import KIB, MIB
+from fastobj.core.errors import FastobjError
+from fastobj.core.limits import KIB, MIB, PARTS_GRACE_S
 from fastobj.objects import audit
 from fastobj.storage.pool import IoPool
 from tests.crash import world
 from tests.crash.power_cut import scratch
 from tests.crash.world import SMALL_BYTES_MAX
 from tests.model.client import BROKEN, Client
-from tests.model.reference import ALWAYS, Conditions, Description, Object, Reference, Refused
+from tests.model.reference import ALWAYS, Conditions, Description, Object, Reference, Refused, md5
 from tests.model.site import PART_BYTES_MIN, Site
 
 START_S = 1_800_000_000
@@ -47,8 +48,10 @@ SIZES = (
     * 3,
     *(MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 5),
 )
+PART_SIZES = tuple(size for size in SIZES if PART_BYTES_MIN <= size < MIB) + (MIB, MIB + 1)
 HEADERS = ({}, {"content-type": "text/plain", "cache-control": "no-store"})
 METADATA = ({}, {"one": "1", "two": "ü"})
+EDGES = (1, SMALL_BYTES_MAX, 64 * KIB, MIB, 2 * MIB)
 RANGES = ("0-0", "1-", "-1", "-5000", "5-4100", "4095-4096", "1048575-1048576", "2000000-")
 
 
@@ -71,11 +74,12 @@ class Run:
         self.moved = 0  # bodies, by compaction
         self.replayed = 0  # blocks, by recoveries
         self.refused = 0  # operations
+        self.differences = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Run:
         runner = self._stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        self.do = runner.run
+        self.do = runner.get_loop().run_until_complete
         self.folder = self._stack.enter_context(scratch())
         self.pool = self.do(made(IoPool, 2))
         self._stack.callback(lambda: self.do(made(self.pool.close)))
@@ -102,6 +106,7 @@ buckets = st.sampled_from((BUCKETS[0],) * 3 + BUCKETS[1:])
 keys = st.sampled_from(KEYS)
 contents = st.builds(content, st.integers(0, 1), st.sampled_from(SIZES))
 small_contents = st.builds(content, st.integers(0, 1), st.sampled_from(SIZES[:6]))
+part_contents = st.builds(content, st.integers(0, 1), st.sampled_from(PART_SIZES))
 descriptions = st.builds(
     Description,
     st.sampled_from(HEADERS),
@@ -177,6 +182,7 @@ class Machine(RuleBasedStateMachine):
     def _differs(self, message: str) -> Differs:
         """What differs, behind the last steps: races do not always come again."""
         self._has_failed = True
+        self.run.differences += 1
         return Differs("\n".join((*self._last, message)))
 
     def _reads_damage(self, name: str, arguments: tuple[Any, ...]) -> bool:
@@ -245,6 +251,15 @@ class Machine(RuleBasedStateMachine):
         wanted = "" if part else wanted
         self.both(method, bucket, key, wanted, self._read(wish, bucket, key), part)
 
+    @rule(looks=st.lists(st.tuples(keys, picks), min_size=1, max_size=4))
+    def look(self, looks) -> None:
+        """Reads ranges over the edges of what is stored in pieces and frames, and to the end."""
+        for key, pick in looks:
+            found = self._object(BUCKETS[0], key)
+            edges = [edge for edge in EDGES if found is not None and edge < len(found.content)]
+            edge = edges[-1 - pick % len(edges)] if edges else 1
+            self.both("get", BUCKETS[0], key, f"{edge - 1}-{edge + pick}" if pick else f"{edge}-")
+
     @rule(
         source=st.tuples(buckets, keys),
         to=st.tuples(buckets, keys),
@@ -280,11 +295,21 @@ class Machine(RuleBasedStateMachine):
 
     # --- uploads
 
-    @rule(bucket=buckets, key=keys, description=descriptions, bodies=st.lists(contents, max_size=3))
-    def create_upload(self, bucket, key, description, bodies) -> None:
+    @rule(
+        bucket=buckets,
+        key=keys,
+        description=descriptions,
+        bodies=st.lists(part_contents, max_size=3),
+        ends=st.booleans(),
+    )
+    def create_upload(self, bucket, key, description, bodies, ends) -> None:
         self.both("create_upload", bucket, key, description)
+        upload = self.reference.uploads_begun
         for number, body in enumerate(bodies, 1):
-            self.both("upload_part", bucket, key, self.reference.uploads_begun, number, body)
+            self.both("upload_part", bucket, key, upload, number, body)
+        if ends:
+            listed = [(number, md5(body)) for number, body in enumerate(bodies, 1)]
+            self.both("complete", bucket, key, upload, listed)
 
     def _upload(self, pick: int) -> tuple[str, str, int]:
         """One of the uploads that are open, now and then one that has ended or never was."""
@@ -451,11 +476,13 @@ class Machine(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 12), sealed=st.booleans())
     def compact(self, steps, sealed) -> None:
         self.step("Compact", 1, steps, sealed)
+        self._advance(PARTS_GRACE_S)
         self.run.do(self._compact(steps, sealed))
 
     async def _compact(self, steps: int, sealed: bool) -> None:
         if sealed:
             await self.site.seal()
+        await self.site.collect()
         self.site.checkpoint()
         await self.site.compact(steps)
         await self._verify()
@@ -485,7 +512,10 @@ class Machine(RuleBasedStateMachine):
         with tail.path.open("r+b") as file:
             file.seek(tail.offset)
             file.write(torn[: tail.size - tail.offset])
-        self.site = self.run.do(self._open())
+        try:
+            self.site = self.run.do(self._open())
+        except FastobjError as error:
+            raise self._differs(f"the store does not open: {error}") from error
         self.run.replayed += self.site.recovered.blocks_replayed
         self.client.applications = self.site.applications
         self.run.do(self._verify())
