@@ -42,13 +42,14 @@ BUCKETS = ("first", "second")
 KEYS = ("a", "a/b", "a/b/c", "a/ä", "b", "b+ &", "c/")
 PREFIXES = ("", "a", "a/", "b")
 MARKERS = ("", "a", "a/", "a/b", "a/b/zz", "b")
-SIZES = (
-    *(0, 1, 100, 900, SMALL_BYTES_MAX - 1, SMALL_BYTES_MAX) * 4,
-    *(SMALL_BYTES_MAX + 1, PART_BYTES_MIN - 1, PART_BYTES_MIN, 20 * KIB, 64 * KIB, 64 * KIB + 1)
-    * 3,
-    *(MIB - 1, MIB, MIB + 1, 2 * MIB, 2 * MIB + 5),
+SMALL_SIZES = (0, 1, 100, 900, SMALL_BYTES_MAX - 1, SMALL_BYTES_MAX)
+MIDDLE_SIZES = (
+    *(SMALL_BYTES_MAX + 1, PART_BYTES_MIN - 1, PART_BYTES_MIN),
+    *(20 * KIB, 64 * KIB, 64 * KIB + 1),
 )
-PART_SIZES = tuple(size for size in SIZES if PART_BYTES_MIN <= size < MIB) + (MIB, MIB + 1)
+LARGE_SIZES = (MIB - 1, MIB, MIB + 1, 2 * MIB + 5)
+SIZES = (*SMALL_SIZES * 2, *MIDDLE_SIZES * 2, *LARGE_SIZES)
+PART_SIZES = (100, *MIDDLE_SIZES, MIB + 1)
 HEADERS = ({}, {"content-type": "text/plain", "cache-control": "no-store"})
 METADATA = ({}, {"one": "1", "two": "ü"})
 EDGES = (1, SMALL_BYTES_MAX, 64 * KIB, MIB, 2 * MIB)
@@ -104,8 +105,9 @@ def content(seed: int, size: int) -> bytes:
 
 buckets = st.sampled_from((BUCKETS[0],) * 3 + BUCKETS[1:])
 keys = st.sampled_from(KEYS)
+churned = st.sampled_from(KEYS[4:])
 contents = st.builds(content, st.integers(0, 1), st.sampled_from(SIZES))
-small_contents = st.builds(content, st.integers(0, 1), st.sampled_from(SIZES[:6]))
+small_contents = st.builds(content, st.integers(0, 1), st.sampled_from(SMALL_SIZES))
 part_contents = st.builds(content, st.integers(0, 1), st.sampled_from(PART_SIZES))
 descriptions = st.builds(
     Description,
@@ -233,7 +235,7 @@ class Machine(RuleBasedStateMachine):
     def put(self, bucket, key, body, description, wish) -> None:
         self.both("put", bucket, key, body, description, self._written(wish, bucket, key))
 
-    @rule(writes=st.lists(st.tuples(keys, small_contents), min_size=3, max_size=20))
+    @rule(writes=st.lists(st.tuples(churned, small_contents), min_size=3, max_size=20))
     def churn(self, writes) -> None:
         """Many small objects, most of which are soon gone: segments of the log grow sparse."""
         for key, body in writes:
@@ -257,7 +259,7 @@ class Machine(RuleBasedStateMachine):
         for key, pick in looks:
             found = self._object(BUCKETS[0], key)
             edges = [edge for edge in EDGES if found is not None and edge < len(found.content)]
-            edge = edges[-1 - pick % len(edges)] if edges else 1
+            edge = edges[max(-len(edges), -1 - pick % 3)] if edges else 1
             self.both("get", BUCKETS[0], key, f"{edge - 1}-{edge + pick}" if pick else f"{edge}-")
 
     @rule(
@@ -413,6 +415,26 @@ class Machine(RuleBasedStateMachine):
             return
         self.step("at once", len(calls), *calls)
         self.run.do(self._together(calls, moving))
+
+    @rule(
+        key=keys,
+        kinds=st.lists(st.sampled_from(("put", "put", "copy", "complete")), min_size=2, max_size=4),
+        body=contents,
+        other=keys,
+        rounds=st.integers(1, 5),
+    )
+    def race(self, key, kinds, body, other, rounds) -> None:
+        """Writes on one condition that holds until the first of them: that one wins, alone."""
+        for _ in range(rounds):
+            present = self._object(BUCKETS[0], key) is not None
+            wish = ("present", None) if present else (None, "*")
+            calls = [self._call(key, kind, body, *wish, other) for kind in kinds]
+            if any(self._reads_damage(*call) for call in calls):
+                return
+            self.step("race", len(calls), *calls)
+            self.run.do(self._together(calls, False))
+            if present or rounds % 2:
+                self.both("delete", BUCKETS[0], key)
 
     def _call(self, key, kind, body, mark, none_match, other) -> tuple[str, tuple[Any, ...]]:
         bucket = BUCKETS[0]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.crash.mutations import answer_before_write
 from tests.model import mutations
 from tests.model.machine import Differs, Machine, Run
 
@@ -71,9 +72,25 @@ def test_very_many_operations_agree(seed: int, capsys: pytest.CaptureFixture[str
         print("\n" + line(run, seed, time.monotonic() - begun))
 
 
-@pytest.mark.long
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("fault", mutations.FAULTS, ids=lambda fault: fault.__name__)
+QUICKLY_FOUND = (
+    mutations.last_writer_wins,
+    mutations.if_match_is_not_checked,
+    mutations.records_are_not_verified,
+    answer_before_write,
+)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(
+            fault,
+            id=fault.__name__,
+            marks=() if fault in QUICKLY_FOUND else (pytest.mark.long, pytest.mark.timeout(600)),
+        )
+        for fault in mutations.FAULTS
+    ],
+)
 def test_a_fault_is_found(fault: mutations.Fault, seed: int) -> None:
     """The instrument bites: a store with this fault does not pass."""
     with Run() as run, fault(), pytest.raises((Differs, Flaky)):
