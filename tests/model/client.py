@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from fastobj.http.message import BytesBody, Request
 from fastobj.s3.dispatch import S3Application
-from tests.model.reference import (
+from tests.model.values import (
     ALWAYS,
     KEYS_MAX,
     PLAIN,

@@ -1,129 +1,32 @@
-"""Random operations on a store and on the reference, step by step; whatever differs is raised.
-
-Keys, bodies and etags come from small pools, so that operations meet; sizes lie at the edges of
-what is stored in one way or another.
-"""
+"""Random operations on a store and on the reference, step by step; whatever differs is raised."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import shutil
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
-from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections import deque
+from typing import Any
 
-import uvloop
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from fastobj.core.clock import FixedClock
 from fastobj.core.errors import FastobjError
-from fastobj.core.limits import KIB, MIB, PARTS_GRACE_S
+from fastobj.core.limits import MIB, PARTS_GRACE_S
 from fastobj.objects import audit
-from fastobj.storage.pool import IoPool
-from tests.crash import world
-from tests.crash.power_cut import scratch
-from tests.crash.world import SMALL_BYTES_MAX
+from tests.model import draws
 from tests.model.client import BROKEN, Client
-from tests.model.reference import ALWAYS, Conditions, Description, Object, Reference, Refused, md5
+from tests.model.draws import BUCKETS, EDGES, KEYS, MARKERS, PREFIXES, RANGES
+from tests.model.reference import Reference
+from tests.model.run import Differs, Refusal, Run, expected_of, result_of, shown
 from tests.model.site import PART_BYTES_MIN, Site
+from tests.model.values import ALWAYS, Conditions, Description, Object, md5
 
 START_S = 1_800_000_000
 UPLOADS_EXPIRE_S = 8 * 24 * 3600  # and an hour, to which they are rounded, has long passed
 TOGETHER_MAX = 4
 LAST_STEPS = 30
-
-BUCKETS = ("first", "second")
-KEYS = ("a", "a/b", "a/b/c", "a/ä", "b", "b+ &", "c/")
-PREFIXES = ("", "a", "a/", "b")
-MARKERS = ("", "a", "a/", "a/b", "a/b/zz", "b")
-SMALL_SIZES = (0, 1, 100, 900, SMALL_BYTES_MAX - 1, SMALL_BYTES_MAX)
-MIDDLE_SIZES = (
-    *(SMALL_BYTES_MAX + 1, PART_BYTES_MIN - 1, PART_BYTES_MIN),
-    *(20 * KIB, 64 * KIB, 64 * KIB + 1),
-)
-LARGE_SIZES = (MIB - 1, MIB, MIB + 1, 2 * MIB + 5)
-SIZES = (*SMALL_SIZES * 2, *MIDDLE_SIZES * 2, *LARGE_SIZES)
-PART_SIZES = (100, *MIDDLE_SIZES, MIB + 1)
-HEADERS = ({}, {"content-type": "text/plain", "cache-control": "no-store"})
-METADATA = ({}, {"one": "1", "two": "ü"})
-EDGES = (1, SMALL_BYTES_MAX, 64 * KIB, MIB, 2 * MIB)
-RANGES = ("0-0", "1-", "-1", "-5000", "5-4100", "4095-4096", "1048575-1048576", "2000000-")
-
-
-class Differs(AssertionError):
-    """The store does not do what the reference does."""
-
-
-class Refusal(NamedTuple):
-    """An answer that is an error."""
-
-    code: str
-
-
-class Run:
-    """What the examples of one run share: loop, pool, counts. A context."""
-
-    def __init__(self) -> None:
-        self.tally: Counter[str] = Counter()  # operations, and what was done to the store
-        self.reads = 0  # those that compare everything, beside
-        self.moved = 0  # bodies, by compaction
-        self.replayed = 0  # blocks, by recoveries
-        self.refused = 0  # operations
-        self.differences = 0
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Run:
-        runner = self._stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
-        self.do = runner.get_loop().run_until_complete
-        self.folder = self._stack.enter_context(scratch())
-        self.pool = self.do(made(IoPool, 2))
-        self._stack.callback(lambda: self.do(made(self.pool.close)))
-        # So large a WAL is checkpointed when a step says so, and not before.
-        self._stack.enter_context(world.small_limits(64 * MIB))
-        self._names = itertools.count()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stack.close()
-
-    def directory(self) -> Path:
-        """For the store of one more example."""
-        return self.folder / str(next(self._names))
-
-
-@cache
-def content(seed: int, size: int) -> bytes:
-    """One of few bodies of that size."""
-    return random.Random(seed).randbytes(size)
-
-
-buckets = st.sampled_from((BUCKETS[0],) * 3 + BUCKETS[1:])
-keys = st.sampled_from(KEYS)
-churned = st.sampled_from(KEYS[4:])
-contents = st.builds(content, st.integers(0, 1), st.sampled_from(SIZES))
-small_contents = st.builds(content, st.integers(0, 1), st.sampled_from(SMALL_SIZES))
-part_contents = st.builds(content, st.integers(0, 1), st.sampled_from(PART_SIZES))
-descriptions = st.builds(
-    Description,
-    st.sampled_from(HEADERS),
-    st.sampled_from(METADATA),
-    st.sampled_from(("", "", "crc32", "sha256")),
-)
-# Which etag a condition names is settled when it is used.
-marks = st.sampled_from((None, None, None, "*", "present", "other"))
-times = st.sampled_from((None, None, None, "before", "after"))
-writes = st.tuples(marks, st.sampled_from((None, None, "*")))
-reads = st.tuples(marks, marks, times, times)
-deletions = st.sampled_from((None, None, "*", "present", "other"))
-picks = st.integers(0, 5)
-numbers = st.integers(1, 4)
-pages = st.integers(1, 4)
 
 
 class Machine(RuleBasedStateMachine):
@@ -218,7 +121,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.both("create_bucket", BUCKETS[0])
 
-    @rule(bucket=buckets, what=st.sampled_from(("create", "delete", "empty and delete")))
+    @rule(bucket=draws.buckets, what=st.sampled_from(("create", "delete", "empty and delete")))
     def visit_bucket(self, bucket, what) -> None:
         if what == "create":
             self.both("create_bucket", bucket)
@@ -231,11 +134,17 @@ class Machine(RuleBasedStateMachine):
 
     # --- objects
 
-    @rule(bucket=buckets, key=keys, body=contents, description=descriptions, wish=writes)
+    @rule(
+        bucket=draws.buckets,
+        key=draws.keys,
+        body=draws.contents,
+        description=draws.descriptions,
+        wish=draws.writes,
+    )
     def put(self, bucket, key, body, description, wish) -> None:
         self.both("put", bucket, key, body, description, self._written(wish, bucket, key))
 
-    @rule(writes=st.lists(st.tuples(churned, small_contents), min_size=3, max_size=20))
+    @rule(writes=st.lists(st.tuples(draws.churned, draws.small_contents), min_size=3, max_size=20))
     def churn(self, writes) -> None:
         """Many small objects, most of which are soon gone: segments of the log grow sparse."""
         for key, body in writes:
@@ -243,17 +152,17 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         method=st.sampled_from(("get", "get", "head")),
-        bucket=buckets,
-        key=keys,
+        bucket=draws.buckets,
+        key=draws.keys,
         wanted=st.sampled_from(("", "", *RANGES)),
-        wish=reads,
+        wish=draws.reads,
         part=st.sampled_from((0, 0, 0, 1, 2, 4)),
     )
     def get(self, method, bucket, key, wanted, wish, part) -> None:
         wanted = "" if part else wanted
         self.both(method, bucket, key, wanted, self._read(wish, bucket, key), part)
 
-    @rule(looks=st.lists(st.tuples(keys, picks), min_size=1, max_size=4))
+    @rule(looks=st.lists(st.tuples(draws.keys, draws.picks), min_size=1, max_size=4))
     def look(self, looks) -> None:
         """Reads ranges over the edges of what is stored in pieces and frames, and to the end."""
         for key, pick in looks:
@@ -263,12 +172,12 @@ class Machine(RuleBasedStateMachine):
             self.both("get", BUCKETS[0], key, f"{edge - 1}-{edge + pick}" if pick else f"{edge}-")
 
     @rule(
-        source=st.tuples(buckets, keys),
-        to=st.tuples(buckets, keys),
-        onto_itself=picks,
-        replaced=st.none() | descriptions,
-        read=reads,
-        written=writes,
+        source=st.tuples(draws.buckets, draws.keys),
+        to=st.tuples(draws.buckets, draws.keys),
+        onto_itself=draws.picks,
+        replaced=st.none() | draws.descriptions,
+        read=draws.reads,
+        written=draws.writes,
     )
     def copy(self, source, to, onto_itself, replaced, read, written) -> None:
         if onto_itself == 0:
@@ -276,17 +185,20 @@ class Machine(RuleBasedStateMachine):
         conditions = self._read(read, *source), self._written(written, *to)
         self.both("copy", *source, *to, replaced, *conditions)
 
-    @rule(bucket=buckets, key=keys, if_match=deletions)
+    @rule(bucket=draws.buckets, key=draws.keys, if_match=draws.deletions)
     def delete(self, bucket, key, if_match) -> None:
         self.both("delete", bucket, key, self._etag(if_match, bucket, key))
 
-    @rule(bucket=buckets, wishes=st.lists(st.tuples(keys, deletions), min_size=1, max_size=4))
+    @rule(
+        bucket=draws.buckets,
+        wishes=st.lists(st.tuples(draws.keys, draws.deletions), min_size=1, max_size=4),
+    )
     def delete_many(self, bucket, wishes) -> None:
         listed = [(key, self._etag(mark, bucket, key)) for key, mark in wishes]
         self.both("delete_many", bucket, listed)
 
     @rule(
-        bucket=buckets,
+        bucket=draws.buckets,
         prefix=st.sampled_from(PREFIXES),
         delimiter=st.sampled_from(("", "/", "b")),
         after=st.sampled_from(MARKERS),
@@ -298,10 +210,10 @@ class Machine(RuleBasedStateMachine):
     # --- uploads
 
     @rule(
-        bucket=buckets,
-        key=keys,
-        description=descriptions,
-        bodies=st.lists(part_contents, max_size=3),
+        bucket=draws.buckets,
+        key=draws.keys,
+        description=draws.descriptions,
+        bodies=st.lists(draws.part_contents, max_size=3),
         ends=st.booleans(),
     )
     def create_upload(self, bucket, key, description, bodies, ends) -> None:
@@ -322,27 +234,27 @@ class Machine(RuleBasedStateMachine):
         upload = self.reference.uploads[number]
         return upload.bucket, upload.key, number
 
-    @rule(pick=picks, number=numbers, body=contents)
+    @rule(pick=draws.picks, number=draws.numbers, body=draws.contents)
     def upload_part(self, pick, number, body) -> None:
         self.both("upload_part", *self._upload(pick), number, body)
 
     @rule(
-        pick=picks,
-        number=numbers,
-        source=st.tuples(buckets, keys),
+        pick=draws.picks,
+        number=draws.numbers,
+        source=st.tuples(draws.buckets, draws.keys),
         wanted=st.sampled_from((None, None, (0, 0), (0, 4096), (1000, 70_000), (1048000, 1048580))),
-        read=reads,
+        read=draws.reads,
     )
     def copy_part(self, pick, number, source, wanted, read) -> None:
         conditions = self._read(read, *source)
         self.both("copy_part", *source, *self._upload(pick), number, wanted, conditions)
 
     @rule(
-        pick=picks,
-        chosen=st.lists(numbers, max_size=4, unique=True),
+        pick=draws.picks,
+        chosen=st.lists(draws.numbers, max_size=4, unique=True),
         how=st.sampled_from(("all", "all", "all", "ordered", "as drawn", "wrong")),
         again=st.booleans(),
-        wish=writes,
+        wish=draws.writes,
     )
     def complete(self, pick, chosen, how, again, wish) -> None:
         bucket, key, upload = self._upload(pick)
@@ -357,7 +269,7 @@ class Machine(RuleBasedStateMachine):
         if again:
             self.both("complete", bucket, key, upload, listed, ALWAYS)
 
-    @rule(pick=picks, after=st.integers(0, 3), most=pages, abort=picks)
+    @rule(pick=draws.picks, after=st.integers(0, 3), most=draws.pages, abort=draws.picks)
     def list_parts(self, pick, after, most, abort) -> None:
         upload = self._upload(pick)
         self.both("list_parts", *upload, after, most)
@@ -366,12 +278,12 @@ class Machine(RuleBasedStateMachine):
             self.both("list_parts", *upload, after, most)
 
     @rule(
-        bucket=buckets,
+        bucket=draws.buckets,
         prefix=st.sampled_from(PREFIXES),
         delimiter=st.sampled_from(("", "/")),
         after=st.sampled_from(("", *KEYS)),
         behind=st.booleans(),
-        most=pages,
+        most=draws.pages,
     )
     def list_uploads(self, bucket, prefix, delimiter, after, behind, most) -> None:
         number = 0
@@ -382,7 +294,7 @@ class Machine(RuleBasedStateMachine):
     # --- several at once
 
     @rule(
-        key=keys,
+        key=draws.keys,
         wishes=st.lists(
             st.tuples(
                 st.sampled_from(
@@ -398,10 +310,10 @@ class Machine(RuleBasedStateMachine):
                         "complete",
                     )
                 ),
-                contents,
-                marks,
+                draws.contents,
+                draws.marks,
                 st.sampled_from((None, "*")),
-                keys,
+                draws.keys,
             ),
             min_size=2,
             max_size=TOGETHER_MAX,
@@ -417,10 +329,10 @@ class Machine(RuleBasedStateMachine):
         self.run.do(self._together(calls, moving))
 
     @rule(
-        key=keys,
+        key=draws.keys,
         kinds=st.lists(st.sampled_from(("put", "put", "copy", "complete")), min_size=2, max_size=4),
-        body=contents,
-        other=keys,
+        body=draws.contents,
+        other=draws.keys,
         rounds=st.integers(1, 5),
     )
     def race(self, key, kinds, body, other, rounds) -> None:
@@ -542,7 +454,7 @@ class Machine(RuleBasedStateMachine):
         self.client.applications = self.site.applications
         self.run.do(self._verify())
 
-    @rule(bucket=buckets, key=keys, at=st.integers(0, 3 * MIB), pick=picks)
+    @rule(bucket=draws.buckets, key=draws.keys, at=st.integers(0, 3 * MIB), pick=draws.picks)
     def corrupt(self, bucket, key, at, pick) -> None:
         """A bit of a body flips that no replay needs: one that did would end there."""
         found = self._object(bucket, key)
@@ -575,35 +487,3 @@ class Machine(RuleBasedStateMachine):
         await self.site.settle()
         if differences := await audit.differences(self.site.store):
             raise self._differs(f"counters: {differences}")
-
-
-async def made(what: Callable[..., Any], *arguments: Any) -> Any:
-    """What is to be made on a running loop."""
-    return what(*arguments)
-
-
-async def result_of(call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-    """What a call answers, the code of an error included."""
-    try:
-        return await call(*arguments)
-    except Refused as error:
-        return Refusal(error.code)
-
-
-def expected_of(reference: Reference, name: str, arguments: tuple[Any, ...]) -> Any:
-    """What the reference answers, the code of an error included."""
-    try:
-        return getattr(reference, name)(*arguments)
-    except Refused as error:
-        return Refusal(error.code)
-
-
-def shown(value: Any) -> str:
-    """A value with its bodies cut short."""
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes {value[:4].hex()}>"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(shown, value))})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(shown, value))}]"
-    return repr(value)

@@ -13,11 +13,12 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.crash.mutations import answer_before_write
 from tests.model import mutations
-from tests.model.machine import Differs, Machine, Run
+from tests.model.machine import Machine
+from tests.model.run import Differs, Run
 
 STEPS = 100
-EXAMPLES = 10
-OPERATIONS = 2_500
+EXAMPLES = 5
+OPERATIONS = 2_000
 OPERATIONS_LONG = 100_000
 OPERATIONS_FOR_A_FAULT = 20_000  # far more than any of them needs
 
