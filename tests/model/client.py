@@ -32,7 +32,7 @@ from tests.model.values import (
 _META = "x-amz-meta-"
 _SUM = "x-amz-checksum-"
 _STORED = ("content-type", "cache-control", "content-encoding")
-BROKEN = "InternalError"  # also what an answer that breaks off comes to
+BREAKS_OFF = "InternalError"  # also what an answer that breaks off comes to
 
 
 class Answer(NamedTuple):
@@ -102,7 +102,7 @@ class Client:
             else:
                 received = b"".join([bytes(piece) async for piece in response.body])
         except Exception as error:
-            raise Refused(BROKEN) from error
+            raise Refused(BREAKS_OFF) from error
         finally:
             response.finished(len(received), True)
         told = {name.decode(): value.decode() for name, value in response.headers}

@@ -104,13 +104,13 @@ class Site(Node):
         await self.volume._extents._retire()
         await self.settle()
 
-    async def compact(self, steps_max: int) -> int:
+    async def compact(self, steps_max: int, room: int | None = None) -> int:
         """Reclaim and a step of compaction, until there is nothing to do; returns the steps."""
         for steps in range(steps_max):
             await self.settle()
             found = await self._survey()
             await self._reclaim.run(found)
-            if not await self._compaction.step(found):
+            if not await self._compaction.step(found, room):
                 return steps
         return steps_max
 
