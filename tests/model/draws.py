@@ -13,6 +13,7 @@ from tests.crash.world import SMALL_BYTES_MAX
 from tests.model.site import PART_BYTES_MIN
 from tests.model.values import Description
 
+TOGETHER_MAX = 4
 BUCKETS = ("first", "second")
 KEYS = ("a", "a/b", "a/b/c", "a/ä", "b", "b+ &", "c/")
 PREFIXES = ("", "a", "a/", "b")
@@ -51,10 +52,28 @@ descriptions = st.builds(
 )
 # Which etag a condition names is settled when it is used.
 marks = st.sampled_from((None, None, None, "*", "present", "other"))
-times = st.sampled_from((None, None, None, "before", "after"))
+times = st.sampled_from((None, None, None, -1, 0))  # seconds after the object was written
 writes = st.tuples(marks, st.sampled_from((None, None, "*")))
 reads = st.tuples(marks, marks, times, times)
 deletions = st.sampled_from((None, None, "*", "present", "other"))
 picks = st.integers(0, 5)
 numbers = st.integers(1, 4)
 pages = st.integers(1, 4)
+# Operations on one key at the same time: kind, body, conditions, another key.
+wishes = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ("put", "put", "put", "delete", "delete_many", "copy", "copy from", "get", "complete")
+        ),
+        contents,
+        marks,
+        st.sampled_from((None, "*")),
+        keys,
+    ),
+    min_size=2,
+    max_size=TOGETHER_MAX,
+)
+# How a life of the store ends: whether it loses the WAL, and what stands behind the log's end.
+ends = st.tuples(st.booleans(), st.sampled_from((b"", b"\xff" * 5000, b"again")))
+# Of the loop, before operations end unanswered.
+turns = st.sampled_from((0, 1, 2, 3, 5, 8, 13, 50, 200))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import shutil
 from collections import deque
 from typing import Any
@@ -19,13 +18,22 @@ from tests.model import draws
 from tests.model.client import BREAKS_OFF, Client
 from tests.model.draws import BUCKETS, EDGES, KEYS, MARKERS, PREFIXES, RANGES
 from tests.model.reference import Reference
-from tests.model.run import Differs, Refusal, Run, expected_of, result_of, shown
+from tests.model.run import (
+    UNANSWERED,
+    Call,
+    Differs,
+    Refusal,
+    Run,
+    expected_of,
+    explain,
+    result_of,
+    shown,
+)
 from tests.model.site import PART_BYTES_MIN, Site
 from tests.model.values import ALWAYS, STATUS, Conditions, Description, Object, md5
 
 START_S = 1_800_000_000
 UPLOADS_EXPIRE_S = 8 * 24 * 3600  # and an hour, to which they are rounded, has long passed
-TOGETHER_MAX = 4
 LAST_STEPS = 30
 BROKEN = (Refusal(BREAKS_OFF), Refusal(STATUS[BREAKS_OFF]))
 
@@ -113,8 +121,10 @@ class Machine(RuleBasedStateMachine):
     def _read(self, wish: tuple[str | None, ...], bucket: str, key: str) -> Conditions:
         found = self._object(bucket, key)
         at = found.modified_s if found is not None else START_S
-        times = [at + {"before": -1, "after": 0}[word] if word else None for word in wish[2:]]
-        return Conditions(*(self._etag(mark, bucket, key) for mark in wish[:2]), *times)
+        etags = (self._etag(mark, bucket, key) for mark in wish[:2])
+        return Conditions(
+            *etags, *(at + shift if shift is not None else None for shift in wish[2:])
+        )
 
     # --- buckets
 
@@ -294,33 +304,7 @@ class Machine(RuleBasedStateMachine):
 
     # --- several at once
 
-    @rule(
-        key=draws.keys,
-        wishes=st.lists(
-            st.tuples(
-                st.sampled_from(
-                    (
-                        "put",
-                        "put",
-                        "put",
-                        "delete",
-                        "delete_many",
-                        "copy",
-                        "copy from",
-                        "get",
-                        "complete",
-                    )
-                ),
-                draws.contents,
-                draws.marks,
-                st.sampled_from((None, "*")),
-                draws.keys,
-            ),
-            min_size=2,
-            max_size=TOGETHER_MAX,
-        ),
-        moving=st.booleans(),
-    )
+    @rule(key=draws.keys, wishes=draws.wishes, moving=st.booleans())
     def together(self, key, wishes, moving) -> None:
         """Operations on one key at the same time: what they answer, they answer in some order."""
         calls = [self._call(key, *wish) for wish in wishes]
@@ -349,7 +333,7 @@ class Machine(RuleBasedStateMachine):
             if present or rounds % 2:
                 self.both("delete", BUCKETS[0], key)
 
-    def _call(self, key, kind, body, mark, none_match, other) -> tuple[str, tuple[Any, ...]]:
+    def _call(self, key, kind, body, mark, none_match, other) -> Call:
         bucket = BUCKETS[0]
         conditions = self._written((mark, none_match), bucket, key)
         match kind:
@@ -377,23 +361,23 @@ class Machine(RuleBasedStateMachine):
                 return "complete", (bucket, key, upload, listed, conditions)
         return "get", (bucket, key)
 
-    async def _together(self, calls: list[tuple[str, tuple[Any, ...]]], moving: bool) -> None:
+    async def _together(self, calls: list[Call], moving: bool) -> None:
         work = [result_of(getattr(self.client, name), *arguments) for name, arguments in calls]
         if moving:
             work.append(result_of(self.site.compact, 3))
-        found = (await asyncio.gather(*work))[: len(calls)]
+        await self._explain(calls, (await asyncio.gather(*work))[: len(calls)])
+
+    async def _explain(self, calls: list[Call], found: list[Any]) -> None:
         state = await self._state()
-        for order in itertools.permutations(range(len(calls))):
-            tried = self.reference.fork()
-            expected = {n: expected_of(tried, *calls[n]) for n in order}
-            if all(expected[n] == found[n] for n in order) and state == self._state_of(tried):
-                self.reference = tried
-                return
-        answered = "\n".join(
+        after = explain(self.reference, calls, found, lambda it: self._state_of(it) == state)
+        if after is not None:
+            self.reference = after
+            return
+        answers = "\n".join(
             f"{name}{shown(arguments)}: {shown(answer)}"
             for (name, arguments), answer in zip(calls, found, strict=True)
         )
-        raise self._differs(f"no order of these answers so, and leaves {shown(state)}:\n{answered}")
+        raise self._differs(f"no order of these answers so, and leaves {shown(state)}:\n{answers}")
 
     async def _state(self) -> list[Any]:
         """What tells states of the first bucket apart after operations at once."""
@@ -435,10 +419,39 @@ class Machine(RuleBasedStateMachine):
         if what == "Expiry":
             self.reference.expire_uploads(UPLOADS_EXPIRE_S)
 
-    @rule(loses_wal=st.booleans(), torn=st.sampled_from((b"", b"\xff" * 5000, b"again")))
-    def reboot(self, loses_wal, torn) -> None:
+    @rule(end=draws.ends)
+    def reboot(self, end) -> None:
+        self.step("DirtyReboot", 1, *end)
+        self._reboot(*end)
+        self.run.do(self._verify())
+
+    @rule(key=draws.keys, wishes=draws.wishes, turns=draws.turns, end=draws.ends)
+    def interrupt(self, key, wishes, turns, end) -> None:
+        """The same in the midst of operations: what was not answered has happened, or not."""
+        calls = [self._call(key, *wish) for wish in wishes]
+        if any(self._reads_damage(*call) for call in calls):
+            return
+        self.step("interrupted", len(calls), *calls, turns, *end)
+        found = self.run.do(self._interrupted(calls, turns))
+        self._reboot(*end)
+        self.run.do(self._explain(calls, found))
+        self.run.do(self._verify())
+
+    async def _interrupted(self, calls: list[Call], turns: int) -> list[Any]:
+        """What was answered after so many turns of the loop; the others are ended."""
+        tasks = [
+            asyncio.create_task(result_of(getattr(self.client, name), *arguments))
+            for name, arguments in calls
+        ]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        return [UNANSWERED if isinstance(one, asyncio.CancelledError) else one for one in found]
+
+    def _reboot(self, loses_wal: bool, torn: bytes) -> None:
         """A kill. As in a power cut, what no checkpoint covers may go, and a block may be torn."""
-        self.step("DirtyReboot", 1, loses_wal, torn)
         self.run.moved += self.site.moved
         tail = self.run.do(self.site.die())
         if loses_wal:
@@ -454,7 +467,6 @@ class Machine(RuleBasedStateMachine):
             raise self._differs(f"the store does not open: {error}") from error
         self.run.replayed += self.site.recovered.blocks_replayed
         self.client.applications = self.site.applications
-        self.run.do(self._verify())
 
     @rule(bucket=draws.buckets, key=draws.keys, at=st.integers(0, 3 * MIB), pick=draws.picks)
     def corrupt(self, bucket, key, at, pick) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,9 @@ from tests.crash import world
 from tests.crash.power_cut import scratch
 from tests.model.reference import Reference
 from tests.model.values import Refused
+
+Call = tuple[str, tuple[Any, ...]]  # a method of both sides, and its arguments
+UNANSWERED = object()
 
 
 class Differs(AssertionError):
@@ -80,6 +83,29 @@ def expected_of(reference: Reference, name: str, arguments: tuple[Any, ...]) -> 
         return getattr(reference, name)(*arguments)
     except Refused as error:
         return Refusal(error.code)
+
+
+def explain(
+    reference: Reference,
+    calls: Sequence[Call],
+    found: Sequence[Any],
+    agrees: Callable[[Reference], bool],
+) -> Reference | None:
+    """The reference behind the calls, in an order in which they answer as was found.
+
+    What has no answer (UNANSWERED) may have happened, or not. None where there is no such order,
+    or none behind which the reference `agrees`.
+    """
+    answered = [n for n, answer in enumerate(found) if answer is not UNANSWERED]
+    others = [n for n, answer in enumerate(found) if answer is UNANSWERED]
+    for count in range(len(others) + 1):
+        for happened in itertools.combinations(others, count):
+            for order in itertools.permutations((*answered, *happened)):
+                tried = reference.fork()
+                told = {n: expected_of(tried, *calls[n]) for n in order}
+                if all(told[n] == found[n] for n in answered) and agrees(tried):
+                    return tried
+    return None
 
 
 def shown(value: Any) -> str:

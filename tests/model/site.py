@@ -127,11 +127,10 @@ class Site(Node):
 
     async def die(self) -> Tail:
         """As after a kill: what is open is closed, nothing is tidied up."""
+        await self.close()
         log = self.recovered.log
         path = Path(segment_path(str(self._local.layout.root), log.segment))
-        tail = Tail(path, log.offset, path.stat().st_size)
-        await self.close()
-        return tail
+        return Tail(path, log.offset, path.stat().st_size)
 
     # --- damage
 
