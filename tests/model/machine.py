@@ -373,11 +373,8 @@ class Machine(RuleBasedStateMachine):
         if after is not None:
             self.reference = after
             return
-        answers = "\n".join(
-            f"{name}{shown(arguments)}: {shown(answer)}"
-            for (name, arguments), answer in zip(calls, found, strict=True)
-        )
-        raise self._differs(f"no order of these answers so, and leaves {shown(state)}:\n{answers}")
+        told = "\n".join(map(shown, zip(calls, found, strict=True)))
+        raise self._differs(f"no order of these answers so, and leaves {shown(state)}:\n{told}")
 
     async def _state(self) -> list[Any]:
         """What tells states of the first bucket apart after operations at once."""
