@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
@@ -51,6 +52,8 @@ class Run:
         self.folder = self._stack.enter_context(scratch())
         self.pool = self.do(made(IoPool, 2))
         self._stack.callback(lambda: self.do(made(self.pool.close)))
+        logging.disable(logging.CRITICAL)  # what is said of damaged bodies is expected
+        self._stack.callback(logging.disable, logging.NOTSET)
         # So large a WAL is checkpointed when a step says so, and not before.
         self._stack.enter_context(world.small_limits(64 * MIB))
         self._names = itertools.count()

@@ -38,8 +38,6 @@ PART_BYTES_MIN = 3 * KIB
 _BODY_MEMORY_BYTES = 64 * MIB
 _LOOK_NS = 50_000_000
 _HANDLERS = find_handlers(HANDLERS)
-_QUIET = logging.getLogger("tests.model")  # errors of damaged bodies are expected
-_QUIET.disabled = True
 _OWNER = Identity("model", "model", "MODEL", "never asked for")
 
 
@@ -65,7 +63,7 @@ def _application(store: Store) -> S3Application:
         store,
         OpenAuthenticator(_OWNER),
         _HANDLERS,
-        log=_QUIET,
+        log=logging.getLogger("tests.model"),
         observer=Unobserved(),
         admission=Admission(limits.REQUESTS_MAX, _BODY_MEMORY_BYTES, Unobserved().refused),
     )
