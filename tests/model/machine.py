@@ -135,10 +135,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(bucket=draws.buckets, what=st.sampled_from(("create", "delete", "empty and delete")))
     def visit_bucket(self, bucket, what) -> None:
+        """The first stays, or most of what follows would be refused."""
         if what == "create":
             self.both("create_bucket", bucket)
         elif bucket != BUCKETS[0] or self.reference.buckets[bucket]:
-            # The first stays: most of what follows would be refused.
             if what == "empty and delete" and bucket != BUCKETS[0]:
                 self.both("delete_many", bucket, [(key, None) for key in KEYS])
             self.both("delete_bucket", bucket)
@@ -171,8 +171,8 @@ class Machine(RuleBasedStateMachine):
         part=st.sampled_from((0, 0, 0, 1, 2, 4)),
     )
     def get(self, method, bucket, key, wanted, wish, part) -> None:
-        wanted = "" if part else wanted
-        self.both(method, bucket, key, wanted, self._read(wish, bucket, key), part)
+        seen = "" if part else wanted, self._read(wish, bucket, key), part
+        self.both(method, bucket, key, *seen)
 
     @rule(looks=st.lists(st.tuples(draws.picks, draws.picks), min_size=1, max_size=4))
     def look(self, looks) -> None:
@@ -430,13 +430,12 @@ class Machine(RuleBasedStateMachine):
     def interrupt(self, key, wishes, turns, end) -> None:
         """The same in the midst of operations: what was not answered has happened, or not."""
         calls = [self._call(key, *wish) for wish in wishes]
-        if any(self._reads_damage(*call) for call in calls):
-            return
-        self.step("interrupted", len(calls), *calls, turns, *end)
-        found = self.run.do(self._interrupted(calls, turns))
-        self._reboot(*end)
-        self.run.do(self._explain(calls, found))
-        self.run.do(self._verify())
+        if not any(self._reads_damage(*call) for call in calls):
+            self.step("interrupted", len(calls), *calls, turns, *end)
+            found = self.run.do(self._interrupted(calls, turns))
+            self._reboot(*end)
+            self.run.do(self._explain(calls, found))
+            self.run.do(self._verify())
 
     async def _interrupted(self, calls: list[Call], turns: int) -> list[Any]:
         """What was answered after so many turns of the loop; the others are ended."""
@@ -446,7 +445,7 @@ class Machine(RuleBasedStateMachine):
         for task in tasks:
             task.cancel()
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        return [UNANSWERED if isinstance(one, asyncio.CancelledError) else one for one in found]
+        return [UNANSWERED if isinstance(it, asyncio.CancelledError) else it for it in found]
 
     def _reboot(self, loses_wal: bool, torn: bytes) -> None:
         """A kill. As in a power cut, what no checkpoint covers may go, and a block may be torn."""
