@@ -28,9 +28,12 @@ SHRUNK = (Phase.generate, Phase.shrink)
 
 
 def explore(run: Run, seed: int, operations: int, phases: tuple[Phase, ...] = FOUND) -> None:
-    """Examples until there were so many operations, or one that differs."""
+    """Examples until there were so many operations, or one that differs.
+
+    They are not enough without a body that has moved and a block that was replayed.
+    """
     number = 0
-    while run.tally.total() < operations:
+    while run.tally.total() < operations or not (run.moved and run.replayed):
         # A seed of its own for each, so that all of it comes again with the same --seed.
         example = hypothesis.seed(f"{seed} {number}")(partial(Machine, run))
         run_state_machine_as_test(example, settings=_settings(phases))
@@ -63,8 +66,7 @@ def line(run: Run, seed: int, seconds: float) -> str:
 def test_operations_agree(seed: int) -> None:
     with Run() as run:
         explore(run, seed, OPERATIONS)
-        assert run.moved
-        assert run.replayed
+        assert run.tally.total() >= OPERATIONS
 
 
 @pytest.mark.long
