@@ -60,6 +60,7 @@ LANES = (
     Lane("clients", "tests/clients", budget_s=240, workers=2),
     Lane("crash", "tests/crash", budget_s=120),
     Lane("churn", "tests/churn", budget_s=45),
+    Lane("model", "tests/model", budget_s=30, timeout_long_s=3600),
 )
 
 

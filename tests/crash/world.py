@@ -22,6 +22,7 @@ from fastobj.background.compaction import Compaction
 from fastobj.background.reclaim import Reclaim
 from fastobj.background.segments import Known, Survey, survey
 from fastobj.core import codes, limits
+from fastobj.core.clock import Clock
 from fastobj.core.errors import ChecksumMismatch, S3Error
 from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
@@ -98,17 +99,25 @@ class Node:
     It starts as a server does: recovery, then what a crash left in the folder of extents.
     """
 
-    def __init__(self, directory: Path, pool: IoPool) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        pool: IoPool,
+        *,
+        clock: Clock | None = None,
+        own_file_bytes_min: int = OWN_FILE_BYTES_MIN,
+    ) -> None:
         epochs = LocalEpochs()
+        self._own_file_bytes_min = own_file_bytes_min
         self._local = LocalStore(directory, segment_bytes=SEGMENT_BYTES, epoch_changed=epochs.bump)
         self._local.open()
         try:
-            self._assemble(pool, epochs)
+            self._assemble(pool, epochs, clock)
         except BaseException:
             self._local.close()
             raise
 
-    def _assemble(self, pool: IoPool, epochs: LocalEpochs) -> None:
+    def _assemble(self, pool: IoPool, epochs: LocalEpochs, clock: Clock | None) -> None:
         self.recovered = self._local.recovered
         self.engine = engine = self._local.engine
         layout = self._local.layout
@@ -123,9 +132,9 @@ class Node:
             str(layout.root),
             pool,
             SegmentRows(ledger, self.owner),
-            own_file_bytes_min=OWN_FILE_BYTES_MIN,
+            own_file_bytes_min=self._own_file_bytes_min,
         )
-        self.store = assemble(engine, self.volume, ledger, epochs=epochs)
+        self.store = assemble(engine, self.volume, ledger, epochs=epochs, clock=clock)
         self.store.small_body_bytes_max = SMALL_BYTES_MAX
         self._extents = layout.extents
         self.log_folder = layout.log

@@ -1,0 +1,208 @@
+"""Faults put into the store on purpose: what random operations must find, or they prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from fastobj.background.garbage import Garbage
+from fastobj.core.limits import PIECE_BYTES
+from fastobj.meta import keys, records
+from fastobj.meta.base import ANY, Row, Txn
+from fastobj.objects import bodies, complete, listing, manifest, moves, put, upload_rows
+from fastobj.objects.conditions import WriteConditions
+from fastobj.s3 import ranges
+from fastobj.s3.handlers import copy
+from fastobj.storage import local_volume
+from fastobj.storage.log_format import RECORD_HEAD_BYTES
+from fastobj.testing.store import LocalEpochs
+from tests.crash import mutations
+
+Patch = pytest.MonkeyPatch
+Fault = Callable[[], AbstractContextManager[Any]]
+
+
+def _fault(put_in: Callable[[Patch], None]) -> Fault:
+    """As a context, in which the store has the fault."""
+
+    @contextmanager
+    def fault() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            put_in(patch)
+            yield
+
+    fault.__name__ = put_in.__name__
+    return fault
+
+
+@_fault
+def listing_drops_a_key(patch: Patch) -> None:
+    """A page with a common prefix lacks its last key."""
+    whole = listing._Fold.page
+
+    def page(self: Any, entries_max: int) -> listing.Page:
+        found = whole(self, entries_max)
+        return found._replace(objects=found.objects[:-1]) if found.prefixes else found
+
+    patch.setattr(listing._Fold, "page", page)
+
+
+@_fault
+def range_stops_short(patch: Patch) -> None:
+    """A range over the edge of a piece lacks its last byte."""
+    whole = ranges.resolve
+
+    def resolve(value: bytes | None, size: int) -> ranges.ByteRange | None:
+        found = whole(value, size)
+        if (
+            found is None
+            or found.offset // PIECE_BYTES == (found.offset + found.length - 1) // PIECE_BYTES
+        ):
+            return found
+        return found._replace(length=found.length - 1)
+
+    patch.setattr(ranges, "resolve", resolve)
+
+
+@_fault
+def last_writer_wins(patch: Patch) -> None:
+    """A put does not check that the object is still the one that its conditions were judged by."""
+    whole = put.transaction
+
+    def transaction(*arguments: Any, **named: Any) -> Txn:
+        txn = whole(*arguments, **named)
+        at = put.OBJECT_ROW
+        txn.rows[at] = msgspec.structs.replace(txn.rows[at], expect=ANY)
+        return txn
+
+    patch.setattr(put, "transaction", transaction)
+
+
+@_fault
+def if_match_is_not_checked(patch: Patch) -> None:
+    """A write goes on whatever etag it names."""
+    whole = WriteConditions.check
+
+    def check(self: WriteConditions, present: Any) -> None:
+        whole(self if present is None else self._replace(if_match=None), present)
+
+    patch.setattr(WriteConditions, "check", check)
+
+
+@_fault
+def epochs_stand_still(patch: Patch) -> None:
+    """A worker does not hear of changes of buckets."""
+    patch.setattr(LocalEpochs, "bump", lambda self, key: None)
+
+
+@_fault
+def copies_are_not_counted(patch: Patch) -> None:
+    """The third name of a body does not count."""
+    patch.setattr(bodies, "_counted", _uncounted)
+
+
+def _uncounted(key: bytes, token: bytes, shared: Any, change: int) -> Row:
+    counted = msgspec.structs.replace(shared, count=shared.count + min(change, 0))
+    return Row(keys.SHARED, key, token, msgspec.msgpack.encode(counted))
+
+
+@_fault
+def replaced_metadata_is_kept(patch: Patch) -> None:
+    """A copy has the metadata of its source, whatever was asked for."""
+    whole = copy._Wish.describe
+
+    async def describe(self: Any, source: Any) -> Any:
+        described = await whole(self, source)
+        return msgspec.structs.replace(described, metadata=source.metadata)
+
+    patch.setattr(copy._Wish, "describe", describe)
+
+
+@_fault
+def chosen_parts_go(patch: Patch) -> None:
+    """Complete has all parts let go of, those of its object too."""
+    whole = upload_rows.parts_due
+
+    def parts_due(upload_id: bytes, kept: bytes = b"", since_ns: int = 0) -> Row:
+        return whole(upload_id, b"", since_ns)
+
+    patch.setattr(upload_rows, "parts_due", parts_due)
+
+
+@_fault
+def small_parts_are_taken(patch: Patch) -> None:
+    """Complete does not look at the sizes of parts."""
+    patch.setattr(complete, "_check_sizes", lambda *arguments: None)
+
+
+@_fault
+def uploads_do_not_expire(patch: Patch) -> None:
+    """Nobody aborts an upload that was left open."""
+
+    async def expire(self: Garbage, row: Any) -> int:
+        return 0
+
+    patch.setattr(Garbage, "_expire", expire)
+
+
+@_fault
+def moved_parts_are_not_found(patch: Patch) -> None:
+    """A manifest is believed: where compaction has moved a part, nobody looks."""
+
+    async def find_again(self: Any, store: Any, piece: Any, stale: Exception) -> Any:
+        raise stale
+
+    patch.setattr(manifest.Parts, "find_again", find_again)
+
+
+@_fault
+def rows_stay_behind(patch: Patch) -> None:
+    """Compaction stores bodies again, and leaves the rows as they were."""
+    whole = moves._entry
+
+    async def entry(store: Any, row: Any) -> Any:
+        moved = await whole(store, row)
+        value = records.with_location(row.value, records.location_of(row.value))
+        kept = msgspec.structs.replace(moved.txn.rows[0], value=value)
+        return moved._replace(
+            txn=msgspec.structs.replace(moved.txn, rows=[kept], bodies=[]), bodies=()
+        )
+
+    patch.setattr(moves, "_entry", entry)
+
+
+@_fault
+def records_are_not_verified(patch: Patch) -> None:
+    """Small bodies are answered as they are found."""
+
+    async def read_record(self: local_volume.LocalVolume, location: Any, data_id: bytes) -> bytes:
+        with open(self.files.lend(location.segment).path, "rb") as file:
+            file.seek(location.offset + RECORD_HEAD_BYTES)
+            return file.read(location.length)
+
+    patch.setattr(local_volume.LocalVolume, "_read_record", read_record)
+
+
+FAULTS: tuple[Fault, ...] = (
+    listing_drops_a_key,
+    range_stops_short,
+    last_writer_wins,
+    if_match_is_not_checked,
+    epochs_stand_still,
+    copies_are_not_counted,
+    replaced_metadata_is_kept,
+    chosen_parts_go,
+    small_parts_are_taken,
+    uploads_do_not_expire,
+    moved_parts_are_not_found,
+    rows_stay_behind,
+    records_are_not_verified,
+    # of power cuts:
+    mutations.answer_before_write,
+    mutations.covered_too_early,
+    mutations.position_behind,
+)

@@ -1,0 +1,149 @@
+"""What requests to an S3 say and what they answer, as the reference and the client have it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+KEYS_MAX = 1000
+
+
+class Refused(Exception):
+    """An answer that is an error; `code` is the one of S3, or the status where there is none."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+# What a HEAD request tells of an error.
+STATUS = {
+    "NoSuchBucket": "404", "NoSuchKey": "404", "PreconditionFailed": "412", "304": "304",
+    "InvalidRange": "416", "InvalidPartNumber": "416", "InternalError": "500",
+}  # fmt: skip
+
+
+class Conditions(NamedTuple):
+    """What must hold of an object; etags without quotes, "*" for any; times in seconds."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+    modified_since_s: int | None = None
+    unmodified_since_s: int | None = None
+
+
+ALWAYS = Conditions()
+
+
+class Description(NamedTuple):
+    """What is said of an object. `algorithm` names a checksum to keep, "" for none."""
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    metadata: Mapping[str, str] = MappingProxyType({})
+    algorithm: str = ""
+
+
+PLAIN = Description()
+
+
+class Part(NamedTuple):
+    """A part of an upload, or of an object that was made of such."""
+
+    number: int
+    content: bytes
+    checksums: dict[str, str]
+    modified_s: int
+
+    @property
+    def etag(self) -> str:
+        """The MD5 in hex."""
+        return md5(self.content)
+
+
+class Object(NamedTuple):
+    """An object. Copies share `birth`: it says when their bytes were stored."""
+
+    content: bytes
+    etag: str
+    modified_s: int
+    headers: Mapping[str, str]
+    metadata: Mapping[str, str]
+    checksums: dict[str, str]
+    birth: int
+    parts: tuple[Part, ...] = ()
+    upload: int = 0
+
+
+class Upload(NamedTuple):
+    """An open upload; its number is what both sides call it by."""
+
+    bucket: str
+    key: str
+    description: Description
+    begun_s: int
+    parts: dict[int, Part]
+
+
+class Seen(NamedTuple):
+    """What a read answers."""
+
+    body: bytes
+    length: int
+    content_range: str
+    etag: str
+    modified_s: int
+    headers: dict[str, str]
+    metadata: dict[str, str]
+    checksums: dict[str, str]
+    parts: int
+
+
+class Entry(NamedTuple):
+    """An object in a listing, or a part in one of parts (then `name` is its number)."""
+
+    name: str
+    etag: str
+    size: int
+    modified_s: int
+
+
+class Page(NamedTuple):
+    """A page of a listing of objects, parts (Entry) or uploads (key and number)."""
+
+    entries: list
+    prefixes: list[str]
+    is_truncated: bool
+
+
+def md5(content: bytes) -> str:
+    """An etag."""
+    return hashlib.md5(content).hexdigest()
+
+
+def etag_of_parts(etags: Iterable[str]) -> str:
+    """The etag of an object that was made of parts with these."""
+    listed = [bytes.fromhex(etag) for etag in etags]
+    return f"{md5(b''.join(listed))}-{len(listed)}"
+
+
+def digest(algorithm: str, content: bytes) -> bytes:
+    """A checksum."""
+    if algorithm == "crc32":
+        return zlib.crc32(content).to_bytes(4, "big")
+    return hashlib.new(algorithm, content).digest()
+
+
+def sums(algorithm: str, content: bytes) -> dict[str, str]:
+    """The checksum of some bytes, as it is kept with them."""
+    return {algorithm: b64encode(digest(algorithm, content)).decode()} if algorithm else {}
+
+
+def sums_of_parts(algorithm: str, parts: Iterable[Part]) -> dict[str, str]:
+    """The checksum of checksums."""
+    listed = [digest(algorithm, part.content) for part in parts] if algorithm else []
+    value = sums(algorithm, b"".join(listed))
+    return {name: f"{text}-{len(listed)}" for name, text in value.items()}
