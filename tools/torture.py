@@ -26,6 +26,8 @@ INSTRUMENTS = (
     "tests/crash/test_server_power_cut.py",
     "tests/churn",
     "tests/faults",
+    "tests/model",
+    "tests/connections/test_restarts.py",
 )
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Flaky
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests import figures
 from tests.crash.mutations import answer_before_write
 from tests.model import mutations
 from tests.model.machine import Machine
@@ -38,6 +39,7 @@ def explore(run: Run, seed: int, operations: int, phases: tuple[Phase, ...] = FO
         example = hypothesis.seed(f"{seed} {number}")(partial(Machine, run))
         run_state_machine_as_test(example, settings=_settings(phases))
         number += 1
+    figures.count("model operations", run.tally.total())
 
 
 def _settings(phases: tuple[Phase, ...]) -> hypothesis.settings:
