@@ -54,6 +54,7 @@ class Reclaim:
         self._bounds = log_segment_bytes
         self._log_directory = log_directory
         self._spares = Spares(log_directory, log_segment_bytes[0])
+        self._missed = False  # the last pass had not the room for its spares
         self._log = logging.getLogger("fastobj.reclaim")
 
     async def run(self, found: Survey) -> Report:
@@ -124,6 +125,8 @@ class Reclaim:
         larger = sum(spare.size >= size for spare in spares)
         is_ballast = size < _OVERSIZE * self._bounds[0] and len(spares) < BALLAST + SPARES_AHEAD
         is_ahead = size < _OVERSIZE * self._spares.size_bytes and larger < SPARES_AHEAD
+        if io.is_reserve_taken(self._log_directory):
+            return len(spares) < BALLAST
         return is_ballast or is_ahead
 
     async def _drop_rows(self, gone: list[Segment]) -> None:
@@ -166,8 +169,11 @@ class Reclaim:
             for _ in range(missing):
                 if self._spares.could_make(wanted):
                     self._spares.make()
+            self._missed = False
         except StoreError as error:
-            self._log.warning("the spare log segments are not as they should be: %s", error)
+            level = logging.DEBUG if self._missed else logging.WARNING  # once, not with each pass
+            self._missed = True
+            self._log.log(level, "the spare log segments are not as they should be: %s", error)
 
 
 def _is_abandoned(segment: Segment, known: Known) -> bool:

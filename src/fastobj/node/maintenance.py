@@ -19,7 +19,7 @@ from fastobj.background.reclaim import Reclaim, Report
 from fastobj.background.scrub import Scrub
 from fastobj.background.segments import Known, Survey, survey
 from fastobj.core.clock import SystemClock
-from fastobj.core.errors import FastobjError
+from fastobj.core.errors import FastobjError, NoSpace
 from fastobj.core.metrics import Metric
 from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
@@ -41,6 +41,7 @@ _AGAIN_S: Final = 60.0  # unless somebody nudges before
 _PAUSE_FACTOR_BUSY: Final = 1  # else it must keep up with whoever overwrites
 _PAUSE_FACTOR_SHORT: Final = 0
 _COMPACT_AGAIN_NS: Final = 10_000_000_000
+_COMPACT_AGAIN_FULL_NS: Final = 300_000_000
 
 
 def run(context: ChildContext) -> int:
@@ -197,8 +198,14 @@ class Maintenance:
             room = io.free_bytes(self._context.layout.root) if is_short else None
             return await compaction.step(found, room)
         except FastobjError as error:
-            self._log.warning("a round of compaction ended early: %s", error)
-            self._compact_after_ns = self._clock.monotonic_ns() + _COMPACT_AGAIN_NS
+            is_full = isinstance(error, NoSpace)  # what was moved gives room, once it is covered
+            self._log.log(
+                logging.DEBUG if is_full else logging.WARNING,
+                "a round of compaction ended early: %s",
+                error,
+            )
+            pause_ns = _COMPACT_AGAIN_FULL_NS if is_full else _COMPACT_AGAIN_NS
+            self._compact_after_ns = self._clock.monotonic_ns() + pause_ns
             return False
         finally:
             self._count(before, compaction.total)

@@ -19,7 +19,7 @@ from fastobj.meta.base import Add, LocalEngine, ScanRow, Txn
 from fastobj.objects.local_engine import DatabaseRoom
 from fastobj.storage.log_format import EXTENT_ID_MIN
 from fastobj.storage.log_writer import LogWriter
-from fastobj.storage.spares import BODIES, Claim
+from fastobj.storage.spares import MOVES, Claim
 
 _ROWS_MAX: Final = 1 << 20
 _BATCHES_BETWEEN_LOOKS: Final = 16  # while the ballast is yet to be made and the disk is ample
@@ -126,8 +126,9 @@ class Room:
         try:
             self._log.roll(segment, claim)
         except NoSpace:
-            if claim == BODIES:
+            if claim.kept:
                 self._no_bodies = True
+                self.refused |= claim == MOVES  # what they emptied waits for a checkpoint
             if claim.kept or not self._recycle():
                 raise
             self._log.roll(segment)

@@ -308,6 +308,11 @@ def is_short(path: StrPath) -> bool:
     return left * _SHORT_PART < found.f_blocks * found.f_frsize
 
 
+def is_reserve_taken(path: StrPath) -> bool:
+    """Whether some of the reserve is in use."""
+    return free_bytes(path) < reserve_bytes(path)
+
+
 def check_reserve(path: StrPath, size: int) -> None:
     """Raises NoSpace where `size` bytes more would not leave the reserve."""
     reserve = reserve_bytes(path)

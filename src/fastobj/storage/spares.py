@@ -120,6 +120,8 @@ class Spares:
 
         On a full disk one of `least_bytes` will do: better than no commits.
         """
+        if claim.leaves_reserve:  # where moves have taken of it, what they free goes there first
+            io.check_reserve(self._directory, 0)
         fitting = [spare for spare in self.list() if spare.size >= least_bytes]
         free = fitting[: max(0, len(fitting) - claim.kept)]
         if claim.is_small and free:
