@@ -14,6 +14,7 @@ from fastobj.node.child import database_vfs
 from fastobj.node.layout import StoreLayout
 from fastobj.node.locks import StoreLock, take_store_lock
 from fastobj.objects.local_recovery import Recovered, recover
+from fastobj.storage.log_writer import block_bytes_max
 from fastobj.storage.spares import Spares
 
 _log = logging.getLogger("fastobj.committer")
@@ -40,7 +41,7 @@ class RecoveredStore:
         try:
             if layout.fence.exists():
                 drop_caches(layout)
-            _open_database(self.engine, layout)
+            _open_database(self.engine, layout, segment_bytes[0])
             self.recovered = recover(
                 layout.log,
                 layout.store_id,
@@ -70,17 +71,17 @@ class RecoveredStore:
             self._lock.close()
 
 
-def _open_database(engine: SqliteEngine, layout: StoreLayout) -> None:
-    """On a full disk its index in shared memory, which begins anew, takes the room of a spare.
+def _open_database(engine: SqliteEngine, layout: StoreLayout, segment_bytes_min: int) -> None:
+    """On a full disk its index in shared memory, which begins anew, takes room of the spares.
 
     Raises NoSpace where there is none, StoreError.
     """
-    spares = Spares(layout.log, LOG_SEGMENT_BYTES_MIN)
+    spares = Spares(layout.log, segment_bytes_min)
     while True:
         try:
             return engine.open_now()
         except NoSpace as full:
-            if not spares.free_smallest():
+            if not spares.give_room(block_bytes_max(segment_bytes_min)):
                 raise
             _log.warning("%s: a spare log segment makes room", full)
 

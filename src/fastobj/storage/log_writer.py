@@ -94,6 +94,11 @@ class Block:
         self.length = len(content)
 
 
+def block_bytes_max(segment_bytes_min: int) -> int:
+    """The largest block: it fits every segment, so a roll always makes enough room."""
+    return min(BLOCK_BYTES_MAX, segment_bytes_min & -BLOCK_ALIGN_BYTES)
+
+
 class LogWriter:
     """Appends blocks to the open segment. `last` is the last block written and synced."""
 
@@ -108,8 +113,7 @@ class LogWriter:
         self.store = store
         self.last = last
         self.covered = 0
-        # A block of the largest size fits every segment, so a roll always makes enough room.
-        self.block_bytes_max = min(BLOCK_BYTES_MAX, segment_bytes_min & -BLOCK_ALIGN_BYTES)
+        self.block_bytes_max = block_bytes_max(segment_bytes_min)
         self.segment = 0
         self.generation = 0
         self.offset = 0

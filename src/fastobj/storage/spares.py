@@ -195,6 +195,21 @@ class Spares:
             self.free(spares[-1])
         return bool(spares)
 
+    def give_room(self, least_bytes: int) -> bool:
+        """Room for little: a spare is cut to `least_bytes`, or else the smallest unlinked.
+
+        Whether there was one. What is cut off may be all that is needed, and the spare stays one.
+        """
+        for spare in reversed(self.list()):
+            if spare.size > least_bytes:
+                file = io.open_existing(str(spare.path))
+                try:
+                    file.truncate(least_bytes)
+                finally:
+                    file.close()
+                return True
+        return self.free_smallest()
+
     def remove_unfinished(self) -> None:
         """Unlinks what a crash left half made, but nothing that is being made now."""
         for path in self._directory.glob(f"*{MAKING_SUFFIX}"):

@@ -137,6 +137,16 @@ def test_the_ballast_is_kept_from_who_must_leave_it(tmp_path, monkeypatch):
     assert spares.take(SIZE) in spares.list()
 
 
+def test_room_for_little_is_cut_off_before_a_spare_goes(tmp_path):
+    spares = Spares(tmp_path, SIZE)
+    made = [spares.make() for _ in range(2)]
+    sizes = []
+    while spares.give_room(SIZE - 4096):
+        sizes.append([spare.size for spare in spares.list()])
+    assert sizes == [[SIZE, SIZE - 4096], [SIZE - 4096] * 2, [SIZE - 4096], []]
+    assert len(made) == 2
+
+
 def test_a_segment_that_another_process_released_is_no_spare(tmp_path):
     with pytest.raises(StoreError):
         Spares(tmp_path, SIZE).recycle(12, 1)
