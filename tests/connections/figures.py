@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from fastobj.testing.process_server import ProcessServer
@@ -26,6 +27,15 @@ def descriptors(server: ProcessServer) -> int:
     """Open descriptors of all processes, but those of files of the store: they close in time."""
     targets = [target for _, pid in server.pids() for target in _targets(pid)]
     return sum(not target.startswith(str(server.directory)) for target in targets)
+
+
+def settled_descriptors(server: ProcessServer) -> int:
+    """The same, once a process that has just started has opened what it keeps open."""
+    before = -1
+    while (found := descriptors(server)) != before:
+        before = found
+        time.sleep(1)
+    return found
 
 
 def _targets(pid: int) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from fastobj.testing.process_server import ProcessServer
 from tests.clients.signed import signed_headers
-from tests.connections.figures import MIB, Crowd, descriptors, pss_bytes
+from tests.connections.figures import MIB, Crowd, descriptors, pss_bytes, settled_descriptors
 from tests.unit.node.running import Client, metrics, on_each_worker, wait_until
 
 COUNT = 1000
@@ -26,7 +26,7 @@ def server(tmp_path):
 def test_stalled_uploads_take_bounded_memory(server):
     lines = [f"{n}: {v}" for n, v in signed_headers(server, "PUT", "/bucket/stalled").items()]
     head = "\r\n".join(["PUT /bucket/stalled HTTP/1.1", *lines, "Content-Length: 1000000", "", ""])
-    base, files = pss_bytes(server), descriptors(server)
+    base, files = pss_bytes(server), settled_descriptors(server)
     with Crowd(server, COUNT, "127.0.0.7", head + "x" * 1000) as stalled:
         stalled.wait_open()
         wait_until(lambda: metrics(server)["http_connections"] > COUNT / 2, "the uploads")

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from fastobj.testing.process_server import ProcessServer
-from tests.connections.figures import KIB, MIB, Crowd, descriptors, pss_bytes
+from tests.connections.figures import KIB, MIB, Crowd, descriptors, pss_bytes, settled_descriptors
 from tests.unit.node.running import Client, metrics, wait_until
 
 COUNT = 10_000
@@ -42,7 +42,7 @@ def _wait_for_idle(server, count):
 
 def test_idle_and_half_open_connections_are_held_and_let_go(server):
     _serves(server)
-    base, files = pss_bytes(server), descriptors(server)
+    base, files = pss_bytes(server), settled_descriptors(server)
     with Client(server) as client, Crowd(server, COUNT, "127.0.0.2") as idle:
         idle.wait_open()
         _wait_for_idle(server, COUNT)

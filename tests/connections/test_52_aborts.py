@@ -9,7 +9,7 @@ import pytest
 
 from fastobj.testing.process_server import ProcessServer
 from tests.clients.signed import signed_headers
-from tests.connections.figures import MIB, descriptors, pss_bytes
+from tests.connections.figures import MIB, descriptors, pss_bytes, settled_descriptors
 from tests.unit.node.running import Client, metrics, wait_until
 
 LEFT_BYTES_MAX = 12 * MIB
@@ -90,7 +90,7 @@ def test_aborting_clients_leave_nothing(server, rng, count):
     for number in range(200):  # so that memory has its usual size
         _abort(server, requests[number % len(requests)], rng)
     wait_until(lambda: metrics(server)["http_connections"] == 1, "the end of the first")
-    files, live, memory = descriptors(server), _live_bytes(server), pss_bytes(server)
+    files, live, memory = settled_descriptors(server), _live_bytes(server), pss_bytes(server)
     for number in range(count):
         if number % 1000 == 0:
             requests = _requests(server)  # signatures last for a quarter of an hour

@@ -7,7 +7,7 @@ that the retries of boto3, with its defaults, do not cover. Nothing that was ans
 import pytest
 
 from fastobj.testing.process_server import ProcessServer
-from tests.connections.figures import Crowd, descriptors
+from tests.connections.figures import Crowd, descriptors, settled_descriptors
 from tests.connections.refusals import RefusalWatch
 from tests.connections.sdk_load import SdkLoad
 from tests.unit.http.certificates import make_pair
@@ -82,7 +82,7 @@ def test_a_crowd_at_rest_outlives_its_server(tmp_path, count):
         for client in on_each_worker(server):
             with client:
                 assert client("PUT", "/bucket")[0] == 200
-        files = descriptors(server)
+        files = settled_descriptors(server)
         with Crowd(server, count, "127.0.0.9") as idle:
             idle.wait_open()
             for restart in (roll, renew, roll):
