@@ -77,6 +77,11 @@ def put_large(sign: load.Signer) -> Make:
 # --- how a technique is taken back ---------------------------------------------------------------
 
 
+def replace(owner: object, name: str, by: object) -> None:
+    """Puts another function in the place of one; only in the server that is forked for it."""
+    setattr(owner, name, by)
+
+
 def nothing() -> None:
     """The server as it is."""
 
@@ -95,7 +100,8 @@ def one_frame_a_send() -> None:
         answer(self)
         self._peer.flush(self._ledger.last_sequence)
 
-    LinkLedger._queue, _Request._answer = queue, answer_alone  # type: ignore[method-assign]
+    replace(LinkLedger, "_queue", queue)
+    replace(_Request, "_answer", answer_alone)
 
 
 def head_apart() -> None:
@@ -115,12 +121,12 @@ def head_apart() -> None:
         self.sent_bytes, self.whole = len(body), True
         return keep_alive
 
-    Writer.send = send  # type: ignore[method-assign]
+    replace(Writer, "send", send)
 
 
 def never_now() -> None:
     """11: no read succeeds in the loop, as if the cache were cold; the pool reads."""
-    segio.read_packed_now = lambda *_: -errno.EAGAIN  # type: ignore[assignment]
+    replace(segio, "read_packed_now", lambda *_: -errno.EAGAIN)
 
 
 def executor() -> None:
@@ -131,7 +137,7 @@ def executor() -> None:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(None, os.preadv, file.fd, [into], offset)
 
-    IoPool.read = read  # type: ignore[method-assign]
+    replace(IoPool, "read", read)
 
 
 def small_reads() -> None:
@@ -141,7 +147,7 @@ def small_reads() -> None:
     def get_some(self: Connection, sizehint: int) -> memoryview:
         return get_buffer(self, sizehint)[: 64 * KIB]
 
-    Connection.get_buffer = get_some  # type: ignore[method-assign]
+    replace(Connection, "get_buffer", get_some)
 
 
 def _weights(*weights: int) -> Callable[[], None]:
@@ -149,7 +155,7 @@ def _weights(*weights: int) -> Callable[[], None]:
         def turn(self: Supervisor, child: Child) -> int:
             return child.handed * weights[self._workers.index(child)]
 
-        Supervisor._load = turn  # type: ignore[method-assign]
+        replace(Supervisor, "_load", turn)
 
     return change
 

@@ -10,8 +10,9 @@ import msgspec
 from fastobj.core.errors import StoreDamaged, UnknownFormat
 from fastobj.core.limits import KEY_BYTES_MAX
 from fastobj.meta import keys, records
-from fastobj.meta.base import ANY, Txn
+from fastobj.meta.base import ANY, Row, Txn
 from fastobj.objects import log_rows
+from fastobj.objects.ledger import with_location
 from fastobj.storage.base import LOCATION_BYTES, Location
 from tests.fuzz.mutations import mutate
 
@@ -170,7 +171,8 @@ def places(record: Any, value: bytes, damaged: bytes, moved: bytes) -> None:
     """The location of a value that names a body, taken out and replaced without decoding it."""
     at = records.location_offset(value)
     assert value[at : at + LOCATION_BYTES] == records.location_of(value) == record.location
-    again = records.decode(type(record), records.with_location(value, moved))
+    row = with_location(Row(keys.CURRENT, b"", ANY, value), at, Location.decode(moved))
+    again = records.decode(type(record), row.value)
     assert again == msgspec.structs.replace(record, location=moved)
     try:
         found = records.location_of(damaged)

@@ -33,7 +33,7 @@ from fastobj.core.limits import KIB, MIB
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_LOG
 from fastobj.meta import keys, records
 from fastobj.meta.base import ScanRow
-from fastobj.objects.moves import NAMING, Moved, NamingRow, move, move_small
+from fastobj.objects.moves import NAMING, Moved, NamingRow, move_large, move_small
 from fastobj.objects.store import Store
 from fastobj.storage.base import Location
 
@@ -74,11 +74,6 @@ class Compaction:
         self._overhead = float(_OVERHEAD_BYTES)
         self._left: dict[int, int] = {}  # segment: what lived in it when a round left it
         self._stuck: dict[int, int] = {}  # the same, where one round more could not move it
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether a round has been begun and is not over."""
-        return self._round is not None
 
     async def step(self, found: Survey, room: int | None = None) -> bool:
         """Works for a fifth of a second, if there is anything worth it; whether it did.
@@ -210,7 +205,7 @@ class Compaction:
 
     async def _move_large(self, row: NamingRow) -> None:
         try:
-            self.total += await move(self._store, row)
+            self.total += await move_large(self._store, row)
         except NoSpace as full:
             self._log.info("a body of %d bytes is not moved now: %s", row.place.length, full)
 
@@ -244,7 +239,7 @@ class Compaction:
                 (self._stuck if left == before else self._left)[segment.id] = left
 
     def _report(self, segments: int, before: Moved) -> None:
-        done = Moved(*(now - then for now, then in zip(self.total, before, strict=True)))
+        done = self.total - before
         self._log.info(
             "%d segments compacted: %d bodies moved, %d KiB; %d had changed",
             segments,

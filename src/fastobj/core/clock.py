@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,7 +26,7 @@ class Clock(Protocol):
         ...
 
 
-_wall_ns = time.time_ns
+_wall_ns: Callable[[], int] = time.time_ns
 
 
 def configure() -> None:
@@ -32,8 +34,11 @@ def configure() -> None:
     global _wall_ns
     path = os.environ.get("FASTOBJ_CLOCK_SHIFT")
     if path:
-        shift = Path(path)
-        _wall_ns = lambda: time.time_ns() + int(shift.read_text()) * 10**9  # noqa: E731
+        _wall_ns = partial(_shifted_ns, Path(path))
+
+
+def _shifted_ns(shift: Path) -> int:
+    return time.time_ns() + int(shift.read_text()) * 10**9
 
 
 class SystemClock:

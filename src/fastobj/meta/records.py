@@ -251,10 +251,3 @@ def location_of(value: bytes) -> bytes:
     if head != _LOCATION_HEAD or len(location) != LOCATION_BYTES:
         raise StoreDamaged("a row that names a body has no location")
     return location
-
-
-def with_location(value: bytes, location: bytes) -> bytes:
-    """The value with another location in the place of its own, which must be there."""
-    at = location_offset(value)
-    assert len(location_of(value)) == len(location), "a location takes the place of another"
-    return value[:at] + location + value[at + len(location) :]

@@ -130,7 +130,7 @@ class Maintenance:
         context = self._context
         scrub = Scrub(
             store,
-            context.page.metrics.of(context.slot),
+            self._cells,
             interval_s=context.settings.scrub_interval,
             bytes_s=context.settings.scrub_rate,
             made_ns=context.layout.made_ns,
@@ -208,11 +208,11 @@ class Maintenance:
             self._compact_after_ns = self._clock.monotonic_ns() + pause_ns
             return False
         finally:
-            self._count(before, compaction.total)
+            self._count(compaction.total - before)
 
-    def _count(self, before: Moved, now: Moved) -> None:
-        self._cells.add(Metric.COMPACTED_BODIES, now.bodies - before.bodies)
-        self._cells.add(Metric.COMPACTED_BYTES, now.size_bytes - before.size_bytes)
+    def _count(self, moved: Moved) -> None:
+        self._cells.add(Metric.COMPACTED_BODIES, moved.bodies)
+        self._cells.add(Metric.COMPACTED_BYTES, moved.size_bytes)
 
     def _settle_orphans(self) -> None:
         """At the start, and when processes have ended: only a death leaves files without rows."""

@@ -10,7 +10,9 @@ left to whoever changed it.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Sequence
+from dataclasses import astuple, dataclass
 from functools import partial
+from operator import add, sub
 from typing import Final, NamedTuple
 
 from fastobj._ext.crc import crc32c
@@ -27,10 +29,10 @@ from fastobj.meta import keys, records
 from fastobj.meta.base import BodyRef, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord, PartRecord
 from fastobj.objects.carried import carry_large, write
-from fastobj.objects.ledger import Entry, SmallBody
+from fastobj.objects.ledger import Entry, SmallBody, with_location
 from fastobj.objects.segment_rows import usage_add
 from fastobj.objects.store import Store
-from fastobj.storage.base import Location, Writer
+from fastobj.storage.base import Location, Writer, fill
 
 # The spaces whose rows name bodies.
 NAMING: Final = (keys.CURRENT, keys.SHARED, keys.PARTS)
@@ -59,7 +61,8 @@ class NamingRow(NamedTuple):
         return records.decode(ObjectRecord, self.value).data_id
 
 
-class Moved(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Moved:
     """What became of bodies that were to be moved; `size_bytes` are those of the ones that were.
 
     `raced`: their rows have changed meanwhile. `damaged`: they do not verify, or their rows; they
@@ -71,25 +74,17 @@ class Moved(NamedTuple):
     raced: int = 0
     damaged: int = 0
 
-    def __add__(self, other: Moved) -> Moved:  # type: ignore[override]
+    def __add__(self, other: Moved) -> Moved:
         """Both together."""
-        return Moved(*map(sum, zip(self, other, strict=True)))
+        return Moved(*map(add, astuple(self), astuple(other)))
+
+    def __sub__(self, other: Moved) -> Moved:
+        """What has come to `other` since."""
+        return Moved(*map(sub, astuple(self), astuple(other)))
 
 
 _RACED: Final = Moved(raced=1)
 _DAMAGED: Final = Moved(damaged=1)
-
-
-async def move(store: Store, row: NamingRow) -> Moved:
-    """Moves one body of any size. Raises what `commit` raises but Conflict, and NoSpace."""
-    if row.place.length <= store.small_body_bytes_max:
-        return await move_small(store, [row])
-    try:
-        return await _move_large(store, row)
-    except (StaleLocation, Conflict):
-        return _RACED
-    except (ChecksumMismatch, StoreDamaged, UnknownFormat):
-        return _DAMAGED
 
 
 async def move_small(store: Store, rows: Sequence[NamingRow]) -> Moved:
@@ -141,6 +136,16 @@ def _hint(row: NamingRow) -> bytes:
     return row.key[: keys.BUCKET_ID_BYTES].hex().encode() + b"/" + keys.object_key(row.key)
 
 
+async def move_large(store: Store, row: NamingRow) -> Moved:
+    """Moves one larger body. Raises what `commit` raises but Conflict, and NoSpace."""
+    try:
+        return await _move_large(store, row)
+    except (StaleLocation, Conflict):
+        return _RACED
+    except (ChecksumMismatch, StoreDamaged, UnknownFormat):
+        return _DAMAGED
+
+
 async def _move_large(store: Store, row: NamingRow) -> Moved:
     place, data_id = row.place, row.data_id
     slices = store.volume.stream(place, data_id, 0, place.length)
@@ -149,8 +154,9 @@ async def _move_large(store: Store, row: NamingRow) -> Moved:
     finally:
         await slices.aclose()
     async with carry_large(store, body) as carried:
-        value = records.with_location(row.value, carried.location)
-        rows = [Row(row.space, row.key, row.token, value), *carried.rows]
+        named = Row(row.space, row.key, row.token, row.value)
+        moved = with_location(named, records.location_offset(row.value), body.location)
+        rows = [moved, *carried.rows]
         adds = [*carried.adds, usage_add(store.volume.accounts(place, -1))]
         reach("compaction.stored")
         carried.send()
@@ -161,9 +167,4 @@ async def _move_large(store: Store, row: NamingRow) -> Moved:
 async def _copy(slices: AsyncIterable[memoryview], writer: Writer) -> None:
     """Slice by slice: a slice fills a piece, for both begin with the body."""
     async for piece in slices:
-        while piece:
-            room = await writer.buffer()
-            count = min(len(room), len(piece))
-            room[:count] = piece[:count]
-            await writer.push(count)
-            piece = piece[count:]
+        await fill(writer, piece)

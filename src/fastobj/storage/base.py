@@ -206,8 +206,11 @@ class Volume(Protocol):
         ...
 
 
-async def fill(writer: Writer, body: bytes) -> None:
-    """Writes a whole body, piece by piece; `finish` is the caller's. Raises what `push` raises."""
+async def fill(writer: Writer, body: bytes | memoryview) -> None:
+    """Writes a body, or whole pieces of one. Raises what `push` raises.
+
+    `finish` is the caller's.
+    """
     view = memoryview(body)
     while view:
         room = await writer.buffer()
