@@ -49,11 +49,9 @@ def _told(code: int, ask: Callable[[], int]) -> int:
     except OSError as fault:
         _last_error.number = fault.errno or errno.EIO
         if fault.errno == errno.ENOSPC and code == apsw.SQLITE_IOERR_WRITE:
-            raise apsw.FullError(str(fault)) from None
-        if code == apsw.SQLITE_CANTOPEN:
-            raise apsw.CantOpenError(str(fault)) from None
-        error = apsw.IOError(str(fault))
-        setattr(error, "extendedresult", code)  # noqa: B010 - the stubs do not know it
+            code = apsw.SQLITE_FULL
+        error = apsw.exception_for(code)
+        error.args = (str(fault),)
         raise error from None
 
 
