@@ -91,13 +91,28 @@ async def complete(
         await turn.join()
         retry = Retry(exhausted, turn)
         while upload := await uploads.find(store, bucket, key, uploads.parse_id(upload_id)):
-            await put.check_conditions(store, bucket, key, conditions)
+            if conditional and await _is_made(store, row_key, upload, conditions):
+                break
             plan = await _plan(store, bucket, upload, listed, expected)
             async with plan.carried:
                 made = await _commit(store, bucket, row_key, plan, conditions, retry, turn)
             if made is not None:
                 return made
     return await _completed(store, bucket, key, upload_id, listed)
+
+
+async def _is_made(
+    store: Store, row_key: bytes, upload: Upload, conditions: WriteConditions
+) -> bool:
+    """Whether the upload has become the object meanwhile; else checks the conditions on that.
+
+    Who asks twice at once, and wins once, is not told by the other answer that it lost.
+    """
+    present = put.decode(await store.meta.get(keys.CURRENT, row_key))
+    if present is not None and present.upload_id == upload.id:
+        return True
+    conditions.check(present)
+    return False
 
 
 async def _completed(

@@ -236,6 +236,24 @@ async def test_another_complete_is_done_between_plan_and_transaction(site):
     await site.check(bodies=2, parts=1)
 
 
+@everywhere
+async def test_another_complete_is_done_before_the_conditions_are_checked(site, monkeypatch):
+    find = uploads.find
+    for key, mark in ((b"one", WriteConditions(None, ("*",))), (b"two", WriteConditions(("0",)))):
+        upload = await site.create(key)
+        listed = [await site.part(upload, 1, b"x" * 2000)]
+
+        async def find_and_lose(*arguments, upload=upload, listed=listed):
+            found = await find(*arguments)
+            monkeypatch.undo()
+            await site.complete(upload, listed)
+            return found
+
+        monkeypatch.setattr(uploads, "find", find_and_lose)
+        assert (await site.complete(upload, listed, mark)).upload_id == upload.id
+    await site.check(bodies=4, parts=2)
+
+
 async def test_order_and_presence(quick):
     upload = await quick.create()
     one, two = [await quick.part(upload, number, b"x") for number in (1, 2)]
