@@ -20,7 +20,7 @@ FastobjError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from fastobj.core.codes import ErrorCode
@@ -64,6 +64,11 @@ class ChecksumMismatch(StoreError):
 
 class StaleLocation(StoreError):
     """The place no longer holds that body: it was released. Read the row again."""
+
+
+# What a read raises whose body was released under it: a place that is used again may hold anything
+# for a moment. Only where the row still says the same are the bytes damaged.
+MAY_HAVE_MOVED: Final = (StaleLocation, ChecksumMismatch)
 
 
 class NoSpace(StoreError):

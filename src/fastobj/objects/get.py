@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
 
 from fastobj.core import codes
-from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
+from fastobj.core.errors import MAY_HAVE_MOVED, ChecksumMismatch, S3Error, StaleLocation, StoreError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PIECE_FRAME_BYTES
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord, PartRecord
@@ -96,10 +96,10 @@ async def with_body(
 ) -> T:
     """What `use` makes of an object and the location of its body (b"" where that is empty).
 
-    It is called again where it finds the body gone. Raises NoSuchKey, what `use` raises, and
-    ChecksumMismatch where the body is gone though the row did not change.
+    It is called again where it finds the body gone, or other bytes. Raises NoSuchKey, what `use`
+    raises, and ChecksumMismatch where the body is gone though the row did not change.
     """
-    stale: StaleLocation | None = None
+    stale: StoreError | None = None
     tried = (b"", b"")
     for _ in range(READ_AGAIN_MAX):
         record = await find_object(store, bucket, key)
@@ -107,12 +107,14 @@ async def with_body(
         if not location and record.data_id:
             location = await bodies.shared_location(store, record.data_id)
         if stale is not None and (record.data_id, location) == tried:
+            if isinstance(stale, ChecksumMismatch):
+                raise stale
             raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
         try:
             if record.data_id and not location:
                 raise StaleLocation("nothing shares the body any more")
             return await use(record, location)
-        except StaleLocation as error:
+        except MAY_HAVE_MOVED as error:
             stale, tried = error, (record.data_id, location)
     raise S3Error(codes.SLOW_DOWN)
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fastobj.core.errors import StaleLocation, StoreDamaged, UnknownFormat
+from fastobj.core.errors import MAY_HAVE_MOVED, StoreDamaged, StoreError, UnknownFormat
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, OBJECT_BYTES_MAX, PART_NUMBER_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord, PartRecord
@@ -118,7 +118,7 @@ class Parts:
             length -= count
             index += 1
 
-    async def find_again(self, store: Store, piece: Piece, stale: StaleLocation) -> Piece:
+    async def find_again(self, store: Store, piece: Piece, stale: StoreError) -> Piece:
         """The piece where its part's row says that it is now. Raises `stale`: it has not moved."""
         if not self._upload_id:
             raise stale
@@ -210,7 +210,7 @@ async def _begin(store: Store, parts: Parts, piece: Piece) -> tuple[BodyStream, 
         slices = store.volume.stream(*_place(piece))
         try:
             return slices, await anext(slices)
-        except StaleLocation as stale:
+        except MAY_HAVE_MOVED as stale:
             piece = await parts.find_again(store, piece, stale)
 
 
@@ -222,7 +222,7 @@ async def read(store: Store, parts: Parts, offset: int, length: int) -> bytes:
             try:
                 found.append(await store.volume.read(*_place(piece)))
                 break
-            except StaleLocation as stale:
+            except MAY_HAVE_MOVED as stale:
                 piece = await parts.find_again(store, piece, stale)
     return found[0] if len(found) == 1 else b"".join(found)
 

@@ -95,6 +95,22 @@ async def test_body_moved_under_the_reader(world):
     assert await world.read(bucket, b"key") == b"body"
 
 
+async def test_place_used_again_under_the_reader(world):
+    """Half of what is written there now: no sum fits, and no data id need be wrong yet."""
+    bucket = await world.bucket()
+    await world.put(bucket, b"key", b"body")
+    read = world.volume.read
+
+    async def move_first(location, data_id, *args):
+        world.volume.read = read
+        world.volume.damage(location)
+        await move(world, bucket, b"key", world.volume.store(data_id, b"body"))
+        return await read(location, data_id, *args)
+
+    world.volume.read = move_first
+    assert await world.read(bucket, b"key") == b"body"
+
+
 async def move(world, bucket, key, location):
     row_key = keys.current(bucket.record.id, key)
     value, token = await world.engine.get(keys.CURRENT, row_key)
