@@ -240,8 +240,9 @@ class LocalLedger:
     def rest(self) -> None:
         """Between two batches, when none will come for a while: covers all, gives room back."""
         self.cover()
+        log = self._log
+        log.spares.shrink()
         if self.fenced is None and not self.room.is_short and self._is_loose():
-            log = self._log
             try:
                 sealed = (log.segment, log.generation, log.size, log.last.sequence)
                 self.open_segment(sealed, IDLE)

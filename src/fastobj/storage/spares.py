@@ -115,6 +115,12 @@ class Spares:
                 continue  # taken meanwhile, or not one of ours
         return sorted(spares, key=lambda spare: -spare.size)
 
+    def shrink(self) -> None:
+        """Makes no larger files than those that are kept ahead: the log has become smaller."""
+        kept = self.list()
+        if kept:
+            self.size_bytes = min(self.size_bytes, kept[0].size)
+
     def take(self, least_bytes: int = 0, claim: Claim = DELETES) -> Spare:
         """A spare of the wanted size, made on the spot where none is there. Raises NoSpace.
 

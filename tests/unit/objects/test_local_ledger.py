@@ -17,6 +17,7 @@ from fastobj.core.limits import (
     BLOCK_BYTES_MAX,
     KIB,
     LOG_SEGMENT_BYTES_MIN,
+    MIB,
     SMALL_BODY_BYTES_MAX,
 )
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
@@ -418,6 +419,20 @@ def test_a_full_database_takes_the_ballast(tmp_path):
     assert driven.run(entry((b"k", ABSENT, b""))) == [None]
     assert Spares(tmp_path, SMALL[0]).list() == []
     assert driven.run(entry((b"m", ABSENT, b""))) == [None]  # without ballast it goes on too
+    driven.end()
+
+
+def test_at_rest_a_segment_of_when_the_log_was_larger_is_left(tmp_path):
+    driven = Driven(tmp_path, segment_bytes=(MIB, 8 * MIB))
+    driven.log.spares.size_bytes = 8 * MIB  # as the log was when it was opened
+    driven.ledger.open_segment((1, 1, MIB, 1))
+    assert driven.log.size == 8 * MIB
+    for _ in range(2):  # what is kept ahead for the log as it has become
+        Spares(tmp_path, MIB).make()
+    driven.ledger.rest()
+    assert (driven.log.segment, driven.log.size) == (3, MIB)
+    driven.ledger.rest()
+    assert driven.log.segment == 3
     driven.end()
 
 
