@@ -1,4 +1,4 @@
-"""What tests of reliability count: summed up by `make torture`, shown nowhere else.
+"""What tests of reliability count: summed up by `make torture` and by `make long`.
 
 figures.count("kill rounds", 5)
 """
@@ -27,3 +27,8 @@ def total(path: Path) -> Counter[str]:
             row = json.loads(line)
             sums[row["name"]] += row["number"]
     return sums
+
+
+def words(sums: Counter[str]) -> str:
+    """The figures in a line."""
+    return ", ".join(f"{number:,} {name}" for name, number in sorted(sums.items())) or "nothing"

@@ -10,12 +10,15 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+
+from tests import figures
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS_COLLECTED = 5  # pytest's exit code
@@ -156,8 +159,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.long:
         chosen = [lane for lane in chosen if lane.name != "house"]
     begin = time.monotonic()
-    results = run_all(chosen, options.long, seed)
-    print(summary(results, options.long, seed, time.monotonic() - begin), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        counted = Path(folder) / "figures"
+        os.environ[figures.VARIABLE] = str(counted)
+        results = run_all(chosen, options.long, seed)
+        print(summary(results, options.long, seed, time.monotonic() - begin), flush=True)
+        if options.long:
+            print(f"counted: {figures.words(figures.total(counted))}", flush=True)
     return 1 if any(result.word == "FAILED" for result in results) else 0
 
 

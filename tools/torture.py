@@ -55,8 +55,7 @@ def run(instrument: str, seed: int, counted: Path) -> bool:
 
 def line(sums: Counter[str], rounds: int, seconds: float, seed: int) -> str:
     """The figures in one line."""
-    counted = ", ".join(f"{number:,} {name}" for name, number in sorted(sums.items()))
-    return f"torture: {rounds} rounds in {seconds:.0f} s, seed {seed}: {counted or 'nothing'}"
+    return f"torture: {rounds} rounds in {seconds:.0f} s, seed {seed}: {figures.words(sums)}"
 
 
 def main() -> int:

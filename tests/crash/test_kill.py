@@ -15,7 +15,7 @@ from tests.crash.oracle import Lost
 
 pytestmark = pytest.mark.crash
 
-LONG_ROUNDS_EACH = 20
+LONG_ROUNDS_EACH = 22
 
 
 def _run_kills(tmp_path: Path, seed: int, rounds_each: int) -> Killer:
