@@ -6,7 +6,7 @@ from asyncio import Semaphore
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastobj.core.clock import Clock
 from fastobj.core.limits import (
@@ -54,3 +54,5 @@ class Store:
     turns: Turns = field(default_factory=Turns)
     manifests: Kept[Parts] = field(default_factory=partial(Kept, MANIFESTS_KEPT_BYTES_MAX))
     part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))
+    # Decoded configurations of buckets, by bucket id and kind, with the token of the bucket's row.
+    configs: dict[tuple[bytes, int], tuple[bytes, Any]] = field(default_factory=dict)

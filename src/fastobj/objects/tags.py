@@ -6,12 +6,20 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error
 
 # Letters, digits and spaces of any script, and these; what has matched is never given back.
 _ALLOWED: Final = re.compile(r"(?:[\w+\-=.:/@]|[^\S\x00-\x1f\x85])*+")
 _RESERVED: Final = "aws:"
+
+
+class TagSet(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The tags of a bucket, as its configuration."""
+
+    tags: dict[str, str]
 
 
 def check(tags: Sequence[tuple[str, str]], most: int) -> dict[str, str]:
