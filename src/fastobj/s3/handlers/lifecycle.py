@@ -35,9 +35,10 @@ async def put_bucket_lifecycle_configuration(ctx: Context) -> Result:
     rows = ctx.document["Rule"]
     named = ctx.request.header(_MINIMUM)
     minimum = lifecycle_rules.ALL_STORAGE_CLASSES if named is None else named.decode("latin-1")
-    checked = lifecycle_rules.check([_rule(row) for row in rows], minimum)
+    rules = [_rule(row) for row in rows]
     for row in rows:
         _refuse_transitions(row)
+    checked = lifecycle_rules.check(rules, minimum)
     await configs.put(ctx.store, bucket, configs.LIFECYCLE, checked)
     return Result(headers=[(_MINIMUM, checked.transition_minimum.encode())])
 
@@ -61,7 +62,7 @@ def _rule(row: Document) -> Rule:
     expiration = expiration or {}
     noncurrent = row.get("NoncurrentVersionExpiration", {})
     date_ns = expiration.get("Date")
-    rule = Rule(
+    return Rule(
         id=row.get("ID") or ids.random_id(_ID_BYTES).hex(),
         is_enabled=_STATUS[row["Status"]],
         days=expiration.get("Days"),
@@ -72,7 +73,6 @@ def _rule(row: Document) -> Rule:
         abort_days=row.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),
         **_filter(row),
     )
-    return rule
 
 
 def _filter(row: Document) -> dict[str, Any]:
