@@ -1,4 +1,4 @@
-"""PutBucketRequestPayment, PutBucketAccelerateConfiguration, PutBucketLogging: what is so anyway."""
+"""Put-BucketRequestPayment, -BucketAccelerateConfiguration, -BucketLogging: what is so anyway."""
 
 import pytest
 
