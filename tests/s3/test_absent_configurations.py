@@ -18,7 +18,6 @@ ABSENT = {
 EMPTY = {
     "get_bucket_accelerate_configuration": {},
     "get_bucket_logging": {},
-    "get_bucket_notification_configuration": {},
     "get_bucket_request_payment": {"Payer": "BucketOwner"},
     "get_bucket_versioning": {},
     "list_bucket_analytics_configurations": {"IsTruncated": False},

@@ -27,6 +27,7 @@ from fastobj.s3.handlers import (
     lifecycle,
     listing,
     multipart,
+    notification,
     object,
     service,
 )
@@ -45,6 +46,7 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     cors,
     lifecycle,
     bucket_defaults,
+    notification,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

@@ -23,6 +23,7 @@ from fastobj.objects.config_rows import Kind
 from fastobj.objects.cors import Cors
 from fastobj.objects.encryption_default import EncryptionDefault
 from fastobj.objects.lifecycle_rules import Lifecycle
+from fastobj.objects.notifications import Notifications
 from fastobj.objects.ownership import Ownership
 from fastobj.objects.store import Store
 from fastobj.objects.tags import TagSet
@@ -36,11 +37,12 @@ _LOOKS_MAX: Final = 100
 TAGGING: Final = Kind(1, "tagging", TagSet)
 CORS: Final = Kind(2, "CORS", Cors, _LARGE)
 LIFECYCLE: Final = Kind(3, "lifecycle", Lifecycle, _LARGE)
+NOTIFICATION: Final = Kind(4, "notification", Notifications, _LARGE)
 ENCRYPTION: Final = Kind(5, "encryption", EncryptionDefault)
 OWNERSHIP: Final = Kind(6, "ownership", Ownership)
 
 KINDS: Final[dict[int, Kind[Any]]] = {
-    kind.number: kind for kind in (TAGGING, CORS, LIFECYCLE, ENCRYPTION, OWNERSHIP)
+    kind.number: kind for kind in (TAGGING, CORS, LIFECYCLE, NOTIFICATION, ENCRYPTION, OWNERSHIP)
 }
 
 

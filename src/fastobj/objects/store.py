@@ -54,5 +54,6 @@ class Store:
     turns: Turns = field(default_factory=Turns)
     manifests: Kept[Parts] = field(default_factory=partial(Kept, MANIFESTS_KEPT_BYTES_MAX))
     part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))
+    event_targets: frozenset[str] = frozenset()  # ids of those that settings name
     # Decoded configurations of buckets, by bucket id and kind, with the token of the bucket's row.
     configs: dict[tuple[bytes, int], tuple[bytes, Any]] = field(default_factory=dict)

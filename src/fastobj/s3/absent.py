@@ -33,7 +33,6 @@ ANSWERS: Final[Mapping[str, Absent | Mapping[str, Any]]] = {
     "GetBucketInventoryConfiguration": _NO_CONFIGURATION,
     "GetBucketLogging": _EMPTY,
     "GetBucketMetricsConfiguration": _NO_CONFIGURATION,
-    "GetBucketNotificationConfiguration": _EMPTY,
     "GetBucketPolicy": Absent(codes.NO_SUCH_BUCKET_POLICY),
     "GetBucketPolicyStatus": Absent(codes.NO_SUCH_BUCKET_POLICY),
     "GetBucketReplication": Absent(codes.REPLICATION_CONFIGURATION_NOT_FOUND),

@@ -83,7 +83,43 @@ _ENCRYPTION_RULE: Final = (
     Field("BlockedEncryptionTypes", Kind.REFUSED),
 )
 
+_KEY_FILTER: Final = (
+    Field(
+        "S3Key",
+        (
+            Field(
+                "FilterRule",
+                (Field("Name", required=True), Field("Value", required=True)),
+                many=True,
+            ),
+        ),
+    ),
+)
+
+
+def _notification(kind: str, destination: str) -> Field:
+    """The notifications whose destinations are of one kind."""
+    inside = (
+        Field("Id"),
+        Field(destination, required=True),
+        Field("Event", many=True, required=True),
+        Field("Filter", _KEY_FILTER),
+    )
+    return Field(kind, inside, many=True)
+
+
 CONFIGURATIONS: Final = (
+    Shape(
+        "NotificationConfiguration",
+        "NotificationConfiguration",
+        (
+            _notification("TopicConfiguration", "Topic"),
+            _notification("QueueConfiguration", "Queue"),
+            _notification("CloudFunctionConfiguration", "CloudFunction"),
+            Field("EventBridgeConfiguration", Kind.REFUSED),
+        ),
+        strict=True,
+    ),
     Shape("AccelerateConfiguration", "AccelerateConfiguration", (Field("Status"),), strict=True),
     Shape(
         "BucketLoggingStatus",

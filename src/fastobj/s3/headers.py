@@ -112,6 +112,7 @@ CONFIGURATION_PUTS: Final = (
     "PutBucketEncryption",
     "PutBucketLifecycleConfiguration",
     "PutBucketLogging",
+    "PutBucketNotificationConfiguration",
     "PutBucketOwnershipControls",
     "PutBucketRequestPayment",
     "PutBucketTagging",
@@ -249,6 +250,10 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "PutBucketAcl": _OTHER_CHECKSUMS,
     "PutObjectAcl": _OTHER_CHECKSUMS,
     **dict.fromkeys(CONFIGURATION_PUTS, _OTHER_CHECKSUMS),
+    "PutBucketNotificationConfiguration": {
+        **_OTHER_CHECKSUMS,
+        **_only(b"x-amz-skip-destination-validation", b"false"),
+    },
 }
 
 # --- query parameters

@@ -148,10 +148,6 @@ _SERVED_PROBES: Final = (
         "GetBucketMetricsConfiguration", GET, BUCKET, "s3:GetMetricsConfiguration",
         ("metrics", "id"),
     ),
-    Op(
-        "GetBucketNotificationConfiguration", GET, BUCKET, "s3:GetBucketNotification",
-        ("notification",), xml_out="NotificationConfiguration",
-    ),
     Op("GetBucketPolicy", GET, BUCKET, "s3:GetBucketPolicy", ("policy",)),
     Op("GetBucketPolicyStatus", GET, BUCKET, "s3:GetBucketPolicyStatus", ("policyStatus",)),
     Op("GetBucketReplication", GET, BUCKET, "s3:GetReplicationConfiguration", ("replication",)),
@@ -242,6 +238,14 @@ _SERVED_CONFIGURATIONS: Final = (
         ("ownershipControls",),
     ),
     Op(
+        "GetBucketNotificationConfiguration", GET, BUCKET, "s3:GetBucketNotification",
+        ("notification",), xml_out="NotificationConfiguration",
+    ),
+    Op(
+        "PutBucketNotificationConfiguration", PUT, BUCKET, "s3:PutBucketNotification",
+        ("notification",), body=Body.XML, xml_in="NotificationConfiguration",
+    ),
+    Op(
         "PutBucketAccelerateConfiguration", PUT, BUCKET, "s3:PutAccelerateConfiguration",
         ("accelerate",), body=Body.XML, xml_in="AccelerateConfiguration",
     ),
@@ -299,10 +303,6 @@ _REFUSED_BUCKET_PUT: Final = (
     _refused(
         "PutBucketMetricsConfiguration", PUT, BUCKET, "s3:PutMetricsConfiguration",
         "metrics", "id",
-    ),
-    _refused(
-        "PutBucketNotificationConfiguration", PUT, BUCKET, "s3:PutBucketNotification",
-        "notification",
     ),
     _refused("PutBucketPolicy", PUT, BUCKET, "s3:PutBucketPolicy", "policy"),
     _refused(

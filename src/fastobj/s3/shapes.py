@@ -72,7 +72,6 @@ _EMPTY_CONFIGURATIONS: Final = (
             "ListMetricsConfigurationsResult",
         )
     ),
-    Shape("NotificationConfiguration", "NotificationConfiguration"),
     Shape("VersioningConfiguration", "VersioningConfiguration"),
 )
 

@@ -56,6 +56,7 @@ SERVED = {
     *ANSWERS,
     *headers.CONFIGURATION_PUTS,
     "GetBucketTagging",
+    "GetBucketNotificationConfiguration",
     "DeleteBucketTagging",
     "GetBucketCors",
     "DeleteBucketCors",

@@ -9,7 +9,7 @@ import pytest
 from fastobj._ext import blocks, segio
 from fastobj._ext.crc import crc32c
 from fastobj.meta import keys, records, sqlite_batch
-from fastobj.objects import configs, lifecycle_rules
+from fastobj.objects import configs, lifecycle_rules, notifications
 from fastobj.objects.cors import CorsRule
 from fastobj.objects.encoded import BodyPlace
 from fastobj.storage import base, log_format
@@ -157,11 +157,16 @@ def test_configurations_are_as_documented():
     documented = {
         int(row[0]): (row[1], re.findall("`(.*?)`", row[2])) for row in table("configurations")
     }
-    inside = {configs.CORS: CorsRule, configs.LIFECYCLE: lifecycle_rules.Rule}
+    inside = {
+        configs.CORS: ("rules", CorsRule),
+        configs.LIFECYCLE: ("rules", lifecycle_rules.Rule),
+        configs.NOTIFICATION: ("rows", notifications.Notification),
+    }
     for kind in configs.KINDS.values():
         fields = list(kind.record.__struct_fields__)
         if kind in inside:
-            at = fields.index("rules") + 1
-            fields[at:at] = inside[kind].__struct_fields__
+            name, row = inside[kind]
+            at = fields.index(name) + 1
+            fields[at:at] = row.__struct_fields__
         assert documented.pop(kind.number) == (kind.name, fields)
     assert not documented
