@@ -101,12 +101,14 @@ def test_what_is_refused(s3, ruled, rules, code):
 
 
 def test_as_much_as_there_may_be(s3, bucket):
-    most = [rule(ID="i" * 255, MaxAgeSeconds=2**31 - 1)] * 100
-    put(s3, bucket, most)
-    assert (
-        s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
-        == [{"ID": "i" * 255, "MaxAgeSeconds": 2**31 - 1, **rule()}] * 100
-    )
+    one = rule(ID="i" * 255, MaxAgeSeconds=2**31 - 1, AllowedOrigins=["https://" + "o" * 1400])
+    put(s3, bucket, [one] * 100)
+    assert s3.get_bucket_cors(Bucket=bucket)["CORSRules"] == [one] * 100
+    larger = {"CORSRules": [rule(AllowedOrigins=["o" * 1900])] * 100}
+    refusal = refused(s3.put_bucket_cors, Bucket=bucket, CORSConfiguration=larger)
+    assert refusal == (400, "InvalidRequest")
+    assert s3.get_bucket_cors(Bucket=bucket)["CORSRules"] == [one] * 100
+    s3.delete_bucket(Bucket=bucket)
 
 
 # --- what browsers ask first

@@ -7,7 +7,7 @@ one token are one configuration.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from fastobj.meta.records import ConfigRecord
 
 Config = TypeVar("Config")
 
+_KEPT_BYTES: Final = 1024
+_DECODED_FACTOR: Final = 4  # objects of Python around short texts
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
@@ -34,6 +36,13 @@ class Kind(NamedTuple, Generic[Config]):
     def bit(self) -> int:
         """Its bit in the `configs` of a bucket's row."""
         return 1 << self.number
+
+
+class KeptConfig(NamedTuple):
+    """A configuration as it was decoded, and about how much memory it takes."""
+
+    config: Any
+    memory_bytes: int
 
 
 def writing(bucket_id: bytes, kind: Kind[Config], config: Config | None) -> list[Row]:
@@ -72,6 +81,12 @@ def read(kind: Kind[Config], rows: Sequence[ScanRow]) -> Config:
         return msgspec.msgpack.decode(b"".join([row.content for row in found]), type=kind.record)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise StoreDamaged(f"a {kind.name} configuration does not decode: {error}") from error
+
+
+def kept(config: object, rows: Sequence[ScanRow]) -> KeptConfig:
+    """The configuration in these rows, to be kept."""
+    size = sum(len(row.value) for row in rows)
+    return KeptConfig(config, _KEPT_BYTES + _DECODED_FACTOR * size)
 
 
 def deleting(rows: Sequence[ScanRow]) -> list[Row]:

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar
 from msgspec.structs import replace
 
 from fastobj.core import codes, limits
-from fastobj.core.bounded import keep
 from fastobj.core.errors import S3Error, StoreDamaged
 from fastobj.meta import keys
 from fastobj.meta.base import ScanRow
@@ -54,15 +53,15 @@ async def find(store: Store, bucket: Bucket, kind: Kind[Config]) -> Config | Non
     for _ in range(_LOOKS_MAX):
         if not bucket.record.configs & kind.bit:
             return None
-        place = (bucket.record.id, kind.number)
+        place = keys.config(bucket.record.id, kind.number, 0) + bucket.token
         kept = store.configs.get(place)
-        if kept is not None and kept[0] == bucket.token:
-            known: Config = kept[1]
+        if kept is not None:
+            known: Config = kept.config
             return known
         rows = await rows_of(store, bucket.record.id, kind.number)
         if rows:
             config = config_rows.read(kind, rows)
-            keep(store.configs, place, (bucket.token, config), limits.CONFIGS_KEPT_MAX)
+            store.configs.keep(place, config_rows.kept(config, rows))
             return config
         bucket = await _changed(store, bucket, kind)
     raise S3Error(codes.OPERATION_ABORTED)

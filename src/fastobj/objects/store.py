@@ -6,10 +6,11 @@ from asyncio import Semaphore
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fastobj.core.clock import Clock
 from fastobj.core.limits import (
+    CONFIGS_KEPT_BYTES_MAX,
     MANIFESTS_KEPT_BYTES_MAX,
     PART_BYTES_MIN,
     PART_COPIES_MAX,
@@ -24,6 +25,7 @@ from fastobj.objects.turns import Turns
 from fastobj.storage.base import Volume
 
 if TYPE_CHECKING:
+    from fastobj.objects.config_rows import KeptConfig
     from fastobj.objects.integrity import WholeSum
     from fastobj.objects.manifest import Parts
 
@@ -55,5 +57,4 @@ class Store:
     manifests: Kept[Parts] = field(default_factory=partial(Kept, MANIFESTS_KEPT_BYTES_MAX))
     part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))
     event_targets: frozenset[str] = frozenset()  # ids of those that settings name
-    # Decoded configurations of buckets, by bucket id and kind, with the token of the bucket's row.
-    configs: dict[tuple[bytes, int], tuple[bytes, Any]] = field(default_factory=dict)
+    configs: Kept[KeptConfig] = field(default_factory=partial(Kept, CONFIGS_KEPT_BYTES_MAX))
