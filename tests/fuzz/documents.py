@@ -89,8 +89,9 @@ def _one_value(rng: random.Random, field: Field) -> Any:
     kind = field.kind
     if not isinstance(kind, Kind):
         return document(rng, kind)
-    if kind is Kind.INT:
-        return rng.choice((0, 1, rng.getrandbits(63), 10**19 - 1))
+    if kind in (Kind.INT, Kind.SIGNED):
+        sign = rng.choice((1, -1)) if kind is Kind.SIGNED else 1
+        return sign * rng.choice((0, 1, rng.getrandbits(63), 10**19 - 1))
     if kind is Kind.BOOL:
         return rng.random() < 0.5
     if kind is Kind.TIME:
@@ -154,4 +155,7 @@ def _value_fits(value: Any, field: Field) -> bool:
         return bool(value.isalnum())
     if kind is Kind.XSI_TYPE:
         return bool(value)
-    return kind is not Kind.TIME or SECONDS_MIN <= value // 1_000_000_000 <= SECONDS_MAX
+    if kind is Kind.TIME:
+        seconds, rest = divmod(value, 1_000_000_000)
+        return rest == 0 and SECONDS_MIN <= seconds <= SECONDS_MAX  # whole ones are shown
+    return True

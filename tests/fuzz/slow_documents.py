@@ -31,7 +31,18 @@ def decode(shape: Shape, body: bytes) -> dict[str, Any]:
         raise Refused(root.tag)
     if sum(1 for _ in root.iter()) > limits.XML_ELEMENTS_MAX:
         raise Refused("too many elements")
+    if shape.strict:
+        _refuse_unknown(root, shape.fields)
     return {shape.root: _text(root)} if shape.text else _fields(root, shape.fields)
+
+
+def _refuse_unknown(element: Element, kind: Kind | tuple[Field, ...]) -> None:
+    known = {} if isinstance(kind, Kind) else {field.name: field for field in kind}
+    for child in element:
+        field = known.get(_name(child))
+        if field is None:
+            raise Refused(child.tag)
+        _refuse_unknown(child, (Field(field.item, field.kind),) if field.item else field.kind)
 
 
 def _name(element: Element) -> str:
@@ -81,14 +92,12 @@ def _scalar(text: str, kind: Kind) -> Any:
         return text[1:-1] if is_quoted else text
     if kind is Kind.INT and text.isascii() and text.isdigit() and len(text) < 20:
         return int(text)
+    if kind is Kind.SIGNED and text.isascii() and text.removeprefix("-").isdigit():
+        return int(text)
     if kind is Kind.BOOL and text.lower() in BOOLS:
         return BOOLS[text.lower()]
     if kind is Kind.TIME:
         moment = datetime.fromisoformat(text)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        between = aware - EPOCH
-        whole = between // timedelta(seconds=1)
-        # Cut, not rounded down: before 1970 that is upwards.
-        is_cut = between < timedelta(0) and between != timedelta(seconds=whole)
-        return (whole + is_cut) * 1_000_000_000
+        return (aware - EPOCH) // timedelta(microseconds=1) * 1000
     raise Refused(text)

@@ -6,6 +6,7 @@ from fastobj.core.op import Body, Scope, Support
 from fastobj.s3.operations import OPERATIONS
 from fastobj.s3.shapes import SHAPES, Kind
 
+SIGNED = [op for op in OPERATIONS if op.action]  # all but what browsers ask first
 SERVED = [op for op in OPERATIONS if op.support is Support.YES]
 OF_OBJECTS = [op for op in OPERATIONS if op.scope is Scope.OBJECT]
 STREAMED = [op for op in SERVED if op.body is Body.STREAM]

@@ -95,7 +95,8 @@ def ask(caller, op, bucket, body):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 @pytest.mark.parametrize("op", WITH_XML, ids=lambda op: op.name)
 def test_declarations_are_refused(caller, bucket, canaries, op, encoding):
-    for name in DECLARED:
+    has_text = "&e;" in document(op.xml_in, text="&e;")
+    for name in DECLARED if has_text else DECLARED.keys() - {"undeclared"}:
         for named in (canaries.named, {**canaries.named, "file": canaries.file}):
             answer = ask(caller, op, bucket, declared(op, name, named).encode(encoding))
             assert (answer.status, answer.code) == (400, "MalformedXML"), name
@@ -108,7 +109,8 @@ def test_pointers_are_not_followed(caller, bucket, canaries, op):
     for name, pointer in POINTING.items():
         body = document(op.xml_in).replace("</", f"{pointer}</", 1).format(**canaries.named)
         answer = ask(caller, op, bucket, body.encode())
-        assert answer.status == plain.status, name
+        is_unknown = SHAPES[op.xml_in].strict and not pointer.startswith("<?")
+        assert answer.status == (400 if is_unknown else plain.status), name
         canaries.check(answer)
 
 

@@ -38,6 +38,9 @@ GIVEN = {
     "email": OTHER.email,
 }
 
+# Targets of events; nobody listens there.
+WEBHOOKS = [{"id": name, "endpoint": "http://127.0.0.1:9/events"} for name in ("one", "Two_2")]
+
 
 @contextmanager
 def start_server():
@@ -50,13 +53,17 @@ def start_server():
                 Path(directory) / "store",
                 workers=2,
                 arguments=("--domain", "s3.test"),
-                environment={"FASTOBJ_IDENTITIES": json.dumps([GIVEN])},
+                environment={
+                    "FASTOBJ_IDENTITIES": json.dumps([GIVEN]),
+                    "FASTOBJ_NOTIFY_WEBHOOK": json.dumps(WEBHOOKS),
+                },
             ) as running,
         ):
             yield running
     else:
         assert form == "inprocess", f"there is no server of the form {form}"
         with InProcessServer(identities=[new_identity("tester"), OTHER]) as running:
+            running.store.event_targets = frozenset([hook["id"] for hook in WEBHOOKS])
             yield running
             assert running.differences() == []
 

@@ -7,14 +7,9 @@ from tests.s3.calls import refused
 
 # Call -> what it is refused with.
 ABSENT = {
-    "get_bucket_cors": (404, "NoSuchCORSConfiguration"),
-    "get_bucket_encryption": (404, "ServerSideEncryptionConfigurationNotFoundError"),
-    "get_bucket_lifecycle_configuration": (404, "NoSuchLifecycleConfiguration"),
-    "get_bucket_ownership_controls": (404, "OwnershipControlsNotFoundError"),
     "get_bucket_policy": (404, "NoSuchBucketPolicy"),
     "get_bucket_policy_status": (404, "NoSuchBucketPolicy"),
     "get_bucket_replication": (404, "ReplicationConfigurationNotFoundError"),
-    "get_bucket_tagging": (404, "NoSuchTagSet"),
     "get_bucket_website": (404, "NoSuchWebsiteConfiguration"),
     "get_object_lock_configuration": (404, "ObjectLockConfigurationNotFoundError"),
     "get_public_access_block": (404, "NoSuchPublicAccessBlockConfiguration"),
@@ -23,7 +18,6 @@ ABSENT = {
 EMPTY = {
     "get_bucket_accelerate_configuration": {},
     "get_bucket_logging": {},
-    "get_bucket_notification_configuration": {},
     "get_bucket_request_payment": {"Payer": "BucketOwner"},
     "get_bucket_versioning": {},
     "list_bucket_analytics_configurations": {"IsTruncated": False},

@@ -46,6 +46,10 @@ SIGNATURE_DOES_NOT_MATCH: Final = ErrorCode(
     " Check your key and signing method.",
 )
 
+# --- pages of other origins
+ACCESS_FORBIDDEN: Final = ErrorCode("AccessForbidden", 403, "Access Forbidden")
+BAD_REQUEST: Final = ErrorCode("BadRequest", 400, "Bad Request")
+
 # --- names
 INVALID_BUCKET_NAME: Final = ErrorCode(
     "InvalidBucketName", 400, "The specified bucket is not valid."
@@ -230,6 +234,14 @@ SERVER_SIDE_ENCRYPTION_CONFIGURATION_NOT_FOUND: Final = ErrorCode(
 )
 
 # --- access control lists
+ACCESS_CONTROL_LIST_NOT_SUPPORTED: Final = ErrorCode(
+    "AccessControlListNotSupported", 400, "The bucket does not allow ACLs"
+)
+INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP: Final = ErrorCode(
+    "InvalidBucketAclWithObjectOwnership",
+    400,
+    "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+)
 MALFORMED_ACL: Final = ErrorCode(
     "MalformedACLError",
     400,

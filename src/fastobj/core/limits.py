@@ -74,6 +74,18 @@ LIST_UPLOADS_MAX: Final = 1000
 UPLOAD_EXPIRY_DAYS: Final = 7
 PARTS_GRACE_S: Final = 60  # parts outlive the last object that names them: for who reads it
 ACL_GRANTS_MAX: Final = 100
+CORS_RULES_MAX: Final = 100
+LIFECYCLE_RULES_MAX: Final = 1000
+NOTIFICATIONS_MAX: Final = 100
+RULE_ID_CHARS_MAX: Final = 255
+SHOWN_CHARS_MAX: Final = 100  # of a value that makes no sense, in an error
+CONFIG_ROW_BYTES_MAX: Final = 60 * KIB  # of a configuration; larger ones have more rows
+CONFIG_ROWS_MAX: Final = 3
+CONFIGS_KEPT_BYTES_MAX: Final = 8 * MIB  # decoded, of each worker
+BUCKET_TAGS_MAX: Final = 50
+OBJECT_TAGS_MAX: Final = 10
+TAG_KEY_UNITS_MAX: Final = 128  # units of UTF-16, as S3 counts
+TAG_VALUE_UNITS_MAX: Final = 256
 
 # --- HTTP
 HEAD_BYTES_MAX: Final = 32 * KIB

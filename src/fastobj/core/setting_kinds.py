@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from fastobj.core import limits
 from fastobj.core.nearest import nearest
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _HOST_NAME: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_WEBHOOK_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PORT_MAX: Final = 65535
 _UNITS: Final = {
     "": 1,
@@ -68,11 +69,22 @@ class GivenIdentity(NamedTuple):
         return f"GivenIdentity({self.id!r})"
 
 
-_IDENTITY_KEYS: Final = {field.replace("_", "-"): field for field in GivenIdentity._fields}
+class Webhook(NamedTuple):
+    """A target of events as settings give it. `auth_token` is sent with each, "" for none."""
+
+    id: str
+    endpoint: str
+    auth_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.id!r})"
+
+
+Row = TypeVar("Row", GivenIdentity, Webhook)
 
 
 def as_text(value: object) -> str:
-    """A value in the form that its kind reads; identities, which hold secrets, have none."""
+    """A value in the form that its kind reads; lists of rows, which hold secrets, have none."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple) and not isinstance(value, Address):
@@ -188,40 +200,67 @@ def _parse_url(text: str) -> str:
     return url.geturl()
 
 
-def _parse_identities(text: str) -> tuple[GivenIdentity, ...]:
+def _parse_rows(text: str, kind: type[Row], word: str, needed: tuple[str, ...]) -> tuple[Row, ...]:
+    """A JSON list of objects, each with the fields of `kind` in words with dashes."""
     try:
         rows = json.loads(text)
     except ValueError:
         rows = None
     if not isinstance(rows, list):
-        raise ValueError('write a JSON list, for example [{"id": ..., "access-key": ...}]')
-    return tuple(_parse_identity(number, row) for number, row in enumerate(rows, 1))
+        keys = ", ".join(f'"{key}": ...' for key in needed[:2])
+        raise ValueError(f"write a JSON list, for example [{{{keys}}}]")
+    return tuple(_parse_row(f"{word} {n}", row, kind, needed) for n, row in enumerate(rows, 1))
 
 
-def _parse_identity(number: int, row: object) -> GivenIdentity:
-    """One identity. Its texts never stand in the reason: one of them is a secret."""
+def _parse_row(name: str, row: object, kind: type[Row], needed: tuple[str, ...]) -> Row:
+    """One of them. Its texts never stand in the reason: one of them is a secret."""
     if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
-        raise ValueError(f"identity {number} is not an object of texts")
+        raise ValueError(f"{name} is not an object of texts")
+    known = {field.replace("_", "-"): field for field in kind._fields}
     for key in row:
-        if key not in _IDENTITY_KEYS:
-            hint = nearest(key, _IDENTITY_KEYS, f"known are {', '.join(_IDENTITY_KEYS)}")
-            raise ValueError(f"identity {number} has {key!r}, which is not known{hint}")
-    for needed in ("id", "access-key", "secret-key"):
-        if not row.get(needed):
-            raise ValueError(f"identity {number} has no {needed}")
+        if key not in known:
+            hint = nearest(key, known, f"known are {', '.join(known)}")
+            raise ValueError(f"{name} has {key!r}, which is not known{hint}")
+    for wanted in needed:
+        if not row.get(wanted):
+            raise ValueError(f"{name} has no {wanted}")
     if not all(value.isprintable() for value in row.values()):
-        raise ValueError(f"identity {number} has a control character")
-    return GivenIdentity(**{_IDENTITY_KEYS[key]: value for key, value in row.items()})
+        raise ValueError(f"{name} has a control character")
+    return kind(**{known[key]: value for key, value in row.items()})
 
 
-def _identities_to_text(value: str | list[object]) -> str:
-    """What JSON does not have, such as a date of TOML, becomes what no identity may hold."""
+def _parse_identities(text: str) -> tuple[GivenIdentity, ...]:
+    return _parse_rows(text, GivenIdentity, "identity", ("id", "access-key", "secret-key"))
+
+
+def _parse_webhooks(text: str) -> tuple[Webhook, ...]:
+    """Targets of events, each with an id of its own. An endpoint may hold a secret: not shown."""
+    from urllib.parse import urlsplit
+
+    rows = _parse_rows(text, Webhook, "webhook", ("id", "endpoint"))
+    for number, row in enumerate(rows, 1):
+        if not _WEBHOOK_ID.fullmatch(row.id):
+            raise ValueError(f"webhook {number}: an id is of letters, digits, - and _")
+        try:
+            url = urlsplit(row.endpoint)
+            is_url = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:
+            is_url = False
+        if not is_url:
+            raise ValueError(f"webhook {number}: the endpoint is a URL of http or https")
+    if len({row.id for row in rows}) < len(rows):
+        raise ValueError("two webhooks have the same id")
+    return rows
+
+
+def _rows_to_text(value: str | list[object]) -> str:
+    """What JSON does not have, such as a date of TOML, becomes what no row may hold."""
     if isinstance(value, str):
         return value
     try:
         return json.dumps(value, default=lambda _: None)
     except TypeError:
-        raise ValueError("the keys of an identity are texts") from None
+        raise ValueError("the keys of an object are texts") from None
 
 
 def choice(*words: str) -> Kind:
@@ -253,4 +292,7 @@ LEVEL: Final = Kind("LEVEL", choice(*LOG_LEVELS).parse, (str,))
 SECONDS: Final = Kind("SECONDS", _parse_seconds, (int, float))
 DURATION: Final = Kind("DURATION", _parse_duration, (int, str))
 SWITCH: Final = Kind("true|false", _parse_switch, (bool,))
-IDENTITIES: Final = Kind("JSON", _parse_identities, (str, list), _identities_to_text)
+IDENTITIES: Final = Kind("JSON", _parse_identities, (str, list), _rows_to_text)
+WEBHOOKS: Final = Kind("JSON", _parse_webhooks, (str, list), _rows_to_text)
+# Kinds of lists of objects that have ids, of which no more than those is shown.
+OF_ROWS: Final = (IDENTITIES, WEBHOOKS)

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from fastobj.core import limits
 from fastobj.core.errors import FastobjError
 from fastobj.core.nearest import nearest
-from fastobj.core.setting_kinds import IDENTITIES, SWITCH, Address, as_text
+from fastobj.core.setting_kinds import OF_ROWS, SWITCH, Address, as_text
 from fastobj.core.settings import (
     DEFAULT_ORIGIN,
     SETTINGS,
@@ -340,7 +340,7 @@ def show(settings: Settings) -> Iterator[str]:
         value = _plain(setting, settings)
         if value in ("", [], None) and origin == DEFAULT_ORIGIN:
             yield f"# {setting.name} is not set"
-        elif setting.kind is IDENTITIES:
+        elif setting.kind in OF_ROWS:
             yield f"# {setting.name} is set, from {origin}: {len(value)} ({', '.join(value)})"
         elif setting.secret:
             yield f"# {setting.name} is set, from {origin}"
@@ -367,10 +367,10 @@ def _shown(settings: Settings) -> Iterator[Setting]:
 
 
 def _plain(setting: Setting, settings: Settings) -> Any:
-    """A value as JSON has it: of identities their ids, of another secret only whether it is set."""
+    """A value as JSON has it: of rows their ids, of another secret only whether it is set."""
     value = getattr(settings, setting.field)
-    if setting.kind is IDENTITIES:
-        return [identity.id for identity in value]
+    if setting.kind in OF_ROWS:
+        return [row.id for row in value]
     if setting.secret:
         return "set" if value else None
     if isinstance(value, Address):

@@ -25,9 +25,11 @@ from fastobj.core.setting_kinds import (
     SWITCH,
     TEXT,
     URL,
+    WEBHOOKS,
     Address,
     GivenIdentity,
     Kind,
+    Webhook,
     bytes_between,
     choice,
     count_between,
@@ -273,6 +275,15 @@ class Settings:
         limits.CLOCK_SKEW_S_MAX,
         "seconds that a request's date may differ from this machine's",
         group="s3",
+    )
+    notify_webhook: tuple[Webhook, ...] = _row(
+        WEBHOOKS,
+        (),
+        "targets of bucket notifications: a JSON list of objects with id, endpoint (a URL) and"
+        " auth-token, or [[notify-webhook]] tables in the file; buckets name one by the ARN"
+        " arn:fastobj:sqs::ID:webhook",
+        group="events",
+        secret=True,
     )
     log_level: str = _row(
         LEVEL, "info", f"least level that is logged: {', '.join(LOG_LEVELS)}", group="log"

@@ -18,6 +18,7 @@ PARTS: Final = 6  # upload id + part number + four random bytes -> PartRecord
 DUE: Final = 7  # the time index: due hour + what is due + its id -> a record of what that is
 JOBS: Final = 8  # name of a job -> a record of how far it is
 DAMAGED: Final = 9  # kind + data id, or kind + space + row key -> DamageRecord
+CONFIGS: Final = 12  # bucket id + kind + chunk number -> ConfigRecord
 
 DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
 DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
@@ -123,6 +124,19 @@ def due(hour: int, kind: int = 0, of: bytes = b"") -> bytes:
 def due_of(row_key: bytes) -> tuple[int, int, bytes]:
     """Hour, kind and id in a row key of `DUE`."""
     return int.from_bytes(row_key[:4], "big"), row_key[4], row_key[5:]
+
+
+# --- configurations of buckets
+
+
+def config(bucket_id: bytes, kind: int, chunk: int) -> bytes:
+    """The row of a piece of a configuration; kind and chunk are one byte each."""
+    return bucket_id + bytes([kind, chunk])
+
+
+def config_of(row_key: bytes) -> tuple[bytes, int, int]:
+    """Bucket id, kind and chunk number in a row key of `CONFIGS`."""
+    return row_key[:BUCKET_ID_BYTES], row_key[BUCKET_ID_BYTES], row_key[BUCKET_ID_BYTES + 1]
 
 
 # --- damage

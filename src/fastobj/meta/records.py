@@ -41,7 +41,11 @@ Acl = tuple[Grant, ...] | None
 
 
 class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch."""
+    """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch.
+
+    Bit n of `configs` says that it has a configuration of kind n (objects.configs), and
+    `configs_revision` how often one of them has changed.
+    """
 
     format: int
     id: bytes
@@ -50,6 +54,8 @@ class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     region: str
     state: int = BUCKET_ACTIVE
     acl: Acl = None
+    configs: int = 0
+    configs_revision: int = 0
 
 
 class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -189,6 +195,17 @@ class DamageRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     reason: str
 
 
+class ConfigRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A piece of a bucket's configuration, which has `chunks` of them; all are of one transaction.
+
+    `content` joined over all pieces is the configuration in MessagePack.
+    """
+
+    format: int
+    chunks: int
+    content: bytes
+
+
 Record = TypeVar(
     "Record",
     BucketRecord,
@@ -201,6 +218,7 @@ Record = TypeVar(
     SharedRecord,
     ScrubRecord,
     DamageRecord,
+    ConfigRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -80,6 +80,9 @@ SPACES: Final = {
     keys.DUE: Space("due", lambda key: _DUE_RECORDS[keys.due_of(key)[1]], _is_due),
     keys.JOBS: Space("job", _always(records.ScrubRecord), lambda key: key == keys.JOB_SCRUB),
     keys.DAMAGED: Space("damage", _always(records.DamageRecord), _is_damage),
+    keys.CONFIGS: Space(
+        "configuration", _always(records.ConfigRecord), _of_length(keys.BUCKET_ID_BYTES + 2)
+    ),
 }
 
 

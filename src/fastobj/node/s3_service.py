@@ -16,7 +16,21 @@ from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticator, OpenAuthenticator, Rules
 from fastobj.s3.context import Observer
 from fastobj.s3.dispatch import S3Application, find_handlers
-from fastobj.s3.handlers import acl, bucket, config, copy, listing, multipart, object, service
+from fastobj.s3.handlers import (
+    acl,
+    bucket,
+    bucket_defaults,
+    bucket_tagging,
+    config,
+    copy,
+    cors,
+    lifecycle,
+    listing,
+    multipart,
+    notification,
+    object,
+    service,
+)
 from fastobj.s3.names import bucket_of_host
 
 HANDLERS: Final[tuple[ModuleType, ...]] = (
@@ -28,6 +42,11 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     listing,
     acl,
     config,
+    bucket_tagging,
+    cors,
+    lifecycle,
+    bucket_defaults,
+    notification,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

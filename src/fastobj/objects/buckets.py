@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -22,13 +22,15 @@ from fastobj.core.limits import BUCKETS_CACHED_MAX, LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, DELETE, MetaReader, Row, ScanRow, Token, Txn, new_txn_id
 from fastobj.meta.records import BUCKET_ACTIVE, BUCKET_DELETING, BucketRecord
-from fastobj.objects import upload_rows
+from fastobj.objects import config_rows, upload_rows
+from fastobj.objects.config_rows import Kind
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Epochs, Store
 
 # How long a writer waits out a DeleteBucket; one that takes longer is taken for a crashed one.
 _DELETING_PAUSES_S: Final = (0.001, 0.004, 0.02, 0.05, 0.1)
+_NO_CONFIGS: Final[Mapping[Kind[Any], Any]] = {}
 
 
 class Bucket(NamedTuple):
@@ -140,9 +142,16 @@ async def usage(store: Store, bucket: Bucket) -> Usage:
 
 
 async def create(
-    store: Store, name: str, owner: str, acl: records.Acl = None
+    store: Store,
+    name: str,
+    owner: str,
+    acl: records.Acl = None,
+    configs: Mapping[Kind[Any], Any] = _NO_CONFIGS,
 ) -> tuple[Bucket, bool]:
-    """The owner's bucket, and whether it is new. Raises BucketAlreadyExists for another's."""
+    """The owner's bucket, and whether it is new. Raises BucketAlreadyExists for another's.
+
+    A new one has these configurations.
+    """
     record = BucketRecord(
         format=records.FORMAT,
         id=os.urandom(keys.BUCKET_ID_BYTES),
@@ -150,13 +159,19 @@ async def create(
         created_ns=store.clock.now_ns(),
         region=store.region,
         acl=acl,
+        configs=sum(kind.bit for kind in configs),
     )
+    rows = [
+        row
+        for kind, config in configs.items()
+        for row in config_rows.writing(record.id, kind, config)
+    ]
     present = await find(store, name)
     retry = Retry(codes.OPERATION_ABORTED)
     while True:
         if present is None:
             try:
-                return await _write(store, name, ABSENT, record, retry.arrival), True
+                return await _write(store, name, ABSENT, record, retry.arrival, rows), True
             except Conflict as conflict:
                 lost = conflict
             await retry.after(lost)
@@ -183,14 +198,38 @@ async def writable(store: Store, bucket: Bucket) -> Bucket:
 
 
 async def set_acl(store: Store, bucket: Bucket, acl: records.Acl) -> None:
-    """Replaces the access control list. Raises NoSuchBucket, OperationAborted."""
+    """Replaces the access control list. Raises NoSuchBucket, OperationAborted.
+
+    It was allowed by the configurations that the bucket had: others abort it.
+    """
+    revision = bucket.record.configs_revision
+
+    def with_acl(record: BucketRecord) -> BucketRecord:
+        if record.configs_revision != revision:
+            raise S3Error(codes.OPERATION_ABORTED)
+        return msgspec.structs.replace(record, acl=acl)
+
+    await change(store, bucket, with_acl)
+
+
+async def change(
+    store: Store,
+    bucket: Bucket,
+    apply: Callable[[BucketRecord], BucketRecord],
+    rows: Sequence[Row] = (),
+) -> Bucket:
+    """Rewrites a bucket's row as `apply` says, and writes `rows` in the same transaction.
+
+    Raises NoSuchBucket, OperationAborted, and what `apply` raises.
+    """
     retry = Retry(codes.OPERATION_ABORTED)
-    while bucket.record.acl != acl:
+    while True:
         bucket = await writable(store, bucket)
-        record = msgspec.structs.replace(bucket.record, acl=acl)
+        record = apply(bucket.record)
+        if record == bucket.record:
+            return bucket
         try:
-            await _write(store, bucket.name, bucket.token, record, retry.arrival)
-            return
+            return await _write(store, bucket.name, bucket.token, record, retry.arrival, rows)
         except Conflict as conflict:
             lost = conflict
         await retry.after(lost)
@@ -234,7 +273,8 @@ async def delete(store: Store, bucket: Bucket) -> None:
                 await _set_state(store, marked, BUCKET_ACTIVE)
                 raise S3Error(codes.BUCKET_NOT_EMPTY, extra=(("BucketName", bucket.name),))
             await upload_rows.abort_all(store, bucket.record.id)
-            await _commit(store, bucket.name, marked.token, DELETE)
+            rows = await _config_rows(store, marked.record)
+            await _commit(store, bucket.name, marked.token, DELETE, rows=rows)
             return
         except Conflict as conflict:
             lost = conflict
@@ -244,6 +284,15 @@ async def delete(store: Store, bucket: Bucket) -> None:
 
 async def _is_empty(store: Store, bucket_id: bytes) -> bool:
     return not await store.meta.scan(keys.CURRENT, bucket_id, keys.after(bucket_id), 1)
+
+
+async def _config_rows(store: Store, record: BucketRecord) -> list[Row]:
+    """Lets go of the configurations of a bucket, all in the transaction that deletes it."""
+    if not record.configs:
+        return []
+    end = keys.after(record.id)
+    found = await store.meta.scan(keys.CONFIGS, record.id, end, LOOP_SCAN_ROWS_MAX)
+    return config_rows.deleting(found)
 
 
 async def _set_state(
@@ -259,8 +308,9 @@ async def _write(
     expect: Token | None,
     record: BucketRecord,
     arrival: int | None = None,
+    rows: Sequence[Row] = (),
 ) -> Bucket:
-    token = await _commit(store, name, expect, records.encode(record), arrival)
+    token = await _commit(store, name, expect, records.encode(record), arrival, rows)
     return Bucket(name, record, token)
 
 
@@ -270,8 +320,9 @@ async def _commit(
     expect: Token | None,
     value: bytes | None,
     arrival: int | None = None,
+    rows: Sequence[Row] = (),
 ) -> Token:
-    """Commits one change of the bucket's row; returns the row's new token."""
-    txn = Txn(new_txn_id(), [Row(keys.BUCKETS, name.encode(), expect, value)])
+    """Commits one change of the bucket's row, and `rows` with it; returns the row's new token."""
+    txn = Txn(new_txn_id(), [Row(keys.BUCKETS, name.encode(), expect, value), *rows])
     await store.ledger.commit(Entry(txn, arrival=arrival))
     return txn.id

@@ -17,6 +17,7 @@ from fastobj.meta import keys, spaces, walk
 from fastobj.meta.base import ScanRow
 from fastobj.meta.records import (
     BucketRecord,
+    ConfigRecord,
     ObjectRecord,
     PartRecord,
     PartsDue,
@@ -24,7 +25,7 @@ from fastobj.meta.records import (
     UploadDue,
     UploadRecord,
 )
-from fastobj.objects import damage, uploads
+from fastobj.objects import config_rows, configs, damage, uploads
 from fastobj.objects.audit import COUNTED, Counts, Difference
 from fastobj.objects.check_segments import CheckedSegments, Remark
 from fastobj.objects.store import Store
@@ -92,11 +93,13 @@ class Check:
         self._damaged: dict[bytes, str] = {}  # parts' and shared bodies, by data id
         self._unreadable = 0
         self._buckets: dict[bytes, bytes] = {}
+        self._configured: dict[bytes, int] = {}  # bucket id: bits of the kinds it says it has
         self._open_uploads: set[bytes] = set()
         self._accounted_uploads: set[bytes] = set()  # open, made an object, or to be let go of
         self._part_uploads: set[bytes] = set()
         self._looks: dict[type, Callable[[Fault, Any], Awaitable[str]]] = {
             BucketRecord: self._bucket,
+            ConfigRecord: self._config,
             SegmentRecord: self._segment,
             UploadRecord: self._upload,
             UploadDue: self._upload_due,
@@ -112,6 +115,7 @@ class Check:
         for space in SPACES:
             async for row in walk.rows(self._store.meta, space):
                 await self._row(space, row)
+        await self._configurations()
         await self._overlaps()
         for difference in await self._counts.differences():
             await self._counter(difference)
@@ -172,10 +176,18 @@ class Check:
 
     async def _bucket(self, about: Fault, record: BucketRecord) -> str:
         self.progress.buckets += 1
+        self._configured[record.id] = record.configs
         other = self._buckets.setdefault(record.id, about.key)
         if other == about.key:
             return ""
         return f"it has the id of the bucket {damage.quoted(damage.key_text(other))}"
+
+    async def _config(self, about: Fault, record: ConfigRecord) -> str:
+        bucket_id, number, _ = keys.config_of(about.key)
+        reason = self._in_bucket(about)
+        if not reason and not self._configured[bucket_id] >> number & 1:
+            reason = "its bucket says that it has none"
+        return reason
 
     async def _segment(self, about: Fault, record: SegmentRecord) -> str:
         self._segments.add(keys.segment_id(about.key), record)
@@ -221,6 +233,29 @@ class Check:
         return "" if is_there else "its bucket has no row"
 
     # --- what takes all rows
+
+    async def _configurations(self) -> None:
+        """Reads each configuration that a bucket says it has, whole."""
+        for bucket_id, bits in self._configured.items():
+            for number in range(bits.bit_length()):
+                if bits >> number & 1:
+                    await self._configuration(bucket_id, number)
+
+    async def _configuration(self, bucket_id: bytes, number: int) -> None:
+        kind, reason = configs.KINDS.get(number), ""
+        rows = await configs.rows_of(self._store, bucket_id, number)
+        try:
+            if kind is None:
+                reason = "no configuration has this kind"
+            elif rows:
+                config_rows.read(kind, rows)
+            else:
+                reason = "its bucket says that it has one, and it has no rows"
+        except StoreError as error:
+            reason = str(error)
+        if reason:
+            key = keys.config(bucket_id, number, 0)
+            await self._problem("row", Fault(keys.CONFIGS, key, b"", b"", reason))
 
     async def _overlaps(self) -> None:
         """Names the bodies that others reach into: their rows are read once more."""

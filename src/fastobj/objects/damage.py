@@ -21,6 +21,7 @@ _CURES: Final = {
     keys.PARTS: "upload the part again, or abort the upload; an object that has it is named too",
     keys.SHARED: "restore the objects that share it: each is named too",
 }
+_OF_BUCKETS: Final = (keys.BUCKETS, keys.CONFIGS)
 _CURE_OF_A_ROW: Final = (
     "nothing touches the row: stop the server and restore the whole store from a backup"
 )
@@ -77,7 +78,7 @@ async def words(meta: MetaReader, fault: Fault) -> Words:
 
 def _subject(fault: Fault, bucket: str, key: str) -> str:
     kind = spaces.SPACES[fault.space].name
-    name = quoted(bucket if fault.space == keys.BUCKETS else f"{bucket}/{key}") if bucket else ""
+    name = quoted(bucket if fault.space in _OF_BUCKETS else f"{bucket}/{key}") if bucket else ""
     if fault.space == keys.PARTS and _is_part(fault.key):
         upload = uploads.id_text(fault.key[: keys.UPLOAD_ID_BYTES])
         of = f" of {name}" if name else ""
@@ -94,6 +95,8 @@ async def _names(meta: MetaReader, space: int, row_key: bytes) -> tuple[str, str
     if space == keys.CURRENT:
         bucket_id = row_key[: keys.BUCKET_ID_BYTES]
         return await bucket_name(meta, bucket_id), key_text(keys.object_key(row_key))
+    if space == keys.CONFIGS:
+        return await bucket_name(meta, row_key[: keys.BUCKET_ID_BYTES]), ""
     if space == keys.UPLOADS:
         bucket_id = row_key[: keys.BUCKET_ID_BYTES]
         return await bucket_name(meta, bucket_id), key_text(keys.upload_of(row_key)[0])

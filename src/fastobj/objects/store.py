@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastobj.core.clock import Clock
 from fastobj.core.limits import (
+    CONFIGS_KEPT_BYTES_MAX,
     MANIFESTS_KEPT_BYTES_MAX,
     PART_BYTES_MIN,
     PART_COPIES_MAX,
@@ -24,6 +25,7 @@ from fastobj.objects.turns import Turns
 from fastobj.storage.base import Volume
 
 if TYPE_CHECKING:
+    from fastobj.objects.config_rows import KeptConfig
     from fastobj.objects.integrity import WholeSum
     from fastobj.objects.manifest import Parts
 
@@ -54,3 +56,5 @@ class Store:
     turns: Turns = field(default_factory=Turns)
     manifests: Kept[Parts] = field(default_factory=partial(Kept, MANIFESTS_KEPT_BYTES_MAX))
     part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))
+    event_targets: frozenset[str] = frozenset()  # ids of those that settings name
+    configs: Kept[KeptConfig] = field(default_factory=partial(Kept, CONFIGS_KEPT_BYTES_MAX))

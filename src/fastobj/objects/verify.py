@@ -30,6 +30,7 @@ SPACES: Final = (
     keys.SEGMENTS,
     keys.JOBS,
     keys.DAMAGED,
+    keys.CONFIGS,
     keys.UPLOADS,
     keys.DUE,
     keys.PARTS,

@@ -14,7 +14,10 @@ from fastobj.core.errors import S3Error
 from fastobj.http.message import Request
 from fastobj.iam.identity import Identities
 from fastobj.meta.records import GRANTEE_GROUP, GRANTEE_USER, Acl, Grant
+from fastobj.objects import configs
+from fastobj.objects.buckets import Bucket
 from fastobj.s3.context import Context, Document
+from fastobj.s3.headers import USED
 
 _EMAIL: Final = "AmazonCustomerByEmail"
 _FULL_CONTROL: Final = "FULL_CONTROL"
@@ -44,6 +47,10 @@ _PERMISSIONS: Final = {
     b"x-amz-grant-write-acp": "WRITE_ACP",
 }
 _HEADERS: Final = frozenset({_CANNED_HEADER, *_PERMISSIONS})
+_OWNERS_CONTROL: Final = b"bucket-owner-full-control"
+_SHAPE: Final = "AccessControlPolicy"
+# Operations that take a list in their headers.
+_TAKING: Final = frozenset(op for op, used in USED.items() if _CANNED_HEADER in used)
 _KNOWN_PERMISSIONS: Final = frozenset(_PERMISSIONS.values())
 # What has matched is never given back, so that no value costs more than its length.
 _GRANTEE: Final = re.compile(
@@ -100,6 +107,25 @@ def from_request(ctx: Context, owner: str) -> Acl:
     if stated.get("ID") != owner:
         raise S3Error(codes.ACCESS_DENIED)
     return _named(tuple([_from_row(row, ctx.identities) for row in rows]), owner).grants
+
+
+async def check_ownership(ctx: Context, bucket: Bucket) -> None:
+    """Refuses a list where lists do not count, unless it says what holds anyway.
+
+    Raises AccessControlListNotSupported, and what `from_request` does.
+    """
+    is_xml = ctx.op.xml_in == _SHAPE and ctx.document is not None
+    canned = ctx.request.header(_CANNED_HEADER)
+    is_silent = not is_xml and ctx.request.names.isdisjoint(_HEADERS)
+    if is_silent or canned == _OWNERS_CONTROL or ctx.op.name not in _TAKING:
+        return
+    found = await configs.find(ctx.store, bucket, configs.OWNERSHIP)
+    if found is None or not found.is_enforced:
+        return
+    owner = bucket.record.owner
+    named = Named(from_request(ctx, owner)) if is_xml else from_headers(ctx, owner)
+    if canned is not None or (named is not None and named.grants is not None):
+        raise S3Error(codes.ACCESS_CONTROL_LIST_NOT_SUPPORTED)
 
 
 def document(acl: Acl, owner: str, identities: Identities) -> Document:

@@ -18,16 +18,24 @@ from types import ModuleType
 from typing import Final
 
 from fastobj.core import codes, limits
-from fastobj.core.errors import S3Error
+from fastobj.core.errors import FastobjError, S3Error
 from fastobj.core.ids import random_id
 from fastobj.core.log import request_id
 from fastobj.core.op import Body, Op, Scope, Support
-from fastobj.http.message import BodyIncomplete, BodyTooLarge, BytesBody, Request, Response
+from fastobj.http.message import (
+    BodyIncomplete,
+    BodyTooLarge,
+    BytesBody,
+    Headers,
+    Request,
+    Response,
+)
 from fastobj.iam import access
+from fastobj.iam.identity import Identity
 from fastobj.objects import buckets
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
-from fastobj.s3 import errors, headers, slow_answer, xml
+from fastobj.s3 import acl, cors, errors, headers, slow_answer, xml
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticator, OpenAuthenticator
 from fastobj.s3.auth_session import Authenticated
@@ -47,6 +55,7 @@ _PRESIGNED: Final = "X-Amz-Signature"
 _REGION: Final = b"x-amz-bucket-region"
 _WHERE: Final = "HeadBucket"
 _CREATION: Final = "CreateBucket"
+_ANYBODY: Final = Authenticated(Identity("", "", "", ""), None)
 _escape: Final = codecs.getencoder("unicode_escape")  # now: later there may be no descriptor for it
 
 
@@ -108,7 +117,9 @@ async def _authorise(context: Context, name: str, expected_owner: bytes) -> Buck
     if expected is not None and bucket.record.owner.encode() != expected:
         raise S3Error(codes.ACCESS_DENIED)
     # Another's bucket of that name is told by the code that clients know: BucketAlreadyExists.
-    if context.op.name != _CREATION and not access.may(context.identity, bucket.record.owner):
+    # What nobody signs is answered to anybody.
+    is_open = context.op.name == _CREATION or not context.op.action
+    if not is_open and not access.may(context.identity, bucket.record.owner):
         region = (_REGION, bucket.record.region.encode())  # S3 tells it all the same
         raise S3Error(codes.ACCESS_DENIED, headers=[region])
     return bucket
@@ -157,6 +168,8 @@ class S3Application:
         except BaseException:
             self._ended(exchange, 0, False)
             raise
+        if request.header(cors.ORIGIN) is not None:
+            response.headers += await self._told_to_pages(exchange)
         request_id_header = (b"x-amz-request-id", exchange.request_id.encode())
         response.headers += (request_id_header, self._host_id_header)
         exchange.status = response.status
@@ -176,12 +189,13 @@ class S3Application:
         query = parse_query(request.query)
         op = exchange.op = resolve(request.method, names.scope, query, request.header)
         self._admission.check()
-        sender = self._authenticator.recognise(request, query)
-        if sender is None:
-            sender = await self._authenticate(exchange, query)
-        exchange.identity = sender.identity
-        if _PRESIGNED in query:
-            request.add(headers.moved(query))
+        sender = _ANYBODY
+        if op.action:
+            known = self._authenticator.recognise(request, query)
+            sender = known or await self._authenticate(exchange, query)
+            exchange.identity = sender.identity
+            if _PRESIGNED in query:
+                request.add(headers.moved(query))
         context = Context(
             op=op,
             request=request,
@@ -204,6 +218,8 @@ class S3Application:
             check_length(request.body.length, self._object_bytes_max)
         elif op.body is Body.XML:
             context.document = await _read_document(context)
+        if context.found is not None and context.found.record.configs and op.name != _CREATION:
+            await acl.check_ownership(context, context.found)
         working = self._handlers[op.name](context)
         if op.is_slow and request.takes_chunks:
             answer = partial(_render, op)
@@ -227,6 +243,18 @@ class S3Application:
             request.body = BytesBody(body)
             claim = claim.with_body(body)
         return self._authenticator.verify(request, query, claim)
+
+    async def _told_to_pages(self, exchange: Exchange) -> Headers:
+        """What a page of another origin is told beside the answer; where that fails, nothing."""
+        op = exchange.op
+        if not exchange.bucket or (op is not None and not op.action):
+            return []
+        try:
+            return await cors.of_answer(self._store, exchange.request, exchange.bucket)
+        except FastobjError as error:
+            bucket = _escape(exchange.bucket)[0].decode()
+            self._log.error("CORS rules of bucket %s cannot be told: %r", bucket, error)
+            return []
 
     def _fail(self, error: Exception, exchange: Exchange) -> Response:
         request = exchange.request

@@ -106,6 +106,18 @@ _COPY: Final = _COPY_SOURCE.union(
     }
 )
 
+CONFIGURATION_PUTS: Final = (
+    "PutBucketAccelerateConfiguration",
+    "PutBucketCors",
+    "PutBucketEncryption",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketLogging",
+    "PutBucketNotificationConfiguration",
+    "PutBucketOwnershipControls",
+    "PutBucketRequestPayment",
+    "PutBucketTagging",
+)
+
 USED: Final[Mapping[str, frozenset[bytes]]] = {
     "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-"})
     | {b"content-length", b"if-match", b"if-none-match"},
@@ -121,9 +133,12 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "UploadPartCopy": _COPY_SOURCE | {b"x-amz-copy-source-range"},
     "CompleteMultipartUpload": _CHECKSUMS
     | {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
-    "CreateBucket": _BODY_CHECKS | _ACL,
+    "CreateBucket": _BODY_CHECKS | _ACL | {b"x-amz-object-ownership"},
     "PutBucketAcl": _BODY_CHECKS | _ACL,
     "PutObjectAcl": _BODY_CHECKS | _ACL,
+    **dict.fromkeys(CONFIGURATION_PUTS, _BODY_CHECKS),
+    "PutBucketLifecycleConfiguration": _BODY_CHECKS
+    | {b"x-amz-transition-default-minimum-object-size"},
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -193,7 +208,6 @@ _DIRECTIVES: Final = {
 REFUSED: Final[Mapping[str, Refusals]] = {
     "CreateBucket": {
         **_only(b"x-amz-bucket-object-lock-enabled", b"false"),
-        **_only(b"x-amz-object-ownership", b"bucketownerenforced"),
         **_only(b"x-amz-bucket-namespace", b"global"),
     },
     "PutObject": {
@@ -235,6 +249,11 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "DeleteObjects": _OTHER_CHECKSUMS,
     "PutBucketAcl": _OTHER_CHECKSUMS,
     "PutObjectAcl": _OTHER_CHECKSUMS,
+    **dict.fromkeys(CONFIGURATION_PUTS, _OTHER_CHECKSUMS),
+    "PutBucketNotificationConfiguration": {
+        **_OTHER_CHECKSUMS,
+        **_only(b"x-amz-skip-destination-validation", b"false"),
+    },
 }
 
 # --- query parameters

@@ -270,6 +270,7 @@ _SCALARS: Final[Mapping[Kind, Json]] = {
     Kind.TEXT: {"type": "string"},
     Kind.TOKEN: {"type": "string"},
     Kind.INT: {"type": "integer", "format": "int64"},
+    Kind.SIGNED: {"type": "integer", "format": "int64"},
     Kind.BOOL: {"type": "boolean"},
     Kind.TIME: {"type": "string", "format": "date-time"},
     Kind.ETAG: {"type": "string"},

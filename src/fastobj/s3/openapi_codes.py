@@ -13,22 +13,25 @@ from fastobj.s3.absent import ANSWERS, Absent
 
 Codes = tuple[ErrorCode, ...]
 
-# Before and around every handler: load, names, signature, permission, and what goes wrong here.
+# Before and around every handler: load, names, permission, and what goes wrong here.
 _ALL: Final[Codes] = (
     codes.ACCESS_DENIED,
-    codes.AUTHORIZATION_HEADER_MALFORMED,
-    codes.AUTHORIZATION_QUERY_PARAMETERS_ERROR,
     codes.INTERNAL_ERROR,
-    codes.INVALID_ACCESS_KEY_ID,
     codes.INVALID_ARGUMENT,
     codes.INVALID_REQUEST,
-    codes.INVALID_TOKEN,
     codes.INVALID_URI,
     codes.NOT_IMPLEMENTED,
-    codes.REQUEST_TIME_TOO_SKEWED,
     codes.SERVICE_UNAVAILABLE,
-    codes.SIGNATURE_DOES_NOT_MATCH,
     codes.SLOW_DOWN,
+)
+# All but what nobody signs.
+_SIGNATURE: Final[Codes] = (
+    codes.AUTHORIZATION_HEADER_MALFORMED,
+    codes.AUTHORIZATION_QUERY_PARAMETERS_ERROR,
+    codes.INVALID_ACCESS_KEY_ID,
+    codes.INVALID_TOKEN,
+    codes.REQUEST_TIME_TOO_SKEWED,
+    codes.SIGNATURE_DOES_NOT_MATCH,
     codes.X_AMZ_CONTENT_SHA256_MISMATCH,
 )
 _BODY: Final[Codes] = (
@@ -57,7 +60,11 @@ _BY_QUERY: Final[Mapping[str, Codes]] = {
 _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"range": (codes.INVALID_RANGE,),
     b"x-amz-meta-": (codes.METADATA_TOO_LARGE,),
-    b"x-amz-acl": (codes.UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS,),
+    b"x-amz-acl": (
+        codes.UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS,
+        codes.ACCESS_CONTROL_LIST_NOT_SUPPORTED,
+    ),
+    b"x-amz-object-ownership": (codes.INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
 }
@@ -75,6 +82,7 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.BUCKET_ALREADY_OWNED_BY_YOU,
         codes.ILLEGAL_LOCATION_CONSTRAINT,
         codes.INVALID_LOCATION_CONSTRAINT,
+        codes.INVALID_TAG,
     ),
     "DeleteBucket": (codes.BUCKET_NOT_EMPTY,),
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
@@ -105,6 +113,16 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.ENTITY_TOO_LARGE,
         codes.NO_SUCH_KEY,
     ),
+    "GetBucketTagging": (codes.NO_SUCH_TAG_SET,),
+    "PutBucketTagging": (codes.INVALID_TAG,),
+    "GetBucketCors": (codes.NO_SUCH_CORS_CONFIGURATION,),
+    "GetBucketLifecycleConfiguration": (codes.NO_SUCH_LIFECYCLE_CONFIGURATION,),
+    "PutBucketLifecycleConfiguration": (codes.INVALID_TAG, codes.INVALID_STORAGE_CLASS),
+    "GetBucketEncryption": (codes.SERVER_SIDE_ENCRYPTION_CONFIGURATION_NOT_FOUND,),
+    "GetBucketOwnershipControls": (codes.OWNERSHIP_CONTROLS_NOT_FOUND,),
+    "PutBucketOwnershipControls": (codes.INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP,),
+    "PreflightBucket": (codes.ACCESS_FORBIDDEN, codes.BAD_REQUEST),
+    "PreflightObject": (codes.ACCESS_FORBIDDEN, codes.BAD_REQUEST),
 }
 
 
@@ -115,6 +133,8 @@ def possible_codes(op: Op) -> list[ErrorCode]:
 
 def _codes(op: Op) -> Iterator[ErrorCode]:
     yield from _ALL
+    if op.action:
+        yield from _SIGNATURE
     if op.support is Support.REFUSED:
         return
     yield from _of_scope(op)
@@ -122,7 +142,7 @@ def _codes(op: Op) -> Iterator[ErrorCode]:
     yield from _BY_NAME.get(op.name, ())
     if isinstance(absent := ANSWERS.get(op.name), Absent):
         yield absent.code
-    if op.cost is Cost.WRITE or op.method not in _READS:
+    if op.cost is Cost.WRITE or (op.action and op.method not in _READS):
         yield from _COMMIT
     used = headers.USED.get(op.name, frozenset())
     for name in used:
@@ -136,7 +156,7 @@ def _codes(op: Op) -> Iterator[ErrorCode]:
 
 
 def _of_scope(op: Op) -> Iterator[ErrorCode]:
-    if op.scope is not Scope.SERVICE and op.name != "CreateBucket":
+    if op.scope is not Scope.SERVICE and op.name != "CreateBucket" and op.action:
         yield codes.NO_SUCH_BUCKET
     if op.scope is not Scope.SERVICE and op.method != "HEAD":
         yield codes.INVALID_BUCKET_NAME

@@ -118,7 +118,11 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "x-amz-meta-*": "User metadata: any number of headers whose names begin so, 2 KiB in all.",
     "x-amz-metadata-directive": "COPY (the default) or REPLACE the headers of the source.",
     "x-amz-mp-object-size": "Size that the complete object must have.",
+    "x-amz-object-ownership": "BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter.",
     "x-amz-sdk-checksum-algorithm": "Announces which x-amz-checksum header is there.",
     "x-amz-source-expected-bucket-owner": "The same for the bucket that is copied from.",
     "x-amz-trailer": "Names the checksum that follows an aws-chunked body.",
+    "x-amz-transition-default-minimum-object-size": (
+        "all_storage_classes_128K (the default) or varies_by_storage_class: kept and told."
+    ),
 }

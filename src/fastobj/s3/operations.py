@@ -131,8 +131,6 @@ _SERVED_PROBES: Final = (
         "GetBucketAnalyticsConfiguration", GET, BUCKET, "s3:GetAnalyticsConfiguration",
         ("analytics", "id"),
     ),
-    Op("GetBucketCors", GET, BUCKET, "s3:GetBucketCORS", ("cors",)),
-    Op("GetBucketEncryption", GET, BUCKET, "s3:GetEncryptionConfiguration", ("encryption",)),
     Op(
         "GetBucketIntelligentTieringConfiguration", GET, BUCKET,
         "s3:GetIntelligentTieringConfiguration",
@@ -143,24 +141,12 @@ _SERVED_PROBES: Final = (
         ("inventory", "id"),
     ),
     Op(
-        "GetBucketLifecycleConfiguration", GET, BUCKET, "s3:GetLifecycleConfiguration",
-        ("lifecycle",),
-    ),
-    Op(
         "GetBucketLogging", GET, BUCKET, "s3:GetBucketLogging",
         ("logging",), xml_out="BucketLoggingStatus",
     ),
     Op(
         "GetBucketMetricsConfiguration", GET, BUCKET, "s3:GetMetricsConfiguration",
         ("metrics", "id"),
-    ),
-    Op(
-        "GetBucketNotificationConfiguration", GET, BUCKET, "s3:GetBucketNotification",
-        ("notification",), xml_out="NotificationConfiguration",
-    ),
-    Op(
-        "GetBucketOwnershipControls", GET, BUCKET, "s3:GetBucketOwnershipControls",
-        ("ownershipControls",),
     ),
     Op("GetBucketPolicy", GET, BUCKET, "s3:GetBucketPolicy", ("policy",)),
     Op("GetBucketPolicyStatus", GET, BUCKET, "s3:GetBucketPolicyStatus", ("policyStatus",)),
@@ -169,7 +155,6 @@ _SERVED_PROBES: Final = (
         "GetBucketRequestPayment", GET, BUCKET, "s3:GetBucketRequestPayment",
         ("requestPayment",), xml_out="RequestPaymentConfiguration",
     ),
-    Op("GetBucketTagging", GET, BUCKET, "s3:GetBucketTagging", ("tagging",)),
     Op(
         "GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning",
         ("versioning",), xml_out="VersioningConfiguration",
@@ -209,6 +194,77 @@ _SERVED_PROBES: Final = (
     ),
 )  # fmt: skip
 
+_SERVED_CONFIGURATIONS: Final = (
+    Op("GetBucketTagging", GET, BUCKET, "s3:GetBucketTagging", ("tagging",), xml_out="Tagging"),
+    Op(
+        "PutBucketTagging", PUT, BUCKET, "s3:PutBucketTagging", ("tagging",),
+        body=Body.XML, xml_in="Tagging",
+    ),
+    Op("DeleteBucketTagging", DELETE, BUCKET, "s3:PutBucketTagging", ("tagging",)),
+    Op("GetBucketCors", GET, BUCKET, "s3:GetBucketCORS", ("cors",), xml_out="CORSConfiguration"),
+    Op(
+        "PutBucketCors", PUT, BUCKET, "s3:PutBucketCORS", ("cors",),
+        body=Body.XML, xml_in="CORSConfiguration",
+    ),
+    Op("DeleteBucketCors", DELETE, BUCKET, "s3:PutBucketCORS", ("cors",)),
+    Op(
+        "GetBucketLifecycleConfiguration", GET, BUCKET, "s3:GetLifecycleConfiguration",
+        ("lifecycle",), xml_out="LifecycleConfiguration",
+    ),
+    Op(
+        "PutBucketLifecycleConfiguration", PUT, BUCKET, "s3:PutLifecycleConfiguration",
+        ("lifecycle",), body=Body.XML, xml_in="LifecycleConfiguration",
+    ),
+    Op("DeleteBucketLifecycle", DELETE, BUCKET, "s3:PutLifecycleConfiguration", ("lifecycle",)),
+    Op(
+        "GetBucketEncryption", GET, BUCKET, "s3:GetEncryptionConfiguration", ("encryption",),
+        xml_out="ServerSideEncryptionConfiguration",
+    ),
+    Op(
+        "PutBucketEncryption", PUT, BUCKET, "s3:PutEncryptionConfiguration", ("encryption",),
+        body=Body.XML, xml_in="ServerSideEncryptionConfiguration",
+    ),
+    Op("DeleteBucketEncryption", DELETE, BUCKET, "s3:PutEncryptionConfiguration", ("encryption",)),
+    Op(
+        "GetBucketOwnershipControls", GET, BUCKET, "s3:GetBucketOwnershipControls",
+        ("ownershipControls",), xml_out="OwnershipControls",
+    ),
+    Op(
+        "PutBucketOwnershipControls", PUT, BUCKET, "s3:PutBucketOwnershipControls",
+        ("ownershipControls",), body=Body.XML, xml_in="OwnershipControls",
+    ),
+    Op(
+        "DeleteBucketOwnershipControls", DELETE, BUCKET, "s3:PutBucketOwnershipControls",
+        ("ownershipControls",),
+    ),
+    Op(
+        "GetBucketNotificationConfiguration", GET, BUCKET, "s3:GetBucketNotification",
+        ("notification",), xml_out="NotificationConfiguration",
+    ),
+    Op(
+        "PutBucketNotificationConfiguration", PUT, BUCKET, "s3:PutBucketNotification",
+        ("notification",), body=Body.XML, xml_in="NotificationConfiguration",
+    ),
+    Op(
+        "PutBucketAccelerateConfiguration", PUT, BUCKET, "s3:PutAccelerateConfiguration",
+        ("accelerate",), body=Body.XML, xml_in="AccelerateConfiguration",
+    ),
+    Op(
+        "PutBucketLogging", PUT, BUCKET, "s3:PutBucketLogging", ("logging",),
+        body=Body.XML, xml_in="BucketLoggingStatus",
+    ),
+    Op(
+        "PutBucketRequestPayment", PUT, BUCKET, "s3:PutBucketRequestPayment",
+        ("requestPayment",), body=Body.XML, xml_in="RequestPaymentConfiguration",
+    ),
+)  # fmt: skip
+
+# Nobody signs what a browser asks before it sends a request: such a row has no action.
+_SERVED_PREFLIGHTS: Final = (
+    Op("PreflightBucket", OPTIONS, BUCKET, ""),
+    Op("PreflightObject", OPTIONS, OBJECT, ""),
+)
+
 # `max-directory-buckets` is all that tells ListDirectoryBuckets from ListBuckets on one endpoint.
 _REFUSED_SERVICE: Final = (
     _refused(
@@ -233,15 +289,9 @@ _REFUSED_BUCKET_GET: Final = (
 _REFUSED_BUCKET_PUT: Final = (
     _refused("PutBucketAbac", PUT, BUCKET, "s3:PutBucketAbac", "abac"),
     _refused(
-        "PutBucketAccelerateConfiguration", PUT, BUCKET, "s3:PutAccelerateConfiguration",
-        "accelerate",
-    ),
-    _refused(
         "PutBucketAnalyticsConfiguration", PUT, BUCKET, "s3:PutAnalyticsConfiguration",
         "analytics", "id",
     ),
-    _refused("PutBucketCors", PUT, BUCKET, "s3:PutBucketCORS", "cors"),
-    _refused("PutBucketEncryption", PUT, BUCKET, "s3:PutEncryptionConfiguration", "encryption"),
     _refused(
         "PutBucketIntelligentTieringConfiguration", PUT, BUCKET,
         "s3:PutIntelligentTieringConfiguration", "intelligent-tiering", "id",
@@ -251,30 +301,13 @@ _REFUSED_BUCKET_PUT: Final = (
         "inventory", "id",
     ),
     _refused(
-        "PutBucketLifecycleConfiguration", PUT, BUCKET, "s3:PutLifecycleConfiguration",
-        "lifecycle",
-    ),
-    _refused("PutBucketLogging", PUT, BUCKET, "s3:PutBucketLogging", "logging"),
-    _refused(
         "PutBucketMetricsConfiguration", PUT, BUCKET, "s3:PutMetricsConfiguration",
         "metrics", "id",
-    ),
-    _refused(
-        "PutBucketNotificationConfiguration", PUT, BUCKET, "s3:PutBucketNotification",
-        "notification",
-    ),
-    _refused(
-        "PutBucketOwnershipControls", PUT, BUCKET, "s3:PutBucketOwnershipControls",
-        "ownershipControls",
     ),
     _refused("PutBucketPolicy", PUT, BUCKET, "s3:PutBucketPolicy", "policy"),
     _refused(
         "PutBucketReplication", PUT, BUCKET, "s3:PutReplicationConfiguration", "replication"
     ),
-    _refused(
-        "PutBucketRequestPayment", PUT, BUCKET, "s3:PutBucketRequestPayment", "requestPayment"
-    ),
-    _refused("PutBucketTagging", PUT, BUCKET, "s3:PutBucketTagging", "tagging"),
     _refused("PutBucketVersioning", PUT, BUCKET, "s3:PutBucketVersioning", "versioning"),
     _refused("PutBucketWebsite", PUT, BUCKET, "s3:PutBucketWebsite", "website"),
     _refused(
@@ -303,10 +336,6 @@ _REFUSED_BUCKET_DELETE: Final = (
         "DeleteBucketAnalyticsConfiguration", DELETE, BUCKET, "s3:PutAnalyticsConfiguration",
         "analytics", "id",
     ),
-    _refused("DeleteBucketCors", DELETE, BUCKET, "s3:PutBucketCORS", "cors"),
-    _refused(
-        "DeleteBucketEncryption", DELETE, BUCKET, "s3:PutEncryptionConfiguration", "encryption"
-    ),
     _refused(
         "DeleteBucketIntelligentTieringConfiguration", DELETE, BUCKET,
         "s3:PutIntelligentTieringConfiguration", "intelligent-tiering", "id",
@@ -314,9 +343,6 @@ _REFUSED_BUCKET_DELETE: Final = (
     _refused(
         "DeleteBucketInventoryConfiguration", DELETE, BUCKET, "s3:PutInventoryConfiguration",
         "inventory", "id",
-    ),
-    _refused(
-        "DeleteBucketLifecycle", DELETE, BUCKET, "s3:PutLifecycleConfiguration", "lifecycle"
     ),
     _refused(
         "DeleteBucketMetadataConfiguration", DELETE, BUCKET,
@@ -330,16 +356,11 @@ _REFUSED_BUCKET_DELETE: Final = (
         "DeleteBucketMetricsConfiguration", DELETE, BUCKET, "s3:PutMetricsConfiguration",
         "metrics", "id",
     ),
-    _refused(
-        "DeleteBucketOwnershipControls", DELETE, BUCKET, "s3:PutBucketOwnershipControls",
-        "ownershipControls",
-    ),
     _refused("DeleteBucketPolicy", DELETE, BUCKET, "s3:DeleteBucketPolicy", "policy"),
     _refused(
         "DeleteBucketReplication", DELETE, BUCKET, "s3:PutReplicationConfiguration",
         "replication",
     ),
-    _refused("DeleteBucketTagging", DELETE, BUCKET, "s3:PutBucketTagging", "tagging"),
     _refused("DeleteBucketWebsite", DELETE, BUCKET, "s3:DeleteBucketWebsite", "website"),
     _refused(
         "DeletePublicAccessBlock", DELETE, BUCKET, "s3:PutBucketPublicAccessBlock",
@@ -348,7 +369,7 @@ _REFUSED_BUCKET_DELETE: Final = (
 )  # fmt: skip
 
 # PostObject is the upload from an HTML form. WriteGetObjectResponse is sent to a path that looks
-# like a bucket; only its header tells. Preflights are unsigned, so they end as AccessDenied.
+# like a bucket; only its header tells.
 _REFUSED_BUCKET_OTHER: Final = (
     _refused(
         "CreateBucketMetadataConfiguration", POST, BUCKET,
@@ -363,7 +384,6 @@ _REFUSED_BUCKET_OTHER: Final = (
         "WriteGetObjectResponse", POST, BUCKET, "s3-object-lambda:WriteGetObjectResponse",
         header="x-amz-request-route",
     ),
-    _refused("PreflightBucket", OPTIONS, BUCKET, ""),
 )  # fmt: skip
 
 _REFUSED_OBJECT: Final = (
@@ -393,7 +413,6 @@ _REFUSED_OBJECT: Final = (
         "annotation", "annotationName",
     ),
     _refused("DeleteObjectTagging", DELETE, OBJECT, "s3:DeleteObjectTagging", "tagging"),
-    _refused("PreflightObject", OPTIONS, OBJECT, ""),
 )  # fmt: skip
 
 OPERATIONS: Final[tuple[Op, ...]] = (
@@ -401,6 +420,8 @@ OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED_MULTIPART,
     *_SERVED_ACCESS,
     *_SERVED_PROBES,
+    *_SERVED_CONFIGURATIONS,
+    *_SERVED_PREFLIGHTS,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,
     *_REFUSED_BUCKET_PUT,

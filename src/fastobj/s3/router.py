@@ -58,6 +58,7 @@ def _table(ops: Iterable[Op]) -> dict[tuple[bytes, Scope], _Rows]:
 
 
 _TABLE: Final = _table(OPERATIONS)
+_PREFLIGHT: Final = b"OPTIONS"
 # Per scope, over all methods: a key here is never taken for a plain request.
 SUBRESOURCES: Final = {
     scope: frozenset(op.query[0] for op in OPERATIONS if op.scope is scope and op.query)
@@ -78,7 +79,8 @@ def resolve(method: bytes, scope: Scope, query: Mapping[str, str], header: Heade
     if rows is None:
         raise _not_allowed(method, scope)
     candidates, subresource = rows.others, ""
-    if query and not (known := SUBRESOURCES[scope]).isdisjoint(query):
+    is_preflight = method == _PREFLIGHT  # it is about another request, whatever that names
+    if query and not is_preflight and not (known := SUBRESOURCES[scope]).isdisjoint(query):
         subresource = _single(sorted(known.intersection(query)))
         candidates = rows.by_subresource.get(subresource, ())
     found = _first(candidates, query, header)

@@ -7,53 +7,12 @@ it (`Buckets`). An element that is None or absent is left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
+from fastobj.s3.config_shapes import CONFIGURATIONS
+from fastobj.s3.shape_kinds import Field, Kind, Shape
 
-class Kind(Enum):
-    """What the text of an element means, and its type in a document."""
-
-    TEXT = auto()  # str
-    TOKEN = auto()  # str of ours that never holds markup: written as it is
-    INT = auto()  # int
-    BOOL = auto()  # bool
-    TIME = auto()  # int: nanoseconds since the Unix epoch; S3 shows whole seconds
-    ETAG = auto()  # str without quotes, and without markup as a token
-    PAIRS = auto()  # sequence of (element, text): further elements, in place; never read
-    XSI_TYPE = auto()  # str: no element, but the attribute xsi:type of the one around it
-    REFUSED = auto()  # a request that holds it asks for something that fastobj does not do
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One element: its name, its kind (or the fields inside it), and how it repeats.
-
-    `many` is a flat list; `item` names the elements of a wrapped one.
-    """
-
-    name: str
-    kind: Kind | tuple[Field, ...] = Kind.TEXT
-    many: bool = False
-    item: str = ""
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """One document. `root` is its outermost element, which has `text` or `fields`.
-
-    A request may come without it where it `may_be_absent`.
-    """
-
-    name: str
-    root: str
-    fields: tuple[Field, ...] = ()
-    text: bool = False
-    has_namespace: bool = True
-    may_be_absent: bool = False
-
+__all__ = ["SHAPES", "Field", "Kind", "Shape"]
 
 _OWNER: Final = (Field("ID"), Field("DisplayName"))
 
@@ -113,11 +72,6 @@ _EMPTY_CONFIGURATIONS: Final = (
             "ListMetricsConfigurationsResult",
         )
     ),
-    Shape("AccelerateConfiguration", "AccelerateConfiguration"),
-    Shape("BucketLoggingStatus", "BucketLoggingStatus"),
-    Shape("NotificationConfiguration", "NotificationConfiguration"),
-    Shape("RequestPaymentConfiguration", "RequestPaymentConfiguration", (Field("Payer"),)),
-    Shape("Tagging", "Tagging", (Field("TagSet", (Field("Key"), Field("Value")), item="Tag"),)),
     Shape("VersioningConfiguration", "VersioningConfiguration"),
 )
 
@@ -254,7 +208,11 @@ _ROWS: Final = (
             Field("LocationConstraint"),
             Field("Location", Kind.REFUSED),
             Field("Bucket", Kind.REFUSED),
-            Field("Tags", Kind.REFUSED),
+            Field(
+                "Tags",
+                (Field("Key", required=True), Field("Value", required=True)),
+                item="Tag",
+            ),
         ),
         may_be_absent=True,
     ),
@@ -345,4 +303,4 @@ _ROWS: Final = (
     ),
 )
 
-SHAPES: Final = {shape.name: shape for shape in (*_ROWS, *_MULTIPART_ROWS)}
+SHAPES: Final = {shape.name: shape for shape in (*_ROWS, *_MULTIPART_ROWS, *CONFIGURATIONS)}

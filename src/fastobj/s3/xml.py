@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from xml.parsers import expat
@@ -60,6 +60,7 @@ _SCALARS: Final[Mapping[Kind, _Write]] = {
     Kind.TEXT: escape,
     Kind.TOKEN: str,
     Kind.INT: str,
+    Kind.SIGNED: str,
     Kind.BOOL: lambda value: "true" if value else "false",
     Kind.TIME: _instant,
     Kind.ETAG: "&quot;%s&quot;".__mod__,
@@ -174,9 +175,13 @@ def _inside(shape: str, element: str) -> _Write:
 # --- decoding
 
 _INT: Final = re.compile(r"[0-9]{1,19}")
+_SIGNED: Final = re.compile(r"-?[0-9]{1,19}")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 # What the parser knows itself. For another it would ask Python's codecs, which import what has
 # that name, and keep each name in memory for good.
 _ENCODINGS: Final = frozenset({"utf-8", "utf-16", "utf-16le", "utf-16be", "iso-8859-1", "us-ascii"})
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _BOOLS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -250,6 +255,7 @@ class _Reader:
         kind = Kind.TEXT if shape.text else shape.fields
         self._outside = _Frame(None, {shape.root: Field(shape.root, kind, required=True)})
         self._is_text = shape.text
+        self._is_strict = shape.strict
         self._root = shape.root
         self._stack = [self._outside]
         self._elements = 0
@@ -268,6 +274,8 @@ class _Reader:
         if self._elements > limits.XML_ELEMENTS_MAX or len(self._stack) > limits.XML_DEPTH_MAX:
             raise _malformed("too many elements")
         field = self._stack[-1].fields.get(name.rpartition(" ")[2])
+        if field is None and self._is_strict:
+            raise _malformed("an element is unknown where it stands")
         if field is not None and field.kind is Kind.REFUSED:
             message = f"The element {field.name} asks for something that is not implemented."
             raise S3Error(codes.NOT_IMPLEMENTED, message)
@@ -312,6 +320,8 @@ def _scalar(field: Field, text: str) -> str | int | bool:
         return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
     if field.kind is Kind.INT and _INT.fullmatch(text):
         return int(text)
+    if field.kind is Kind.SIGNED and _SIGNED.fullmatch(text):
+        return int(text)
     if field.kind is Kind.BOOL and text.lower() in _BOOLS:
         return _BOOLS[text.lower()]
     if field.kind is Kind.TIME:
@@ -320,10 +330,13 @@ def _scalar(field: Field, text: str) -> str | int | bool:
 
 
 def _time(field: Field, text: str) -> int:
+    """Nanoseconds since the Unix epoch; of a second no more than its millionths counts."""
     try:
-        instant = datetime.fromisoformat(text)
+        instant = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:
-        raise _malformed(f"{field.name} has a bad value") from None
+        instant = None
+    if instant is None:
+        raise _malformed(f"{field.name} has a bad value")
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
-    return int(instant.timestamp()) * 1_000_000_000
+    return (instant - _EPOCH) // _MICROSECOND * 1000

@@ -5,7 +5,8 @@ import msgspec
 from fastobj.cli.main import main
 from fastobj.core.clock import FixedClock
 from fastobj.meta import keys, records
-from fastobj.objects import buckets
+from fastobj.objects import buckets, configs
+from fastobj.objects.tags import TagSet
 from fastobj.storage.base import Location
 from tests.golden.make import opened
 from tests.unit.objects.conftest import START_NS
@@ -30,6 +31,7 @@ async def make(directory):
         await site.copy(b"parts", b"parts too")
         upload = await site.create(b"open")
         await site.part(upload, 1, b"part")
+        await configs.put(site.store, site.bucket, configs.TAGGING, TagSet({"key": "value"}))
 
 
 class Site:

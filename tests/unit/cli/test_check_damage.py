@@ -10,6 +10,7 @@ import pytest
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.base import Add
+from fastobj.objects import configs
 from fastobj.storage.base import Location
 from fastobj.storage.segment_files import segment_path
 from tests.unit.cli.checking import BROKEN, LARGE, UPLOAD_ID, damage, run
@@ -165,6 +166,39 @@ async def _due_that_is_none(site):
     await site.write(keys.DUE, keys.due(5, 99, UPLOAD_ID), BROKEN)
 
 
+def _config_key(site, bucket_id=None, kind=configs.TAGGING.number, chunk=0):
+    return keys.config(bucket_id or site.bucket.record.id, kind, chunk)
+
+
+async def _config_without_bucket(site):
+    (row,) = await site.rows(keys.CONFIGS)
+    await site.write(keys.CONFIGS, _config_key(site, b"nobucket"), row.value)
+
+
+async def _config_that_nobody_knows_of(site):
+    (row,) = await site.rows(keys.CONFIGS)
+    await site.write(keys.CONFIGS, _config_key(site, kind=configs.CORS.number), row.value)
+
+
+async def _missing_config(site):
+    await site.write(keys.CONFIGS, _config_key(site), None)
+
+
+async def _broken_config(site):
+    value = records.encode(records.ConfigRecord(1, 1, b"\x91\x07"))
+    await site.write(keys.CONFIGS, _config_key(site), value)
+
+
+async def _part_of_a_config(site):
+    value = records.encode(records.ConfigRecord(1, 2, b"\x91\x80"))
+    await site.write(keys.CONFIGS, _config_key(site), value)
+
+
+async def _config_of_no_kind(site):
+    record = msgspec.structs.replace(site.bucket.record, configs=1 << 60)
+    await site.write(keys.BUCKETS, b"bucket", records.encode(record))
+
+
 @pytest.mark.parametrize(
     ("harm", "kind", "words"),
     [
@@ -196,6 +230,12 @@ async def _due_that_is_none(site):
         (_short_log_file, "file", ["log/4000000000000005.log", "4096 bytes", "says 8192"]),
         (_file_without_row, "file", ["extents/8000000000000001.ext", "no row names the file"]),
         (_due_that_is_none, "row", ["due", "is no key"]),
+        (_config_without_bucket, "row", ["configuration", "its bucket has no row"]),
+        (_config_that_nobody_knows_of, "row", ['configuration "bucket"', "that it has none"]),
+        (_missing_config, "row", ['configuration "bucket"', "it has no rows"]),
+        (_broken_config, "row", ['configuration "bucket"', "a tagging", "does not decode"]),
+        (_part_of_a_config, "row", ['configuration "bucket"', "do not belong together"]),
+        (_config_of_no_kind, "row", ['configuration "bucket"', "no configuration has this kind"]),
     ],
 )
 def test_damage_is_found_and_named(capsys, directory, harm, kind, words):

@@ -11,7 +11,9 @@ from fastobj.core.setting_kinds import (
     SECONDS,
     SWITCH,
     URL,
+    WEBHOOKS,
     GivenIdentity,
+    Webhook,
     as_text,
     parse_address,
     parse_bytes,
@@ -125,6 +127,42 @@ def test_identities_are_read_in_their_order() -> None:
 def test_identities_that_are_refused(rows: object, message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         IDENTITIES.parse(rows if isinstance(rows, str) else json.dumps(rows))
+    assert SECRET not in str(caught.value)
+
+
+HOOK = {"id": "Hook_1-a", "endpoint": f"https://user:{SECRET}@example.com:8443/path?query"}
+
+
+def test_webhooks_are_read_in_their_order() -> None:
+    other = {"id": "other", "endpoint": "http://127.0.0.1/", "auth-token": SECRET}
+    assert WEBHOOKS.parse(json.dumps([HOOK, other])) == (
+        Webhook("Hook_1-a", HOOK["endpoint"]),
+        Webhook("other", "http://127.0.0.1/", SECRET),
+    )
+    assert WEBHOOKS.parse("[]") == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("no JSON", "write a JSON list"),
+        ([SECRET], "webhook 1 is not an object of texts"),
+        ([{"id": "a"}], "webhook 1 has no endpoint"),
+        ([{"endpoint": SECRET}], "webhook 1 has no id"),
+        ([{**HOOK, "auth_token": SECRET}], "has 'auth_token', .* nearest is 'auth-token'"),
+        ([{**HOOK, "id": "a b"}], "webhook 1: an id is of letters"),
+        ([{**HOOK, "id": "a" * 65}], "webhook 1: an id is of letters"),
+        ([HOOK, {**HOOK, "id": "b", "endpoint": SECRET}], "webhook 2: the endpoint is a URL"),
+        ([{**HOOK, "endpoint": f"ftp://{SECRET}"}], "webhook 1: the endpoint is a URL"),
+        ([{**HOOK, "endpoint": f"http://{SECRET}:port"}], "webhook 1: the endpoint is a URL"),
+        ([{**HOOK, "endpoint": "http://[::1"}], "webhook 1: the endpoint is a URL"),
+        ([{**HOOK, "endpoint": "https://"}], "webhook 1: the endpoint is a URL"),
+        ([HOOK, HOOK], "two webhooks have the same id"),
+    ],
+)
+def test_webhooks_that_are_refused(rows: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        WEBHOOKS.parse(rows if isinstance(rows, str) else json.dumps(rows))
     assert SECRET not in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fastobj.core.setting_kinds import Address, GivenIdentity
+from fastobj.core.setting_kinds import Address, GivenIdentity, Webhook
 from fastobj.core.setting_sources import (
     SettingsError,
     Value,
@@ -83,6 +83,11 @@ email = "a@example.com"
 id = "bob"
 access-key = "BOBKEY"
 secret-key = "{SECRET}"
+
+[[notify-webhook]]
+id = "hook"
+endpoint = "https://{SECRET}@example.com/"
+auth-token = "{SECRET}"
 """
 
 
@@ -188,6 +193,7 @@ def test_the_file_takes_every_setting(file: Path) -> None:
         GivenIdentity("alice", "ALICEKEY", SECRET, "Alice", "a@example.com"),
         GivenIdentity("bob", "BOBKEY", SECRET),
     )
+    assert settings.notify_webhook == (Webhook("hook", f"https://{SECRET}@example.com/", SECRET),)
     assert {settings.origin(setting.name) for setting in SETTINGS} == {str(file)}
 
 
@@ -371,7 +377,7 @@ def test_a_yaml_file_means_what_a_toml_file_does(file: Path, suffix: str) -> Non
         ("root-user: 12345", "root-user must be text in quotes"),
         ("regin: x", "no setting 'regin'; the nearest is 'region'"),
         ("7: x", "no setting 7;"),
-        ("identities: [{2024-01-01: x}]", "the keys of an identity are texts"),
+        ("identities: [{2024-01-01: x}]", "the keys of an object are texts"),
     ],
 )
 def test_a_wrong_yaml_file_is_refused_without_a_word_of_it(
@@ -409,6 +415,7 @@ def test_secrets_of_every_setting_are_never_shown(file: Path) -> None:
     settings = load_from(f"--config {file}")
     shown = "\n".join(show(settings))
     assert f"# identities is set, from {file}: 2 (alice, bob)" in shown
+    assert f"# notify-webhook is set, from {file}: 1 (hook)" in shown
     assert f"# metrics-token is set, from {file}" in shown
     rows = show_rows(settings)
     assert rows["identities"] == {"value": ["alice", "bob"], "origin": str(file)}
@@ -442,7 +449,7 @@ def test_secrets_have_no_flag(capsys: pytest.CaptureFixture[str]) -> None:
         if setting.secret:
             with pytest.raises(SystemExit):
                 load_from(f"--{setting.name} x")
-    assert capsys.readouterr().err.count("unrecognized arguments") == 3
+    assert capsys.readouterr().err.count("unrecognized arguments") == 4
 
 
 # To show ------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import json
 
-from fastobj.core.setting_kinds import IDENTITIES, Address, as_text
+from fastobj.core.setting_kinds import IDENTITIES, WEBHOOKS, Address, as_text
 from fastobj.core.settings import SETTINGS, Settings
 
 SECRET = "a secret nobody may see"
@@ -59,5 +59,12 @@ def test_no_secret_stands_in_a_repr() -> None:
     identities = IDENTITIES.parse(
         json.dumps([{"id": "a", "access-key": "k", "secret-key": SECRET}])
     )
-    settings = Settings(root_password=SECRET, metrics_token=SECRET, identities=identities)
-    assert SECRET not in repr(settings) + str(settings) + repr(identities)
+    rows = [{"id": "a", "endpoint": f"https://{SECRET}@example.com", "auth-token": SECRET}]
+    webhooks = WEBHOOKS.parse(json.dumps(rows))
+    settings = Settings(
+        root_password=SECRET,
+        metrics_token=SECRET,
+        identities=identities,
+        notify_webhook=webhooks,
+    )
+    assert SECRET not in repr(settings) + str(settings) + repr(identities) + repr(webhooks)

@@ -19,6 +19,7 @@ ROWS = {
     keys.DUE: (keys.due(7, keys.DUE_PARTS, ID16), records.PartsDue(1)),
     keys.JOBS: (keys.JOB_SCRUB, records.ScrubRecord(1, 1, 7)),
     keys.DAMAGED: (keys.damaged_row(2, b"key"), records.DamageRecord(1, 2, b"", b"", 7, "why")),
+    keys.CONFIGS: (keys.config(ID8, 1, 0), records.ConfigRecord(1, 1, b"content")),
 }
 
 
@@ -32,6 +33,7 @@ NAMES = {
     "DUE",
     "JOBS",
     "DAMAGED",
+    "CONFIGS",
 }
 
 
@@ -81,6 +83,7 @@ def test_what_is_no_record_is_refused(space):
         (keys.DAMAGED, bytes([keys.DAMAGED_ROW])),
         (keys.DAMAGED, keys.damaged_body(ID8)),
         (keys.DAMAGED, b"\x03" + ID16),
+        (keys.CONFIGS, ID8),
     ],
 )
 def test_a_key_that_no_row_can_have_is_refused(space, key):

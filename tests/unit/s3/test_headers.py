@@ -16,6 +16,8 @@ ROWS = {op.name: op for op in OPERATIONS}
 
 
 def model_names(op: Op, *locations: str) -> set[str]:
+    if not op.action:  # not in the model: what browsers ask first
+        return set()
     shape = MODEL.operation_model(op.name).input_shape
     members = shape.members.values() if shape else []
     return {

@@ -12,6 +12,7 @@ import pytest
 import fastobj.s3.handlers
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Body, Op, Scope, Support
+from fastobj.s3 import headers
 from fastobj.s3.absent import ANSWERS, Absent
 from fastobj.s3.dispatch import find_handlers, handler_name
 from fastobj.s3.names import parse_query
@@ -53,6 +54,20 @@ SERVED = {
     "GetObjectTagging",
     "ListObjectVersions",
     *ANSWERS,
+    *headers.CONFIGURATION_PUTS,
+    "GetBucketTagging",
+    "GetBucketNotificationConfiguration",
+    "DeleteBucketTagging",
+    "GetBucketCors",
+    "DeleteBucketCors",
+    "PreflightBucket",
+    "PreflightObject",
+    "GetBucketLifecycleConfiguration",
+    "DeleteBucketLifecycle",
+    "GetBucketEncryption",
+    "DeleteBucketEncryption",
+    "GetBucketOwnershipControls",
+    "DeleteBucketOwnershipControls",
 }
 
 

@@ -18,6 +18,7 @@ SCALARS: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.TEXT: TEXT,
     Kind.TOKEN: st.sampled_from(["STANDARD", "CRC64NVME", "FULL_OBJECT"]),
     Kind.INT: st.integers(0, 2**63 - 1),
+    Kind.SIGNED: st.integers(-(2**63), 2**63 - 1),
     Kind.BOOL: st.booleans(),
     Kind.TIME: st.integers(0, 2**32).map(lambda seconds: seconds * 10**9),
     Kind.XSI_TYPE: st.sampled_from(["CanonicalUser", "Group", '<"&' + "'"]),
@@ -161,8 +162,44 @@ def test_depth_is_bounded() -> None:
 
 
 def test_elements_that_are_refused() -> None:
-    body = b"<CreateBucketConfiguration><Tags/></CreateBucketConfiguration>"
+    body = b"<CreateBucketConfiguration><Bucket/></CreateBucketConfiguration>"
     assert decode_code("CreateBucketConfiguration", body) == "NotImplemented"
+
+
+def test_what_is_unknown_is_passed_over_or_malformed() -> None:
+    assert xml.decode("Delete", b"<Delete><Object><Key>k</Key></Object><More/></Delete>")
+    for body in (
+        b"<Tagging><TagSet/><More/></Tagging>",
+        b"<Tagging><TagSet><More/></TagSet></Tagging>",
+        b"<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value><More/></Tag></TagSet></Tagging>",
+    ):
+        assert decode_code("Tagging", body) == "MalformedXML"
+
+
+def lifecycle_date(text: str) -> bytes:
+    rule = f"<Expiration><Date>{text}</Date></Expiration><Status>Enabled</Status>"
+    return f"<LifecycleConfiguration><Rule>{rule}</Rule></LifecycleConfiguration>".encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [
+        ("1970-01-02", 86_400 * 10**9),
+        ("1970-01-02T00:00:00Z", 86_400 * 10**9),
+        ("1970-01-02T01:00:00+01:00", 86_400 * 10**9),
+        ("1970-01-01T00:00:00.000001Z", 1000),
+        ("9999-12-31T00:00:00.000Z", 253_402_214_400 * 10**9),
+        ("0001-01-01T00:00:00+23:59", -62_135_683_140 * 10**9),
+    ],
+)
+def test_dates(text: str, ns: int) -> None:
+    (rule,) = xml.decode("LifecycleConfiguration", lifecycle_date(text))["Rule"]
+    assert rule["Expiration"]["Date"] == ns
+
+
+@pytest.mark.parametrize("text", ["", "20200101", "2020-W01-1", "2020-13-01", "1", "2020-01-01T"])
+def test_what_is_no_date(text: str) -> None:
+    assert decode_code("LifecycleConfiguration", lifecycle_date(text)) == "MalformedXML"
 
 
 def test_an_error_has_no_namespace_and_keeps_its_extras() -> None:

@@ -9,6 +9,8 @@ import pytest
 from fastobj._ext import blocks, segio
 from fastobj._ext.crc import crc32c
 from fastobj.meta import keys, records, sqlite_batch
+from fastobj.objects import configs, lifecycle_rules, notifications
+from fastobj.objects.cors import CorsRule
 from fastobj.objects.encoded import BodyPlace
 from fastobj.storage import base, log_format
 from fastobj.storage.log_format import BlockHead, BlockRef
@@ -132,6 +134,7 @@ def test_spaces_and_values_are_as_documented():
         keys.DUE: "time index",
         keys.JOBS: "jobs",
         keys.DAMAGED: "damage",
+        keys.CONFIGS: "configurations",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
@@ -145,5 +148,25 @@ def test_spaces_and_values_are_as_documented():
         "shared body": list(records.SharedRecord.__struct_fields__),
         "scrub": list(records.ScrubRecord.__struct_fields__),
         "damage": list(records.DamageRecord.__struct_fields__),
+        "configuration": list(records.ConfigRecord.__struct_fields__),
     }
     assert records.FORMAT == 1
+
+
+def test_configurations_are_as_documented():
+    documented = {
+        int(row[0]): (row[1], re.findall("`(.*?)`", row[2])) for row in table("configurations")
+    }
+    inside = {
+        configs.CORS: ("rules", CorsRule),
+        configs.LIFECYCLE: ("rules", lifecycle_rules.Rule),
+        configs.NOTIFICATION: ("rows", notifications.Notification),
+    }
+    for kind in configs.KINDS.values():
+        fields = list(kind.record.__struct_fields__)
+        if kind in inside:
+            name, row = inside[kind]
+            at = fields.index(name) + 1
+            fields[at:at] = row.__struct_fields__
+        assert documented.pop(kind.number) == (kind.name, fields)
+    assert not documented

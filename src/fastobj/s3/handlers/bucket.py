@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
-from fastobj.core import codes
+from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error
-from fastobj.objects import buckets
+from fastobj.meta.records import Acl
+from fastobj.objects import buckets, configs, tags
+from fastobj.objects.config_rows import Kind
+from fastobj.objects.ownership import CHOICES, Ownership
+from fastobj.objects.tags import TagSet
 from fastobj.s3 import acl
 from fastobj.s3.context import Context, Result
 
 _FIRST_REGION: Final = "us-east-1"  # the one whose buckets have no location, for S3 began there
+_OWNERSHIP: Final = b"x-amz-object-ownership"
 _REGION: Final = re.compile(r"EU|[a-z]{2}(-[a-z]+)+-[0-9]")
 
 
@@ -20,12 +25,30 @@ async def create_bucket(ctx: Context) -> Result:
     _check_location((ctx.document or {}).get("LocationConstraint") or "", ctx.store.region)
     named = acl.from_headers(ctx, ctx.identity.id)
     grants = named.grants if named else None
-    bucket, is_new = await buckets.create(ctx.store, ctx.bucket, ctx.identity.id, grants)
+    stated = _stated(ctx, grants)
+    bucket, is_new = await buckets.create(ctx.store, ctx.bucket, ctx.identity.id, grants, stated)
     if not is_new and ctx.store.region != _FIRST_REGION:
         raise S3Error(codes.BUCKET_ALREADY_OWNED_BY_YOU, extra=[("BucketName", bucket.name)])
     if named and not is_new:
+        await acl.check_ownership(ctx, bucket)
         await buckets.set_acl(ctx.store, bucket, grants)
     return Result(headers=[(b"location", f"/{bucket.name}".encode())])
+
+
+def _stated(ctx: Context, grants: Acl) -> dict[Kind[Any], Any]:
+    """The configurations that the request names for a new bucket."""
+    found: dict[Kind[Any], Any] = {}
+    choice = ctx.request.header(_OWNERSHIP)
+    if choice is not None:
+        if choice.decode("latin-1") not in CHOICES:
+            message = f"Invalid {_OWNERSHIP.decode()} header: {choice.decode('latin-1')[:100]}"
+            raise S3Error(codes.INVALID_ARGUMENT, message)
+        ownership = found[configs.OWNERSHIP] = Ownership(choice.decode())
+        ownership.check_bucket(grants)
+    pairs = [(tag["Key"], tag["Value"]) for tag in (ctx.document or {}).get("Tags", ())]
+    if pairs:
+        found[configs.TAGGING] = TagSet(tags.check(pairs, limits.BUCKET_TAGS_MAX))
+    return found
 
 
 def _check_location(constraint: str, region: str) -> None:
