@@ -158,7 +158,6 @@ def test_metadata_size(s3, bucket):
     "headers",
     [
         {"ServerSideEncryption": "AES256"},
-        {"Tagging": "a=b"},
         {"ObjectLockLegalHoldStatus": "ON"},
         {"WebsiteRedirectLocation": "/other"},
     ],

@@ -74,6 +74,10 @@ LIST_UPLOADS_MAX: Final = 1000
 UPLOAD_EXPIRY_DAYS: Final = 7
 PARTS_GRACE_S: Final = 60  # parts outlive the last object that names them: for who reads it
 ACL_GRANTS_MAX: Final = 100
+BUCKET_TAGS_MAX: Final = 50
+OBJECT_TAGS_MAX: Final = 10
+TAG_KEY_UNITS_MAX: Final = 128  # units of UTF-16, as S3 counts
+TAG_VALUE_UNITS_MAX: Final = 256
 
 # --- HTTP
 HEAD_BYTES_MAX: Final = 32 * KIB

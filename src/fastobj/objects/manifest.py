@@ -100,11 +100,12 @@ class Parts:
         index = bisect_left(self._numbers, number)
         if index == len(self._numbers) or self._numbers[index] != number:
             return None
-        start, end = self._starts[index], self._starts[index + 1]
-        if start == end:
-            return start, ManifestPart(number, 0, b"", b"")
-        location, data_id = self._body(index)
-        return start, ManifestPart(number, end - start, data_id, location.encode())
+        return self._starts[index], self._part(index)
+
+    def page(self, after: int, most: int) -> list[ManifestPart]:
+        """The parts whose numbers are above `after`, at most `most`."""
+        first = bisect_right(self._numbers, after)
+        return [self._part(index) for index in range(len(self._numbers))[first : first + most]]
 
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """What must be read, one behind the other, for a range that lies in the object."""
@@ -130,6 +131,13 @@ class Parts:
                 self._locations[at : at + LOCATION_BYTES] = record.location
                 return piece._replace(location=Location.decode(record.location))
         raise stale
+
+    def _part(self, index: int) -> ManifestPart:
+        number, size = self._numbers[index], self._starts[index + 1] - self._starts[index]
+        if not size:
+            return ManifestPart(number, 0, b"", b"")
+        location, data_id = self._body(index)
+        return ManifestPart(number, size, data_id, location.encode())
 
     def _body(self, index: int) -> tuple[Location, bytes]:
         location, data_id = index * LOCATION_BYTES, index * DATA_ID_BYTES

@@ -41,6 +41,7 @@ class Content(msgspec.Struct, frozen=True):
     checksums: dict[str, str] = {}
     acl: records.Acl = None
     blake3: bytes = b""
+    tags: dict[str, str] = {}
 
 
 async def check_conditions(
@@ -159,6 +160,7 @@ def _record(store: Store, content: Content, carried: Carried) -> ObjectRecord:
         checksums=content.checksums,
         acl=content.acl,
         blake3=content.blake3,
+        tags=content.tags,
     )
 
 

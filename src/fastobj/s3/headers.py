@@ -103,11 +103,13 @@ _COPY: Final = _COPY_SOURCE.union(
         b"x-amz-checksum-algorithm",
         b"if-match",
         b"if-none-match",
+        b"x-amz-tagging",
+        b"x-amz-tagging-directive",
     }
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-"})
+    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-", b"x-amz-tagging"})
     | {b"content-length", b"if-match", b"if-none-match"},
     "CopyObject": _COPY.union(STORED, _ACL),
     "GetObject": _READ,
@@ -115,7 +117,8 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "DeleteObject": frozenset({b"if-match"}),
     "DeleteObjects": _BODY_CHECKS,
     "CreateMultipartUpload": _ACL.union(
-        STORED, {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"}
+        STORED,
+        {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type", b"x-amz-tagging"},
     ),
     "UploadPart": _BODY_CHECKS | {b"content-length"},
     "UploadPartCopy": _COPY_SOURCE | {b"x-amz-copy-source-range"},
@@ -124,6 +127,9 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "CreateBucket": _BODY_CHECKS | _ACL,
     "PutBucketAcl": _BODY_CHECKS | _ACL,
     "PutObjectAcl": _BODY_CHECKS | _ACL,
+    "PutObjectTagging": _BODY_CHECKS,
+    "GetObjectAttributes": CONDITIONS
+    | {b"x-amz-object-attributes", b"x-amz-max-parts", b"x-amz-part-number-marker"},
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -184,11 +190,10 @@ _READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
 
 _STORAGE_CLASS: Final = _only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS)
 
-# There are no tags and no annotations, so they may as well be copied as replaced by none.
-_DIRECTIVES: Final = {
-    **_only(b"x-amz-tagging-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT),
-    **_only(b"x-amz-object-annotation-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT),
-}
+# There are no annotations, so they may as well be copied as replaced by none.
+_DIRECTIVES: Final = _only(
+    b"x-amz-object-annotation-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT
+)
 
 REFUSED: Final[Mapping[str, Refusals]] = {
     "CreateBucket": {
@@ -202,7 +207,6 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_OTHER_CHECKSUMS,
         **_STORAGE_CLASS,
         **_refuse(
-            b"x-amz-tagging",
             b"x-amz-website-redirect-location",
             b"x-amz-write-offset-bytes",
         ),
@@ -212,14 +216,14 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_LOCK,
         **_STORAGE_CLASS,
         **_DIRECTIVES,
-        **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
+        **_refuse(b"x-amz-website-redirect-location"),
         **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
     "CreateMultipartUpload": {
         **_ENCRYPTION,
         **_LOCK,
         **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
-        **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
+        **_refuse(b"x-amz-website-redirect-location"),
     },
     "UploadPart": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
     "UploadPartCopy": {
@@ -231,10 +235,12 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "ListParts": _READ_REFUSALS,
     "GetObject": _READ_REFUSALS,
     "HeadObject": _READ_REFUSALS,
+    "GetObjectAttributes": _READ_REFUSALS,
     "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
     "DeleteObjects": _OTHER_CHECKSUMS,
     "PutBucketAcl": _OTHER_CHECKSUMS,
     "PutObjectAcl": _OTHER_CHECKSUMS,
+    "PutObjectTagging": _OTHER_CHECKSUMS,
 }
 
 # --- query parameters
@@ -288,6 +294,9 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "GetObjectLegalHold": {"versionId": _check_version_id},
     "GetObjectRetention": {"versionId": _check_version_id},
     "GetObjectTagging": {"versionId": _check_version_id},
+    "PutObjectTagging": {"versionId": _check_version_id},
+    "GetObjectAttributes": {"versionId": _check_version_id},
+    "DeleteObjectTagging": {"versionId": _check_version_id},
     "ListBucketAnalyticsConfigurations": _NO_TOKEN,
     "ListBucketIntelligentTieringConfigurations": _NO_TOKEN,
     "ListBucketInventoryConfigurations": _NO_TOKEN,

@@ -128,7 +128,12 @@ def etag_header(record: ObjectRecord) -> tuple[bytes, bytes]:
 
 def validators(record: ObjectRecord) -> Headers:
     """What tells one state of an object from another: all that 304 carries."""
-    return [etag_header(record), (b"last-modified", http_date(record.modified_ns).encode())]
+    return [etag_header(record), last_modified_header(record)]
+
+
+def last_modified_header(record: ObjectRecord) -> tuple[bytes, bytes]:
+    """The Last-Modified header."""
+    return (b"last-modified", http_date(record.modified_ns).encode())
 
 
 def checksum_headers(record: ObjectRecord) -> Headers:
@@ -181,6 +186,8 @@ def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:
     found += [(name.encode(), value.encode("latin-1")) for name, value in shown.items()]
     for name, value in record.metadata.items():
         found.append((_METADATA + name.encode("latin-1"), value.encode("latin-1")))
+    if record.tags:
+        found.append((b"x-amz-tagging-count", str(len(record.tags)).encode()))
     return found
 
 

@@ -60,6 +60,8 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"x-amz-acl": (codes.UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
+    b"x-amz-tagging": (codes.INVALID_TAG, codes.INVALID_ARGUMENT),
+    b"x-amz-tagging-directive": (codes.INVALID_ARGUMENT,),
 }
 
 _ACL: Final[Codes] = (
@@ -80,7 +82,15 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
     "PutBucketAcl": _ACL,
     "GetObjectAcl": (codes.NO_SUCH_KEY,),
+    "GetObjectAttributes": (
+        codes.NO_SUCH_KEY,
+        codes.NOT_MODIFIED,
+        codes.INVALID_REQUEST,
+        codes.INVALID_ARGUMENT,
+    ),
     "GetObjectTagging": (codes.NO_SUCH_KEY,),
+    "PutObjectTagging": (codes.NO_SUCH_KEY, codes.INVALID_TAG),
+    "DeleteObjectTagging": (codes.NO_SUCH_KEY,),
     "PutObjectAcl": (*_ACL, codes.NO_SUCH_KEY),
     "GetObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "HeadObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),

@@ -121,6 +121,22 @@ _SERVED_ACCESS: Final = (
     ),
 )  # fmt: skip
 
+_SERVED_ATTRIBUTES: Final = (
+    Op("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", ("tagging",), xml_out="Tagging"),
+    Op(
+        "PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", ("tagging",),
+        cost=Cost.WRITE, body=Body.XML, xml_in="Tagging", event="s3:ObjectTagging:Put",
+    ),
+    Op(
+        "DeleteObjectTagging", DELETE, OBJECT, "s3:DeleteObjectTagging", ("tagging",),
+        cost=Cost.WRITE, event="s3:ObjectTagging:Delete",
+    ),
+    Op(
+        "GetObjectAttributes", GET, OBJECT, "s3:GetObjectAttributes", ("attributes",),
+        cost=Cost.READ, xml_out="GetObjectAttributesResponse",
+    ),
+)  # fmt: skip
+
 # Configurations that no bucket has yet are told to be absent: clients ask for them unprompted.
 _SERVED_PROBES: Final = (
     Op(
@@ -181,7 +197,6 @@ _SERVED_PROBES: Final = (
         ("object-lock",),
     ),
     Op("GetObjectRetention", GET, OBJECT, "s3:GetObjectRetention", ("retention",)),
-    Op("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", ("tagging",), xml_out="Tagging"),
     Op(
         "GetPublicAccessBlock", GET, BUCKET, "s3:GetBucketPublicAccessBlock",
         ("publicAccessBlock",),
@@ -371,7 +386,6 @@ _REFUSED_OBJECT: Final = (
         "GetObjectAnnotation", GET, OBJECT, "s3:GetObjectAnnotation",
         "annotation", "annotationName",
     ),
-    _refused("GetObjectAttributes", GET, OBJECT, "s3:GetObjectAttributes", "attributes"),
     _refused("GetObjectTorrent", GET, OBJECT, "s3:GetObjectTorrent", "torrent"),
     _refused("ListObjectAnnotations", GET, OBJECT, "s3:ListObjectAnnotations", "annotation"),
     _refused(
@@ -380,7 +394,6 @@ _REFUSED_OBJECT: Final = (
     ),
     _refused("PutObjectLegalHold", PUT, OBJECT, "s3:PutObjectLegalHold", "legal-hold"),
     _refused("PutObjectRetention", PUT, OBJECT, "s3:PutObjectRetention", "retention"),
-    _refused("PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", "tagging"),
     _refused("RenameObject", PUT, OBJECT, "s3:PutObject", "renameObject"),
     _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
     _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
@@ -392,7 +405,6 @@ _REFUSED_OBJECT: Final = (
         "DeleteObjectAnnotation", DELETE, OBJECT, "s3:DeleteObjectAnnotation",
         "annotation", "annotationName",
     ),
-    _refused("DeleteObjectTagging", DELETE, OBJECT, "s3:DeleteObjectTagging", "tagging"),
     _refused("PreflightObject", OPTIONS, OBJECT, ""),
 )  # fmt: skip
 
@@ -400,6 +412,7 @@ OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED,
     *_SERVED_MULTIPART,
     *_SERVED_ACCESS,
+    *_SERVED_ATTRIBUTES,
     *_SERVED_PROBES,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,

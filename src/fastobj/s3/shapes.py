@@ -117,7 +117,18 @@ _EMPTY_CONFIGURATIONS: Final = (
     Shape("BucketLoggingStatus", "BucketLoggingStatus"),
     Shape("NotificationConfiguration", "NotificationConfiguration"),
     Shape("RequestPaymentConfiguration", "RequestPaymentConfiguration", (Field("Payer"),)),
-    Shape("Tagging", "Tagging", (Field("TagSet", (Field("Key"), Field("Value")), item="Tag"),)),
+    Shape(
+        "Tagging",
+        "Tagging",
+        (
+            Field(
+                "TagSet",
+                (Field("Key", required=True), Field("Value", required=True)),
+                item="Tag",
+                required=True,
+            ),
+        ),
+    ),
     Shape("VersioningConfiguration", "VersioningConfiguration"),
 )
 
@@ -345,4 +356,32 @@ _ROWS: Final = (
     ),
 )
 
-SHAPES: Final = {shape.name: shape for shape in (*_ROWS, *_MULTIPART_ROWS)}
+_ATTRIBUTES_ROWS: Final = (
+    Shape(
+        "GetObjectAttributesResponse",
+        "GetObjectAttributesResponse",
+        (
+            Field("ETag", Kind.TOKEN),  # here S3 writes it without quotes
+            Field("Checksum", (*_CHECKSUMS, Field("ChecksumType", Kind.TOKEN))),
+            Field(
+                "ObjectParts",
+                (
+                    Field("PartsCount", Kind.INT),
+                    Field("PartNumberMarker", Kind.INT),
+                    Field("NextPartNumberMarker", Kind.INT),
+                    Field("MaxParts", Kind.INT),
+                    Field("IsTruncated", Kind.BOOL),
+                    Field(
+                        "Part",
+                        (Field("PartNumber", Kind.INT), Field("Size", Kind.INT), *_CHECKSUMS),
+                        many=True,
+                    ),
+                ),
+            ),
+            Field("StorageClass", Kind.TOKEN),
+            Field("ObjectSize", Kind.INT),
+        ),
+    ),
+)
+
+SHAPES: Final = {shape.name: shape for shape in (*_ROWS, *_MULTIPART_ROWS, *_ATTRIBUTES_ROWS)}

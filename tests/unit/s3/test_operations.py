@@ -50,7 +50,10 @@ SERVED = {
     "PutBucketAcl",
     "GetObjectAcl",
     "PutObjectAcl",
+    "GetObjectAttributes",
     "GetObjectTagging",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
     "ListObjectVersions",
     *ANSWERS,
 }

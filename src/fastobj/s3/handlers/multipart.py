@@ -15,7 +15,7 @@ from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
 from fastobj.objects.uploads import Description, Upload
-from fastobj.s3 import acl, paging
+from fastobj.s3 import acl, paging, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
@@ -46,6 +46,7 @@ async def create_multipart_upload(ctx: Context) -> Result:
         algorithm,
         is_composite,
         named.grants if named else None,
+        tagging.from_header(ctx.request),
     )
     upload = await uploads.create(ctx.store, bucket, ctx.key, ctx.identity.id, described)
     headers = []

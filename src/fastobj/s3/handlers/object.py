@@ -16,7 +16,7 @@ from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
-from fastobj.s3 import acl, errors, ranges
+from fastobj.s3 import acl, errors, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.object_headers import (
     checksum_headers,
@@ -61,6 +61,7 @@ class _Upload:
         self.check = PayloadCheck(ctx, whole=ctx.store.whole_sum)
         named = acl.from_headers(ctx, bucket.record.owner)
         self.acl = named.grants if named else None
+        self.tags = tagging.from_header(request)
 
     def content(self, sums: Sums) -> Content:
         """What is stored once the body has kept its promises."""
@@ -72,6 +73,7 @@ class _Upload:
             sums.checksums,
             self.acl,
             sums.blake3,
+            self.tags,
         )
 
 
