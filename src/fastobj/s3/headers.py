@@ -51,6 +51,10 @@ CONDITIONS: Final = frozenset(
     {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
 )
 
+DELETE_CONDITIONS: Final = frozenset(
+    {b"if-match", b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"}
+)
+
 _READ: Final = CONDITIONS | {b"range", b"x-amz-checksum-mode"}
 
 _CHECKSUMS: Final = frozenset(
@@ -114,7 +118,8 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "CopyObject": _COPY.union(STORED, _ACL),
     "GetObject": _READ,
     "HeadObject": _READ,
-    "DeleteObject": frozenset({b"if-match"}),
+    "DeleteObject": DELETE_CONDITIONS,
+    "AbortMultipartUpload": frozenset({b"x-amz-if-match-initiated-time"}),
     "DeleteObjects": _BODY_CHECKS,
     "CreateMultipartUpload": _ACL.union(
         STORED,
@@ -231,12 +236,10 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
     "CompleteMultipartUpload": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
-    "AbortMultipartUpload": _refuse(b"x-amz-if-match-initiated-time"),
     "ListParts": _READ_REFUSALS,
     "GetObject": _READ_REFUSALS,
     "HeadObject": _READ_REFUSALS,
     "GetObjectAttributes": _READ_REFUSALS,
-    "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
     "DeleteObjects": _OTHER_CHECKSUMS,
     "PutBucketAcl": _OTHER_CHECKSUMS,
     "PutObjectAcl": _OTHER_CHECKSUMS,

@@ -23,7 +23,7 @@ from fastobj.objects.conditions import (
 )
 from fastobj.objects.part_sums import is_composite
 from fastobj.s3.dates import http_date, parse_http_date
-from fastobj.s3.headers import CONDITIONS, STORED
+from fastobj.s3.headers import CONDITIONS, DELETE_CONDITIONS, STORED
 
 _METADATA: Final = b"x-amz-meta-"
 _CONTENT_TYPE: Final = "binary/octet-stream"
@@ -71,6 +71,42 @@ def write_conditions(request: Request) -> WriteConditions:
     if request.names.isdisjoint(CONDITIONS):
         return UNCONDITIONAL
     return WriteConditions(_etags(request, b"if-match"), _etags(request, b"if-none-match"))
+
+
+def deletion_conditions(request: Request) -> WriteConditions:
+    """The conditions of a deletion. Raises InvalidArgument."""
+    if request.names.isdisjoint(DELETE_CONDITIONS):
+        return UNCONDITIONAL
+    return WriteConditions(
+        _etags(request, b"if-match"),
+        None,
+        exact_seconds(request, b"x-amz-if-match-last-modified-time"),
+        _size(request, b"x-amz-if-match-size"),
+    )
+
+
+def exact_seconds(request: Request, name: bytes) -> int | None:
+    """The date in a header that must hold one, in seconds since the Unix epoch; None without it.
+
+    Raises InvalidArgument.
+    """
+    seconds = _seconds(request, name)
+    value = request.header(name)
+    if value is not None and seconds is None:
+        raise _bad_value(name, value)
+    return seconds
+
+
+def _size(request: Request, name: bytes) -> int | None:
+    value = request.header(name)
+    if value is not None and not (value.isdigit() and len(value) < 20):
+        raise _bad_value(name, value)
+    return None if value is None else int(value)
+
+
+def _bad_value(name: bytes, value: bytes) -> S3Error:
+    extra = [("ArgumentName", name.decode()), ("ArgumentValue", value.decode("latin-1"))]
+    return S3Error(codes.INVALID_ARGUMENT, f"Bad value for header {name.decode()}", extra=extra)
 
 
 def read_conditions(request: Request) -> ReadConditions:

@@ -60,6 +60,9 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"x-amz-acl": (codes.UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
+    b"x-amz-if-match-initiated-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
+    b"x-amz-if-match-last-modified-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
+    b"x-amz-if-match-size": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
     b"x-amz-tagging": (codes.INVALID_TAG, codes.INVALID_ARGUMENT),
     b"x-amz-tagging-directive": (codes.INVALID_ARGUMENT,),
 }

@@ -81,8 +81,8 @@ _TO_DELETE: Final = (
     Field("Key", required=True),
     Field("VersionId"),
     Field("ETag", Kind.ETAG),
-    Field("LastModifiedTime", Kind.REFUSED),
-    Field("Size", Kind.REFUSED),
+    Field("LastModifiedTime"),  # of HTTP or ISO 8601: SDKs write both
+    Field("Size", Kind.INT),
 )
 
 _DELETED: Final = (

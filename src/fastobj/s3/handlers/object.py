@@ -18,9 +18,11 @@ from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
 from fastobj.s3 import acl, errors, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
+from fastobj.s3.dates import parse_http_date
 from fastobj.s3.object_headers import (
     checksum_headers,
     checksum_type_header,
+    deletion_conditions,
     etag_header,
     object_headers,
     read_conditions,
@@ -219,7 +221,7 @@ def _place(
 async def delete_object(ctx: Context) -> Result:
     """Deletes an object; one that is not there is no error."""
     bucket = ctx.existing()
-    deletion = Deletion(ctx.key, write_conditions(ctx.request))
+    deletion = Deletion(ctx.key, deletion_conditions(ctx.request))
     await delete.delete_object(ctx.store, bucket, deletion)
     return Result(204)
 
@@ -254,8 +256,13 @@ def _refusal(wish: Document) -> S3Error | None:
 
 
 def _deletion(wish: Document) -> Deletion:
-    etag = wish.get("ETag")
-    return Deletion(wish["Key"].encode(), WriteConditions((etag,) if etag else None))
+    etag, date = wish.get("ETag"), wish.get("LastModifiedTime")
+    modified_s = parse_http_date(date.strip()) if date else None
+    if date and modified_s is None:
+        message = f"{codes.MALFORMED_XML.message} (LastModifiedTime has a bad value)"
+        raise S3Error(codes.MALFORMED_XML, message)
+    conditions = WriteConditions((etag,) if etag else None, None, modified_s, wish.get("Size"))
+    return Deletion(wish["Key"].encode(), conditions)
 
 
 def _named(wish: Document) -> dict[str, Any]:
