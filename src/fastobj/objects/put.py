@@ -119,7 +119,7 @@ async def _put_in_turn(
         if await bodies.join(turn, old):
             present = await store.meta.get(keys.CURRENT, row_key)
             continue
-        record = _record(store, content, carried)
+        record = record_of(store, content, carried)
         release = await bodies.release(store, old)
         txn = transaction(bucket, row_key, record, carried, present, old, release)
         carried.send()
@@ -147,7 +147,8 @@ def same_bucket(bucket: Bucket, conflict: Conflict) -> Bucket:
     return present
 
 
-def _record(store: Store, content: Content, carried: Carried) -> ObjectRecord:
+def record_of(store: Store, content: Content, carried: Carried) -> ObjectRecord:
+    """The record of an object that is put as a whole."""
     return ObjectRecord(
         format=records.FORMAT,
         location=carried.location,

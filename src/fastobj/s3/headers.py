@@ -114,7 +114,7 @@ _COPY: Final = _COPY_SOURCE.union(
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
     "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-", b"x-amz-tagging"})
-    | {b"content-length", b"if-match", b"if-none-match"},
+    | {b"content-length", b"if-match", b"if-none-match", b"x-amz-write-offset-bytes"},
     "CopyObject": _COPY.union(STORED, _ACL),
     "GetObject": _READ,
     "HeadObject": _READ,
@@ -213,7 +213,6 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_STORAGE_CLASS,
         **_refuse(
             b"x-amz-website-redirect-location",
-            b"x-amz-write-offset-bytes",
         ),
     },
     "CopyObject": {

@@ -63,6 +63,12 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"x-amz-if-match-initiated-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
     b"x-amz-if-match-last-modified-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
     b"x-amz-if-match-size": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
+    b"x-amz-write-offset-bytes": (
+        codes.INVALID_WRITE_OFFSET,
+        codes.TOO_MANY_PARTS,
+        codes.INVALID_REQUEST,
+        codes.INVALID_ARGUMENT,
+    ),
     b"x-amz-tagging": (codes.INVALID_TAG, codes.INVALID_ARGUMENT),
     b"x-amz-tagging-directive": (codes.INVALID_ARGUMENT,),
 }

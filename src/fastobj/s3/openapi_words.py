@@ -134,4 +134,5 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "x-amz-tagging": "Tags of the object, as the query of a URL: key=value&key=value.",
     "x-amz-tagging-directive": "COPY (the default) or REPLACE the tags of the source.",
     "x-amz-trailer": "Names the checksum that follows an aws-chunked body.",
+    "x-amz-write-offset-bytes": "Appends to the object: its size, 0 where there is none.",
 }

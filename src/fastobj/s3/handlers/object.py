@@ -16,7 +16,7 @@ from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
-from fastobj.s3 import acl, errors, ranges, tagging
+from fastobj.s3 import acl, appending, errors, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.dates import parse_http_date
 from fastobj.s3.object_headers import (
@@ -41,6 +41,8 @@ from fastobj.s3.receive import receive
 
 async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
+    if appending.OFFSET in ctx.request.names:
+        return await appending.append(ctx)
     upload = _Upload(ctx, ctx.existing())
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.length <= ctx.store.small_body_bytes_max:
