@@ -133,6 +133,12 @@ CONDITIONAL_REQUEST_CONFLICT: Final = ErrorCode(
     409,
     "The conditional request cannot succeed due to a conflicting operation against this resource.",
 )
+IDEMPOTENCY_PARAMETER_MISMATCH: Final = ErrorCode(
+    "IdempotencyParameterMismatch",
+    400,
+    "Parameters on this idempotent request are inconsistent with those of an earlier request that"
+    " had the same client token.",
+)
 NOT_MODIFIED: Final = ErrorCode("NotModified", 304, "Not Modified")
 OPERATION_ABORTED: Final = ErrorCode(
     "OperationAborted",

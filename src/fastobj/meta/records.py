@@ -62,7 +62,8 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
     crc32, crc32c, crc64nvme, sha1, sha256) to base64 text. `blake3` is the sum of 32 bytes over the
     body, where the setting `integrity` asked for it; a body of parts has none. `tags` are the
-    user's, key to value, in the order in which they came.
+    user's, key to value, in the order in which they came. `rename_token` tells the rename that
+    brought the object here (objects.rename), b"" where none did or its client named no token.
     """
 
     format: int
@@ -79,6 +80,7 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     acl: Acl = None
     blake3: bytes = b""
     tags: dict[str, str] = {}
+    rename_token: bytes = b""
 
 
 class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -25,6 +25,7 @@ from fastobj.s3.handlers import (
     listing,
     multipart,
     object,
+    rename,
     service,
 )
 from fastobj.s3.names import bucket_of_host
@@ -39,6 +40,7 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     acl,
     config,
     attributes,
+    rename,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

@@ -133,6 +133,15 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "PutBucketAcl": _BODY_CHECKS | _ACL,
     "PutObjectAcl": _BODY_CHECKS | _ACL,
     "PutObjectTagging": _BODY_CHECKS,
+    "RenameObject": CONDITIONS
+    | {
+        b"x-amz-rename-source",
+        b"x-amz-rename-source-if-match",
+        b"x-amz-rename-source-if-none-match",
+        b"x-amz-rename-source-if-modified-since",
+        b"x-amz-rename-source-if-unmodified-since",
+        b"x-amz-client-token",
+    },
     "GetObjectAttributes": CONDITIONS
     | {b"x-amz-object-attributes", b"x-amz-max-parts", b"x-amz-part-number-marker"},
 }

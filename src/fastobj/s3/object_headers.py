@@ -123,11 +123,20 @@ def read_conditions(request: Request) -> ReadConditions:
 
 def source_conditions(request: Request) -> ReadConditions:
     """The conditions on the source of a copy. Raises InvalidArgument."""
+    return _conditions(request, b"x-amz-copy-source-")
+
+
+def rename_conditions(request: Request) -> ReadConditions:
+    """The conditions on the source of a rename. Raises InvalidArgument."""
+    return _conditions(request, b"x-amz-rename-source-")
+
+
+def _conditions(request: Request, prefix: bytes) -> ReadConditions:
     return ReadConditions(
-        _etags(request, b"x-amz-copy-source-if-match"),
-        _etags(request, b"x-amz-copy-source-if-none-match"),
-        _seconds(request, b"x-amz-copy-source-if-modified-since"),
-        _seconds(request, b"x-amz-copy-source-if-unmodified-since"),
+        _etags(request, prefix + b"if-match"),
+        _etags(request, prefix + b"if-none-match"),
+        _seconds(request, prefix + b"if-modified-since"),
+        _seconds(request, prefix + b"if-unmodified-since"),
     )
 
 

@@ -97,6 +97,12 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.INVALID_REQUEST,
         codes.INVALID_ARGUMENT,
     ),
+    "RenameObject": (
+        codes.NO_SUCH_KEY,
+        codes.INVALID_REQUEST,
+        codes.INVALID_ARGUMENT,
+        codes.IDEMPOTENCY_PARAMETER_MISMATCH,
+    ),
     "GetObjectTagging": (codes.NO_SUCH_KEY,),
     "PutObjectTagging": (codes.NO_SUCH_KEY, codes.INVALID_TAG),
     "DeleteObjectTagging": (codes.NO_SUCH_KEY,),

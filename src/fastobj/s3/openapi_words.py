@@ -31,6 +31,7 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "ListObjectsV2": "Lists the keys of a bucket; pages are found by continuation token.",
     "ListObjectVersions": "Lists the keys of a bucket; each has one version, whose id is null.",
     "GetObjectAttributes": "Answers what is named of an object: ETag, checksum, parts, size.",
+    "RenameObject": "Gives an object another key, at once and whatever its size.",
     "GetObjectTagging": "Answers the tags of an object.",
     "PutObjectTagging": "Stores the tags of an object in place of those that it has.",
     "DeleteObjectTagging": "Takes all tags from an object.",
@@ -47,6 +48,7 @@ _STORED: Final = "Stored with the object and given back with it."
 _OVERRIDE: Final = "Takes the place of the stored header in this answer."
 _CHECKSUM: Final = "Checksum of the body in base64: checked, stored, given back on request."
 _GRANT: Final = 'Who is granted that: id="...", uri="..." or emailAddress="...", with commas.'
+_RENAME_CONDITION: Final = "Condition on the object that is renamed."
 _SOURCE_CONDITION: Final = "Condition on the object that is copied from."
 
 PARAMETERS: Final[Mapping[str, str]] = {
@@ -129,6 +131,12 @@ PARAMETERS: Final[Mapping[str, str]] = {
         "Which of ETag, Checksum, ObjectParts, StorageClass and ObjectSize to answer."
     ),
     "x-amz-part-number-marker": "Starts behind this part.",
+    "x-amz-client-token": "Tells a rename that is asked for again: it is done once.",
+    "x-amz-rename-source": "The key that the object has now, percent-encoded.",
+    "x-amz-rename-source-if-match": _RENAME_CONDITION,
+    "x-amz-rename-source-if-modified-since": _RENAME_CONDITION,
+    "x-amz-rename-source-if-none-match": _RENAME_CONDITION,
+    "x-amz-rename-source-if-unmodified-since": _RENAME_CONDITION,
     "x-amz-sdk-checksum-algorithm": "Announces which x-amz-checksum header is there.",
     "x-amz-source-expected-bucket-owner": "The same for the bucket that is copied from.",
     "x-amz-tagging": "Tags of the object, as the query of a URL: key=value&key=value.",

@@ -135,6 +135,10 @@ _SERVED_ATTRIBUTES: Final = (
         "GetObjectAttributes", GET, OBJECT, "s3:GetObjectAttributes", ("attributes",),
         cost=Cost.READ, xml_out="GetObjectAttributesResponse",
     ),
+    Op(
+        "RenameObject", PUT, OBJECT, "s3:PutObject", ("renameObject",),
+        cost=Cost.WRITE, event="s3:ObjectCreated:Put",
+    ),
 )  # fmt: skip
 
 # Configurations that no bucket has yet are told to be absent: clients ask for them unprompted.
@@ -394,7 +398,6 @@ _REFUSED_OBJECT: Final = (
     ),
     _refused("PutObjectLegalHold", PUT, OBJECT, "s3:PutObjectLegalHold", "legal-hold"),
     _refused("PutObjectRetention", PUT, OBJECT, "s3:PutObjectRetention", "retention"),
-    _refused("RenameObject", PUT, OBJECT, "s3:PutObject", "renameObject"),
     _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
     _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
     Op(

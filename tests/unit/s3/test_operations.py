@@ -51,6 +51,7 @@ SERVED = {
     "GetObjectAcl",
     "PutObjectAcl",
     "GetObjectAttributes",
+    "RenameObject",
     "GetObjectTagging",
     "PutObjectTagging",
     "DeleteObjectTagging",
