@@ -60,10 +60,11 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     together have `size` bytes. A checksum of checksums of parts ends in `-` and their number.
     `etag` has no quotes. `headers` are the system headers stored with it (lower-case name to
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
-    crc32, crc32c, crc64nvme, sha1, sha256) to base64 text. `blake3` is the sum of 32 bytes over the
-    body, where the setting `integrity` asked for it; a body of parts has none. `tags` are the
-    user's, key to value, in the order in which they came. `rename_token` tells the rename that
-    brought the object here (objects.rename), b"" where none did or its client named no token.
+    crc32, crc32c, crc64nvme, sha1, sha256, sha512, md5, xxhash64, xxhash3, xxhash128) to base64
+    text. `blake3` is the sum of 32 bytes over the body, where the setting `integrity` asked for it;
+    a body of parts has none. `tags` are the user's, key to value, in the order in which they came.
+    `rename_token` tells the rename that brought the object here (objects.rename), b"" where none
+    did or its client named no token.
     """
 
     format: int

@@ -18,7 +18,6 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fastobj.core import codes
-from fastobj.core.crash_points import reach
 from fastobj.core.crc_combine import CRCS, combine
 from fastobj.core.errors import ChecksumMismatch, Conflict, S3Error, StaleLocation
 from fastobj.core.ids import random_id
@@ -218,7 +217,6 @@ class _Appending:
                 small += body.bodies
                 body.send()
             named.send()
-            reach("append.planned")
             await self._store.ledger.commit(Entry(txn, small, retry.arrival))
         self._store.manifests.keep(record.data_id, Parts(listed, kept.upload_id))
         return record

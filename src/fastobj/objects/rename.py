@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from fastobj.core import codes
-from fastobj.core.crash_points import reach
 from fastobj.core.errors import Conflict, S3Error
 from fastobj.meta import keys
 from fastobj.meta.base import DELETE, Add, Row, Token
@@ -143,7 +142,6 @@ class _Renaming:
         )
         counter = keys.bucket_counter(self._bucket.record.id)
         txn.adds.append(Add(keys.CURRENT, counter, (-1, -source.size)))
-        reach("rename.planned")
         await self._store.ledger.commit(Entry(txn, arrival=retry.arrival))
 
 

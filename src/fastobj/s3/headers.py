@@ -64,6 +64,11 @@ _CHECKSUMS: Final = frozenset(
         b"x-amz-checksum-crc64nvme",
         b"x-amz-checksum-sha1",
         b"x-amz-checksum-sha256",
+        b"x-amz-checksum-sha512",
+        b"x-amz-checksum-md5",
+        b"x-amz-checksum-xxhash64",
+        b"x-amz-checksum-xxhash3",
+        b"x-amz-checksum-xxhash128",
     }
 )
 
@@ -192,14 +197,6 @@ _LOCK: Final = {
     ),
 }
 
-_OTHER_CHECKSUMS: Final = _refuse(
-    b"x-amz-checksum-sha512",
-    b"x-amz-checksum-md5",
-    b"x-amz-checksum-xxhash64",
-    b"x-amz-checksum-xxhash3",
-    b"x-amz-checksum-xxhash128",
-)
-
 _READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
 
 _STORAGE_CLASS: Final = _only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS)
@@ -218,7 +215,6 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "PutObject": {
         **_ENCRYPTION,
         **_LOCK,
-        **_OTHER_CHECKSUMS,
         **_STORAGE_CLASS,
         **_refuse(
             b"x-amz-website-redirect-location",
@@ -238,20 +234,16 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
         **_refuse(b"x-amz-website-redirect-location"),
     },
-    "UploadPart": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
+    "UploadPart": _refuse(*_CUSTOMER_KEY),
     "UploadPartCopy": {
         **_refuse(*_CUSTOMER_KEY),
         **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
-    "CompleteMultipartUpload": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
+    "CompleteMultipartUpload": _refuse(*_CUSTOMER_KEY),
     "ListParts": _READ_REFUSALS,
     "GetObject": _READ_REFUSALS,
     "HeadObject": _READ_REFUSALS,
     "GetObjectAttributes": _READ_REFUSALS,
-    "DeleteObjects": _OTHER_CHECKSUMS,
-    "PutBucketAcl": _OTHER_CHECKSUMS,
-    "PutObjectAcl": _OTHER_CHECKSUMS,
-    "PutObjectTagging": _OTHER_CHECKSUMS,
 }
 
 # --- query parameters

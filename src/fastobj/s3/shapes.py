@@ -134,7 +134,10 @@ _EMPTY_CONFIGURATIONS: Final = (
 
 _CHECKSUMS: Final = tuple(
     Field(f"Checksum{name}", Kind.TOKEN)
-    for name in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+    for name in (
+        *("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"),
+        *("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"),
+    )
 )
 
 _PART: Final = (
