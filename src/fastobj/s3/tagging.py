@@ -42,8 +42,8 @@ def from_document(document: Document) -> dict[str, str]:
 
 
 def document(found: dict[str, str]) -> Document:
-    """The tags as an answer shows them."""
-    return {"TagSet": [{"Key": key, "Value": value} for key, value in found.items()]}
+    """The tags as an answer shows them: by key."""
+    return {"TagSet": [{"Key": key, "Value": found[key]} for key in sorted(found)]}
 
 
 def _pairs(value: bytes) -> list[tuple[str, str]]:
