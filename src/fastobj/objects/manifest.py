@@ -133,8 +133,10 @@ class Parts:
 
     async def place(self, store: Store) -> None:
         """Asks for the place of each part of which the manifest does not say one."""
-        for index in range(len(self._numbers)):
-            if self._starts[index] < self._starts[index + 1] and not self._body(index)[0].volume:
+        places = self._locations
+        for index, at in enumerate(range(0, len(places), LOCATION_BYTES)):
+            is_unknown = places[at : at + LOCATION_BYTES] == NO_LOCATION
+            if is_unknown and self._starts[index] < self._starts[index + 1]:
                 await self._look_up(store, index)
 
     async def _look_up(self, store: Store, index: int) -> None:
@@ -151,8 +153,13 @@ class Parts:
         number, size = self._numbers[index], self._starts[index + 1] - self._starts[index]
         if not size:
             return ManifestPart(number, 0, b"", b"")
-        location, data_id = self._body(index)
-        return ManifestPart(number, size, data_id, location.encode())
+        location, data_id = index * LOCATION_BYTES, index * DATA_ID_BYTES
+        return ManifestPart(
+            number,
+            size,
+            self._data_ids[data_id : data_id + DATA_ID_BYTES],
+            bytes(self._locations[location : location + LOCATION_BYTES]),
+        )
 
     def _body(self, index: int) -> tuple[Location, bytes]:
         location, data_id = index * LOCATION_BYTES, index * DATA_ID_BYTES
