@@ -1,5 +1,7 @@
 """AbortMultipartUpload."""
 
+from datetime import timedelta
+
 from tests.s3.calls import refused
 from tests.s3.uploading import begin, complete, part
 
@@ -43,3 +45,18 @@ def test_a_bucket_with_open_uploads_can_be_deleted(s3, bucket):
     assert refused(s3.upload_part, **named, PartNumber=1, Body=b"") == (404, "NoSuchBucket")
     s3.create_bucket(Bucket=bucket)
     assert refused(s3.list_parts, **named) == (404, "NoSuchUpload")
+
+
+def test_only_one_that_was_begun_then(s3, bucket, send):
+    named = begin(s3, bucket)
+    begun = s3.list_multipart_uploads(Bucket=bucket)["Uploads"][0]["Initiated"]
+    wrong = {**named, "IfMatchInitiatedTime": begun + timedelta(seconds=1)}
+    assert refused(s3.abort_multipart_upload, **wrong) == (412, "PreconditionFailed")
+    path, query = f"/{bucket}/key", f"uploadId={named['UploadId']}"
+    answer = send("DELETE", path, query=query, headers={"x-amz-if-match-initiated-time": "then"})
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+    assert len(s3.list_multipart_uploads(Bucket=bucket)["Uploads"]) == 1
+    for _ in range(2):  # the second time there is none to end
+        s3.abort_multipart_upload(**named, IfMatchInitiatedTime=begun)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    assert refused(s3.abort_multipart_upload, **named) == (404, "NoSuchUpload")

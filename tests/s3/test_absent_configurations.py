@@ -81,13 +81,6 @@ def test_a_bucket_that_is_not_there(s3, new_name, call):
     assert refused(getattr(s3, call), Bucket=new_name()) == (404, "NoSuchBucket")
 
 
-def test_tags_of_an_object(s3, bucket):
-    s3.put_object(Bucket=bucket, Key="key", Body=b"x")
-    for more in ({}, {"VersionId": "null"}):
-        assert s3.get_object_tagging(Bucket=bucket, Key="key", **more)["TagSet"] == []
-    assert refused(s3.get_object_tagging, Bucket=bucket, Key="none") == (404, "NoSuchKey")
-
-
 @pytest.mark.parametrize("call", ["get_object_legal_hold", "get_object_retention"])
 def test_locks_of_an_object(s3, bucket, call):
     s3.put_object(Bucket=bucket, Key="key", Body=b"x")

@@ -179,7 +179,8 @@ def test_refused_headers(refusal):
     assert refusal(TaggingDirective="KEEP") == (400, "InvalidArgument")
     assert refusal(StorageClass="GLACIER") == (400, "InvalidStorageClass")
     assert refusal(ChecksumAlgorithm="MD4") == (400, "InvalidRequest")
-    assert refusal(Tagging="a=b") == (501, "NotImplemented")
+    wrong = {"TaggingDirective": "REPLACE", "Tagging": "a=b&a=c"}
+    assert refusal(**wrong) == (400, "InvalidArgument")
     assert refusal(ACL="everybody") == (400, "InvalidArgument")
     assert refusal(ServerSideEncryption="AES256") == (501, "NotImplemented")
     large = {"MetadataDirective": "REPLACE", "Metadata": {"x": "y" * 2048}}

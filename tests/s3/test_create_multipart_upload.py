@@ -52,7 +52,9 @@ def test_checksum_types(s3, bucket, algorithm, kind, becomes):
 def test_what_is_refused(s3, bucket, send):
     call = {"Bucket": bucket, "Key": "key"}
     assert refused(s3.create_multipart_upload, **call, ACL="nonsense") == (400, "InvalidArgument")
-    assert refused(s3.create_multipart_upload, **call, Tagging="a=b") == (501, "NotImplemented")
+    assert refused(s3.create_multipart_upload, **call, Tagging="a=b&a=c") == (
+        (400, "InvalidArgument")
+    )
     assert refused(s3.create_multipart_upload, **call, Metadata={"a": "b" * 3000}) == (
         (400, "MetadataTooLarge")
     )

@@ -1,6 +1,7 @@
 """DeleteObject: gone is gone, and asking twice is no error."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from tests.s3.calls import refused
 
@@ -55,3 +56,25 @@ def test_race_with_writers(s3, bucket):
         list(pool.map(work, range(64)))
     s3.delete_object(Bucket=bucket, Key="key")
     s3.delete_bucket(Bucket=bucket)
+
+
+def test_date_and_size(s3, bucket, send):
+    call = {"Bucket": bucket, "Key": "key"}
+    s3.put_object(**call, Body=b"12345")
+    head = s3.head_object(**call)
+    date, size = head["LastModified"], head["ContentLength"]
+    for wrong in (
+        {"IfMatchSize": 4},
+        {"IfMatchLastModifiedTime": date - timedelta(seconds=1)},
+        {"IfMatchLastModifiedTime": date, "IfMatchSize": 4},
+        {"IfMatch": '"other"', "IfMatchLastModifiedTime": date, "IfMatchSize": size},
+    ):
+        assert refused(s3.delete_object, **call, **wrong) == (412, "PreconditionFailed"), wrong
+    for name in ("x-amz-if-match-size", "x-amz-if-match-last-modified-time"):
+        for value in ("x", "-1", "9" * 40):
+            answer = send("DELETE", f"/{bucket}/key", headers={name: value})
+            assert (answer.status, answer.code) == (400, "InvalidArgument")
+    conditions = {"IfMatch": head["ETag"], "IfMatchLastModifiedTime": date, "IfMatchSize": size}
+    s3.delete_object(**call, **conditions)
+    assert refused(s3.head_object, **call) == (404, "404")
+    s3.delete_object(**call, IfMatchSize=5, IfMatchLastModifiedTime=date)  # nothing is there

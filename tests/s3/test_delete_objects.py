@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from base64 import b64decode, b64encode
+from datetime import timedelta
 
 import pytest
 
@@ -81,6 +82,47 @@ def test_results_differ_by_key(s3, bucket):
         "x" * 7: "KeyTooLongError",
     }
     assert listed(s3, bucket) == ["wrong"]
+
+
+def test_date_and_size(s3, bucket):
+    keys = ["size", "other size", "date", "other date", "all", "none"]
+    fill(s3, bucket, *keys[:-1])
+    date = {key: s3.head_object(Bucket=bucket, Key=key)["LastModified"] for key in keys[:-1]}
+    objects = [
+        {"Key": "size", "Size": 4},
+        {"Key": "other size", "Size": 4},
+        {"Key": "date", "LastModifiedTime": date["date"]},
+        {"Key": "other date", "LastModifiedTime": date["other date"] - timedelta(seconds=1)},
+        {
+            "Key": "all",
+            "ETag": hashlib.md5(b"all").hexdigest(),
+            "Size": 3,
+            "LastModifiedTime": date["all"],
+        },
+        {"Key": "none", "Size": 9, "LastModifiedTime": date["all"]},
+    ]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects})
+    assert keys_of(answer) == ["size", "date", "all", "none"]
+    failed = [(found["Key"], found["Code"]) for found in answer["Errors"]]
+    assert failed == [(key, "PreconditionFailed") for key in ("other size", "other date")]
+
+
+@pytest.mark.parametrize(
+    ("element", "code"),
+    [
+        ("<LastModifiedTime>yesterday</LastModifiedTime>", "MalformedXML"),
+        ("<Size>x</Size>", "MalformedXML"),
+        ("<Size>1</Size>", None),
+        ("<LastModifiedTime>2020-01-01T00:00:00.000Z</LastModifiedTime>", None),
+    ],
+)
+def test_text_of_date_and_size(send, s3, bucket, element, code):
+    fill(s3, bucket, "key")
+    body = f"<Delete><Object><Key>key</Key>{element}</Object></Delete>".encode()
+    sent = {"Content-MD5": b64encode(hashlib.md5(body).digest()).decode()}
+    answer = send("POST", f"/{bucket}", query="delete=", headers=sent, body=body)
+    assert answer.code == (code or "PreconditionFailed")
+    assert listed(s3, bucket) == ["key"]
 
 
 def post(send, bucket, body, **headers):

@@ -158,7 +158,7 @@ def test_checksums_in_the_query_are_passed_over(s3, bucket, moved):
         ("x-amz-acl", "nonsense", (400, "InvalidArgument")),
         ("x-amz-storage-class", "GLACIER", (400, "InvalidStorageClass")),
         ("x-amz-server-side-encryption", "AES256", (501, "NotImplemented")),
-        ("x-amz-tagging", "a=b", (501, "NotImplemented")),
+        ("x-amz-tagging", "a=b&a=c", (400, "InvalidArgument")),
         ("x-amz-copy-source", "/bucket/key", (501, "NotImplemented")),
     ],
 )

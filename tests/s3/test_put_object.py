@@ -11,6 +11,7 @@ from email.header import Header, decode_header
 from urllib.parse import quote, urlsplit
 
 import pytest
+import xxhash
 from botocore.exceptions import ClientError
 
 from fastobj._ext.crc import crc32c, crc64nvme
@@ -158,7 +159,6 @@ def test_metadata_size(s3, bucket):
     "headers",
     [
         {"ServerSideEncryption": "AES256"},
-        {"Tagging": "a=b"},
         {"ObjectLockLegalHoldStatus": "ON"},
         {"WebsiteRedirectLocation": "/other"},
     ],
@@ -181,6 +181,11 @@ CHECKSUMS = {
     "CRC64NVME": lambda body: crc64nvme(body).to_bytes(8, "big"),
     "SHA1": lambda body: hashlib.sha1(body).digest(),
     "SHA256": lambda body: hashlib.sha256(body).digest(),
+    "SHA512": lambda body: hashlib.sha512(body).digest(),
+    "MD5": lambda body: hashlib.md5(body).digest(),
+    "XXHASH64": lambda body: xxhash.xxh64(body).digest(),
+    "XXHASH3": lambda body: xxhash.xxh3_64(body).digest(),
+    "XXHASH128": lambda body: xxhash.xxh3_128(body).digest(),
 }
 
 

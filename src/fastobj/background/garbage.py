@@ -13,7 +13,7 @@ from fastobj.core.clock import Clock
 from fastobj.core.errors import Conflict
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PARTS_GRACE_S, TXN_ROWS_MAX
 from fastobj.meta import keys, records
-from fastobj.meta.base import DELETE, Add, MetaReader, Row, ScanRow
+from fastobj.meta.base import DELETE, KEEP, Add, MetaReader, Row, ScanRow
 from fastobj.meta.records import PartRecord, PartsDue, UploadDue, UploadRecord
 from fastobj.objects import upload_rows
 from fastobj.objects.parts import accounts
@@ -22,6 +22,7 @@ from fastobj.storage.base import Location, Usage
 CommitRows = Callable[[list[Row], list[Add]], Awaitable[bytes]]
 Accounts = Callable[[Location, int], Usage]
 
+_DROPPED_MAX: Final = TXN_ROWS_MAX - 1  # by one transaction, beside the row of what is due
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_HOUR: Final = 3600 * _NS_PER_S
 
@@ -92,8 +93,8 @@ class Garbage:
         while True:
             found = await self._meta.scan(keys.PARTS, cursor, end, LOOP_SCAN_ROWS_MAX)
             gone = [part for part in found if keys.part_suffix(part.key) not in kept]
-            for at in range(0, len(gone), TXN_ROWS_MAX):
-                done += await self._drop(gone[at : at + TXN_ROWS_MAX])
+            for at in range(0, len(gone), _DROPPED_MAX):
+                done += await self._drop(row, gone[at : at + _DROPPED_MAX])
             if len(found) < LOOP_SCAN_ROWS_MAX:
                 break
             cursor = keys.next_key(found[-1].key)
@@ -107,8 +108,10 @@ class Garbage:
         self._resting_ns = min(end_ns, self._resting_ns or end_ns)
         return True
 
-    async def _drop(self, group: list[ScanRow]) -> int:
-        rows = [Row(keys.PARTS, part.key, part.token, DELETE) for part in group]
+    async def _drop(self, due: ScanRow, group: list[ScanRow]) -> int:
+        """Lets go of parts, if what is due is still that: an append may have added one to keep."""
+        rows = [Row(keys.DUE, due.key, due.token, KEEP)]
+        rows += [Row(keys.PARTS, part.key, part.token, DELETE) for part in group]
         adds = [
             add
             for part in group

@@ -111,6 +111,11 @@ INVALID_RANGE: Final = ErrorCode("InvalidRange", 416, "The requested range is no
 INVALID_STORAGE_CLASS: Final = ErrorCode(
     "InvalidStorageClass", 400, "The storage class you specified is not valid."
 )
+INVALID_WRITE_OFFSET: Final = ErrorCode(
+    "InvalidWriteOffset",
+    400,
+    "The write offset value that you specified does not match the current object size.",
+)
 NO_SUCH_KEY: Final = ErrorCode("NoSuchKey", 404, "The specified key does not exist.")
 NO_SUCH_UPLOAD: Final = ErrorCode(
     "NoSuchUpload",
@@ -119,12 +124,24 @@ NO_SUCH_UPLOAD: Final = ErrorCode(
     " may have been aborted or completed.",
 )
 NO_SUCH_VERSION: Final = ErrorCode("NoSuchVersion", 404, "The specified version does not exist.")
+TOO_MANY_PARTS: Final = ErrorCode(
+    "TooManyParts",
+    400,
+    "You have attempted to add more parts than the maximum that is allowed for this object. You can"
+    " copy the object and then add more data to the copy.",
+)
 
 # --- conditions
 CONDITIONAL_REQUEST_CONFLICT: Final = ErrorCode(
     "ConditionalRequestConflict",
     409,
     "The conditional request cannot succeed due to a conflicting operation against this resource.",
+)
+IDEMPOTENCY_PARAMETER_MISMATCH: Final = ErrorCode(
+    "IdempotencyParameterMismatch",
+    400,
+    "Parameters on this idempotent request are inconsistent with those of an earlier request that"
+    " had the same client token.",
 )
 NOT_MODIFIED: Final = ErrorCode("NotModified", 304, "Not Modified")
 OPERATION_ABORTED: Final = ErrorCode(

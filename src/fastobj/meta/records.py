@@ -66,8 +66,11 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     together have `size` bytes. A checksum of checksums of parts ends in `-` and their number.
     `etag` has no quotes. `headers` are the system headers stored with it (lower-case name to
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
-    crc32, crc32c, crc64nvme, sha1, sha256) to base64 text. `blake3` is the sum of 32 bytes over the
-    body, where the setting `integrity` asked for it; a body of parts has none.
+    crc32, crc32c, crc64nvme, sha1, sha256, sha512, md5, xxhash64, xxhash3, xxhash128) to base64
+    text. `blake3` is the sum of 32 bytes over the body, where the setting `integrity` asked for it;
+    a body of parts has none. `tags` are the user's, key to value, in the order in which they came.
+    `rename_token` tells the rename that brought the object here (objects.rename), b"" where none
+    did or its client named no token.
     """
 
     format: int
@@ -83,13 +86,15 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     parts: int = 0
     acl: Acl = None
     blake3: bytes = b""
+    tags: dict[str, str] = {}
+    rename_token: bytes = b""
 
 
 class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A multipart upload that is open: its row goes when it is completed or aborted.
 
-    `headers` and `metadata` are those of the object to be. `algorithm` is the checksum that was
-    asked for, in lower case, and `is_composite` what it makes of parts; "" where none was.
+    `headers`, `metadata` and `tags` are those of the object to be. `algorithm` is the checksum that
+    was asked for, in lower case, and `is_composite` what it makes of parts; "" where none was.
     `expires_hour` is the hour of its row in the time index, 0 where it has none.
     """
 
@@ -102,6 +107,7 @@ class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     algorithm: str = ""
     is_composite: bool = False
     acl: Acl = None
+    tags: dict[str, str] = {}
 
 
 class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -18,6 +18,7 @@ from fastobj.s3.context import Observer
 from fastobj.s3.dispatch import S3Application, find_handlers
 from fastobj.s3.handlers import (
     acl,
+    attributes,
     bucket,
     bucket_defaults,
     bucket_tagging,
@@ -29,6 +30,7 @@ from fastobj.s3.handlers import (
     multipart,
     notification,
     object,
+    rename,
     service,
 )
 from fastobj.s3.names import bucket_of_host
@@ -47,6 +49,8 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     lifecycle,
     bucket_defaults,
     notification,
+    attributes,
+    rename,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

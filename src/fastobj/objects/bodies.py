@@ -81,6 +81,11 @@ async def release(store: Store, record: ObjectRecord | None, ahead: Ahead | None
     return Release((gone, *parts), (_account(store, shared.location, -1),))
 
 
+def release_manifest(store: Store, record: ObjectRecord) -> Release:
+    """What it takes to let go of an object's own manifest, and of none of the parts it lists."""
+    return Release((), (_account(store, record.location, -1),))
+
+
 def foresee(ahead: Ahead, txn: Txn) -> None:
     """Notes what the transaction leaves of shared rows, for those behind it in one commit.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple
 
@@ -16,7 +17,15 @@ from fastobj.meta import records
 from fastobj.meta.base import Add, BodyRef, Row
 from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.objects.store import Store
-from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
+from fastobj.storage.base import (
+    NO_LOCATION,
+    Digest,
+    Location,
+    SmallBody,
+    Writer,
+    fill,
+    new_data_id,
+)
 
 
 class LargeBody:
@@ -81,7 +90,7 @@ async def receive(
     left then.
     """
 
-    async def fill(writer: Writer) -> None:
+    async def receive_all(writer: Writer) -> None:
         left = length
         while left:
             room = (await writer.buffer())[:left]
@@ -90,7 +99,7 @@ async def receive(
             await writer.push(len(room))
             left -= len(room)
 
-    return await write(store, length, fill, digests)
+    return await write(store, length, receive_all, digests)
 
 
 class Carried(NamedTuple):
@@ -147,3 +156,10 @@ def carry_large(store: Store, body: LargeBody) -> Carried:
         adds=(usage_add(store.volume.accounts(body.location, +1)),),
         large=body,
     )
+
+
+async def carry(store: Store, payload: bytes, hint: bytes) -> Carried:
+    """A body that is in memory as a whole, small or large. Raises NoSpace."""
+    if len(payload) <= store.small_body_bytes_max:
+        return carry_small(payload, hint)
+    return carry_large(store, await write(store, len(payload), partial(fill, body=payload)))

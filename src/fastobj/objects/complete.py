@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -22,7 +21,7 @@ from fastobj.meta.base import Row
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import bodies, buckets, manifest, parts, put, upload_rows, uploads
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.carried import Carried, carry_large, carry_small, write
+from fastobj.objects.carried import Carried, carry
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.manifest import ManifestPart
@@ -33,7 +32,6 @@ from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
 from fastobj.objects.turns import Turn
 from fastobj.objects.uploads import Upload
-from fastobj.storage.base import fill
 
 _UPLOAD_ROW: Final = OBJECT_ROW + 1
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -152,7 +150,7 @@ async def _plan(
             for part in chosen
         ]
     )
-    carried = await _carry(store, body, bucket.name.encode() + b"/" + upload.key)
+    carried = await carry(store, body, bucket.name.encode() + b"/" + upload.key)
     etag = _etag([part.record.etag for part in chosen])
     kept = b"".join([part.suffix for part in chosen])
     return _Plan(upload, carried, size, etag, checksums, len(chosen), kept)
@@ -217,13 +215,6 @@ def _etag(etags: Sequence[str]) -> str:
     return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(etags)}"
 
 
-async def _carry(store: Store, body: bytes, hint: bytes) -> Carried:
-    """The manifest, small or large as any body."""
-    if len(body) <= store.small_body_bytes_max:
-        return carry_small(body, hint)
-    return carry_large(store, await write(store, len(body), partial(fill, body=body)))
-
-
 # --- the transaction
 
 
@@ -279,6 +270,7 @@ def _record(store: Store, plan: _Plan) -> ObjectRecord:
         upload_id=plan.upload.id,
         parts=plan.parts,
         acl=plan.upload.record.acl,
+        tags=plan.upload.record.tags,
     )
 
 

@@ -21,10 +21,15 @@ def matches(etags: Etags, record: ObjectRecord) -> bool:
 
 
 class WriteConditions(NamedTuple):
-    """What must hold of the present object for a write to go on; None: no such condition."""
+    """What must hold of the present object for a write to go on; None: no such condition.
+
+    Where there is no object, nothing is asked of its date (in whole seconds) and its size.
+    """
 
     if_match: Etags | None = None
     if_none_match: Etags | None = None
+    if_modified_at_s: int | None = None
+    if_size: int | None = None
 
     def check(self, present: ObjectRecord | None) -> None:
         """Raises PreconditionFailed, or NoSuchKey where If-Match meets no object."""
@@ -39,6 +44,15 @@ class WriteConditions(NamedTuple):
             and matches(self.if_none_match, present)
         ):
             raise failed("If-None-Match")
+        if present is not None:
+            self._check_what_is_there(present)
+
+    def _check_what_is_there(self, present: ObjectRecord) -> None:
+        if self.if_size is not None and present.size != self.if_size:
+            raise failed("x-amz-if-match-size")
+        modified_s = self.if_modified_at_s
+        if modified_s is not None and present.modified_ns // _NS_PER_S != modified_s:
+            raise failed("x-amz-if-match-last-modified-time")
 
 
 UNCONDITIONAL: Final = WriteConditions()

@@ -89,7 +89,9 @@ class _Copying:
                 present, origin = await self._read()
                 continue
             described = await self._describe(source)
-            copy = msgspec.structs.replace(described, modified_ns=store.clock.now_ns())
+            copy = msgspec.structs.replace(
+                described, modified_ns=store.clock.now_ns(), rename_token=b""
+            )
             if self._is_onto_itself:
                 carried, release = Carried(copy.data_id, copy.location), bodies.NOTHING
             else:

@@ -13,6 +13,7 @@ from typing import Protocol
 from fastobj.core.limits import PIECE_BYTES
 from fastobj.meta.records import ObjectRecord, PartRecord
 from fastobj.objects import carried, get, manifest, parts
+from fastobj.objects.carried import LargeBody
 from fastobj.objects.copy import Source
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
@@ -71,18 +72,29 @@ async def copy_part(
 
     async def copy(record: ObjectRecord, location: bytes) -> PartRecord:
         span, sums = choose(record), begin()
-        reader = _Reader(store, await _parts_of(store, record, location), span)
-        if span.length <= store.small_body_bytes_max:
-            body = await reader.read(span.length)
-            for digest in sums.digests:
-                digest.update(memoryview(body))
+        body = await copy_bytes(store, record, location, span, sums.digests)
+        if isinstance(body, bytes):
             return await parts.put_small(store, upload, number, _content(span, sums), body)
-        async with store.part_copies:
-            pump = partial(_pump, reader)
-            large = await carried.write(store, span.length, pump, sums.digests)
-        return await parts.put_large(store, upload, number, _content(span, sums), large)
+        return await parts.put_large(store, upload, number, _content(span, sums), body)
 
     return await get.with_body(store, source.bucket, source.key, copy)
+
+
+async def copy_bytes(
+    store: Store, record: ObjectRecord, location: bytes, span: Span, digests: Sequence[Digest]
+) -> bytes | LargeBody:
+    """Bytes of an object, which have been through the digests: in memory if few, else stored anew.
+
+    Raises StaleLocation, ChecksumMismatch, NoSpace.
+    """
+    reader = _Reader(store, await _parts_of(store, record, location), span)
+    if span.length <= store.small_body_bytes_max:
+        body = await reader.read(span.length)
+        for digest in digests:
+            digest.update(memoryview(body))
+        return body
+    async with store.part_copies:
+        return await carried.write(store, span.length, partial(_pump, reader), digests)
 
 
 async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Parts:

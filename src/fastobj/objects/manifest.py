@@ -5,7 +5,8 @@ A manifest is MessagePack: an array of the format number and an array of parts, 
 part number, size, data id and location. An empty part has neither data id nor location.
 
 A manifest never changes, but the parts that it lists may be moved. Its locations are where they
-stood when it was made; who finds one stale asks the part's own row.
+stood when it was made; who finds one stale asks the part's own row. So does who finds one of zero
+bytes alone: that part was placed by the transaction that named the manifest.
 """
 
 from __future__ import annotations
@@ -100,11 +101,12 @@ class Parts:
         index = bisect_left(self._numbers, number)
         if index == len(self._numbers) or self._numbers[index] != number:
             return None
-        start, end = self._starts[index], self._starts[index + 1]
-        if start == end:
-            return start, ManifestPart(number, 0, b"", b"")
-        location, data_id = self._body(index)
-        return start, ManifestPart(number, end - start, data_id, location.encode())
+        return self._starts[index], self._part(index)
+
+    def page(self, after: int, most: int) -> list[ManifestPart]:
+        """The parts whose numbers are above `after`, at most `most`."""
+        first = bisect_right(self._numbers, after)
+        return [self._part(index) for index in range(len(self._numbers))[first : first + most]]
 
     def pieces(self, offset: int, length: int) -> Iterator[Piece]:
         """What must be read, one behind the other, for a range that lies in the object."""
@@ -122,14 +124,42 @@ class Parts:
         """The piece where its part's row says that it is now. Raises `stale`: it has not moved."""
         if not self._upload_id:
             raise stale
-        start = keys.part(self._upload_id, self._numbers[piece.part])
+        before = piece.location.encode()
+        await self._look_up(store, piece.part)
+        location, _ = self._body(piece.part)
+        if location.encode() == before:
+            raise stale
+        return piece._replace(location=location)
+
+    async def place(self, store: Store) -> None:
+        """Asks for the place of each part of which the manifest does not say one."""
+        places = self._locations
+        for index, at in enumerate(range(0, len(places), LOCATION_BYTES)):
+            is_unknown = places[at : at + LOCATION_BYTES] == NO_LOCATION
+            if is_unknown and self._starts[index] < self._starts[index + 1]:
+                await self._look_up(store, index)
+
+    async def _look_up(self, store: Store, index: int) -> None:
+        """Takes the place of a part from its row, if there is one."""
+        start = keys.part(self._upload_id, self._numbers[index])
+        _, data_id = self._body(index)
         for row in await store.meta.scan(keys.PARTS, start, keys.after(start), LOOP_SCAN_ROWS_MAX):
             record = records.decode(PartRecord, row.value)
-            if record.data_id == piece.data_id and record.location != piece.location.encode():
-                at = piece.part * LOCATION_BYTES
+            if record.data_id == data_id:
+                at = index * LOCATION_BYTES
                 self._locations[at : at + LOCATION_BYTES] = record.location
-                return piece._replace(location=Location.decode(record.location))
-        raise stale
+
+    def _part(self, index: int) -> ManifestPart:
+        number, size = self._numbers[index], self._starts[index + 1] - self._starts[index]
+        if not size:
+            return ManifestPart(number, 0, b"", b"")
+        location, data_id = index * LOCATION_BYTES, index * DATA_ID_BYTES
+        return ManifestPart(
+            number,
+            size,
+            self._data_ids[data_id : data_id + DATA_ID_BYTES],
+            bytes(self._locations[location : location + LOCATION_BYTES]),
+        )
 
     def _body(self, index: int) -> tuple[Location, bytes]:
         location, data_id = index * LOCATION_BYTES, index * DATA_ID_BYTES
@@ -206,6 +236,7 @@ async def stream(
 
 async def _begin(store: Store, parts: Parts, piece: Piece) -> tuple[BodyStream, memoryview]:
     """The slices of a piece, and the first of them."""
+    piece = await _placed(store, parts, piece)
     while True:
         slices = store.volume.stream(*_place(piece))
         try:
@@ -218,6 +249,7 @@ async def read(store: Store, parts: Parts, offset: int, length: int) -> bytes:
     """What `stream` gives, at once."""
     found: list[bytes] = []
     for piece in parts.pieces(offset, length):
+        piece = await _placed(store, parts, piece)
         while True:
             try:
                 found.append(await store.volume.read(*_place(piece)))
@@ -225,6 +257,13 @@ async def read(store: Store, parts: Parts, offset: int, length: int) -> bytes:
             except MAY_HAVE_MOVED as stale:
                 piece = await parts.find_again(store, piece, stale)
     return found[0] if len(found) == 1 else b"".join(found)
+
+
+async def _placed(store: Store, parts: Parts, piece: Piece) -> Piece:
+    """The piece with a place, where the manifest says none. Raises StaleLocation."""
+    if piece.location.volume:
+        return piece
+    return await parts.find_again(store, piece, StaleLocation("the part has gone"))
 
 
 def _place(piece: Piece) -> tuple[Location, bytes, int, int]:

@@ -7,10 +7,11 @@ import asyncio
 import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from fastobj._ext import crc
-from fastobj.core import codes
+from fastobj.core import codes, other_sums
 from fastobj.core.crc_combine import CRCS, combine
 from fastobj.core.errors import S3Error
 from fastobj.objects.parts import Part
@@ -29,6 +30,8 @@ _COMPOSITE: Final[dict[str, Callable[[bytes], bytes]]] = {
     "crc32c": _crc_bytes(crc.crc32c, 4),
     "sha1": lambda text: hashlib.sha1(text, usedforsecurity=False).digest(),
     "sha256": lambda text: hashlib.sha256(text).digest(),
+    "md5": lambda text: hashlib.md5(text, usedforsecurity=False).digest(),
+    **{name: partial(other_sums.of, name) for name in other_sums.OTHER_SUMS},
 }
 
 # Which kind each algorithm makes where nobody says: composite as long as it can.

@@ -41,6 +41,7 @@ class Content(msgspec.Struct, frozen=True):
     checksums: dict[str, str] = {}
     acl: records.Acl = None
     blake3: bytes = b""
+    tags: dict[str, str] = {}
 
 
 async def check_conditions(
@@ -118,7 +119,7 @@ async def _put_in_turn(
         if await bodies.join(turn, old):
             present = await store.meta.get(keys.CURRENT, row_key)
             continue
-        record = _record(store, content, carried)
+        record = record_of(store, content, carried)
         release = await bodies.release(store, old)
         txn = transaction(bucket, row_key, record, carried, present, old, release)
         carried.send()
@@ -146,7 +147,8 @@ def same_bucket(bucket: Bucket, conflict: Conflict) -> Bucket:
     return present
 
 
-def _record(store: Store, content: Content, carried: Carried) -> ObjectRecord:
+def record_of(store: Store, content: Content, carried: Carried) -> ObjectRecord:
+    """The record of an object that is put as a whole."""
     return ObjectRecord(
         format=records.FORMAT,
         location=carried.location,
@@ -159,6 +161,7 @@ def _record(store: Store, content: Content, carried: Carried) -> ObjectRecord:
         checksums=content.checksums,
         acl=content.acl,
         blake3=content.blake3,
+        tags=content.tags,
     )
 
 

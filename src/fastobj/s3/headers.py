@@ -51,6 +51,10 @@ CONDITIONS: Final = frozenset(
     {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
 )
 
+DELETE_CONDITIONS: Final = frozenset(
+    {b"if-match", b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"}
+)
+
 _READ: Final = CONDITIONS | {b"range", b"x-amz-checksum-mode"}
 
 _CHECKSUMS: Final = frozenset(
@@ -60,6 +64,11 @@ _CHECKSUMS: Final = frozenset(
         b"x-amz-checksum-crc64nvme",
         b"x-amz-checksum-sha1",
         b"x-amz-checksum-sha256",
+        b"x-amz-checksum-sha512",
+        b"x-amz-checksum-md5",
+        b"x-amz-checksum-xxhash64",
+        b"x-amz-checksum-xxhash3",
+        b"x-amz-checksum-xxhash128",
     }
 )
 
@@ -103,6 +112,8 @@ _COPY: Final = _COPY_SOURCE.union(
         b"x-amz-checksum-algorithm",
         b"if-match",
         b"if-none-match",
+        b"x-amz-tagging",
+        b"x-amz-tagging-directive",
     }
 )
 
@@ -119,15 +130,17 @@ CONFIGURATION_PUTS: Final = (
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-"})
-    | {b"content-length", b"if-match", b"if-none-match"},
+    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-", b"x-amz-tagging"})
+    | {b"content-length", b"if-match", b"if-none-match", b"x-amz-write-offset-bytes"},
     "CopyObject": _COPY.union(STORED, _ACL),
     "GetObject": _READ,
     "HeadObject": _READ,
-    "DeleteObject": frozenset({b"if-match"}),
+    "DeleteObject": DELETE_CONDITIONS,
+    "AbortMultipartUpload": frozenset({b"x-amz-if-match-initiated-time"}),
     "DeleteObjects": _BODY_CHECKS,
     "CreateMultipartUpload": _ACL.union(
-        STORED, {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"}
+        STORED,
+        {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type", b"x-amz-tagging"},
     ),
     "UploadPart": _BODY_CHECKS | {b"content-length"},
     "UploadPartCopy": _COPY_SOURCE | {b"x-amz-copy-source-range"},
@@ -139,6 +152,18 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     **dict.fromkeys(CONFIGURATION_PUTS, _BODY_CHECKS),
     "PutBucketLifecycleConfiguration": _BODY_CHECKS
     | {b"x-amz-transition-default-minimum-object-size"},
+    "PutObjectTagging": _BODY_CHECKS,
+    "RenameObject": CONDITIONS
+    | {
+        b"x-amz-rename-source",
+        b"x-amz-rename-source-if-match",
+        b"x-amz-rename-source-if-none-match",
+        b"x-amz-rename-source-if-modified-since",
+        b"x-amz-rename-source-if-unmodified-since",
+        b"x-amz-client-token",
+    },
+    "GetObjectAttributes": CONDITIONS
+    | {b"x-amz-object-attributes", b"x-amz-max-parts", b"x-amz-part-number-marker"},
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -187,23 +212,14 @@ _LOCK: Final = {
     ),
 }
 
-_OTHER_CHECKSUMS: Final = _refuse(
-    b"x-amz-checksum-sha512",
-    b"x-amz-checksum-md5",
-    b"x-amz-checksum-xxhash64",
-    b"x-amz-checksum-xxhash3",
-    b"x-amz-checksum-xxhash128",
-)
-
 _READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
 
 _STORAGE_CLASS: Final = _only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS)
 
-# There are no tags and no annotations, so they may as well be copied as replaced by none.
-_DIRECTIVES: Final = {
-    **_only(b"x-amz-tagging-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT),
-    **_only(b"x-amz-object-annotation-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT),
-}
+# There are no annotations, so they may as well be copied as replaced by none.
+_DIRECTIVES: Final = _only(
+    b"x-amz-object-annotation-directive", b"copy", b"replace", code=codes.INVALID_ARGUMENT
+)
 
 REFUSED: Final[Mapping[str, Refusals]] = {
     "CreateBucket": {
@@ -213,12 +229,9 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "PutObject": {
         **_ENCRYPTION,
         **_LOCK,
-        **_OTHER_CHECKSUMS,
         **_STORAGE_CLASS,
         **_refuse(
-            b"x-amz-tagging",
             b"x-amz-website-redirect-location",
-            b"x-amz-write-offset-bytes",
         ),
     },
     "CopyObject": {
@@ -226,34 +239,26 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_LOCK,
         **_STORAGE_CLASS,
         **_DIRECTIVES,
-        **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
+        **_refuse(b"x-amz-website-redirect-location"),
         **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
     "CreateMultipartUpload": {
         **_ENCRYPTION,
         **_LOCK,
         **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
-        **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
+        **_refuse(b"x-amz-website-redirect-location"),
     },
-    "UploadPart": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
+    "UploadPart": _refuse(*_CUSTOMER_KEY),
     "UploadPartCopy": {
         **_refuse(*_CUSTOMER_KEY),
         **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
-    "CompleteMultipartUpload": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
-    "AbortMultipartUpload": _refuse(b"x-amz-if-match-initiated-time"),
+    "CompleteMultipartUpload": _refuse(*_CUSTOMER_KEY),
     "ListParts": _READ_REFUSALS,
     "GetObject": _READ_REFUSALS,
     "HeadObject": _READ_REFUSALS,
-    "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
-    "DeleteObjects": _OTHER_CHECKSUMS,
-    "PutBucketAcl": _OTHER_CHECKSUMS,
-    "PutObjectAcl": _OTHER_CHECKSUMS,
-    **dict.fromkeys(CONFIGURATION_PUTS, _OTHER_CHECKSUMS),
-    "PutBucketNotificationConfiguration": {
-        **_OTHER_CHECKSUMS,
-        **_only(b"x-amz-skip-destination-validation", b"false"),
-    },
+    "PutBucketNotificationConfiguration": _only(b"x-amz-skip-destination-validation", b"false"),
+    "GetObjectAttributes": _READ_REFUSALS,
 }
 
 # --- query parameters
@@ -307,6 +312,9 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "GetObjectLegalHold": {"versionId": _check_version_id},
     "GetObjectRetention": {"versionId": _check_version_id},
     "GetObjectTagging": {"versionId": _check_version_id},
+    "PutObjectTagging": {"versionId": _check_version_id},
+    "GetObjectAttributes": {"versionId": _check_version_id},
+    "DeleteObjectTagging": {"versionId": _check_version_id},
     "ListBucketAnalyticsConfigurations": _NO_TOKEN,
     "ListBucketIntelligentTieringConfigurations": _NO_TOKEN,
     "ListBucketInventoryConfigurations": _NO_TOKEN,

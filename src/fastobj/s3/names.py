@@ -148,6 +148,27 @@ def copy_source(value: bytes) -> CopySource:
     return CopySource(bucket, key)
 
 
+def rename_source(value: bytes) -> bytes:
+    """The key that the header x-amz-rename-source names, percent-encoded; it may begin with `/`.
+
+    Raises InvalidArgument, KeyTooLongError.
+    """
+    try:
+        key = _checked_key(_unescape(value.removeprefix(b"/")))
+    except S3Error as error:
+        if error.code is codes.KEY_TOO_LONG:
+            raise
+        key = b""
+    if not key:
+        extra = [
+            ("ArgumentName", "x-amz-rename-source"),
+            ("ArgumentValue", value.decode("utf-8", "replace")),
+        ]
+        message = "The rename source must be a key, percent-encoded"
+        raise S3Error(codes.INVALID_ARGUMENT, message, extra=extra)
+    return key
+
+
 def _check_version(source: bytes, query: bytes) -> None:
     version = query.removeprefix(_VERSION_ID)
     if not version or not query.startswith(_VERSION_ID):

@@ -23,7 +23,7 @@ from fastobj.objects.conditions import (
 )
 from fastobj.objects.part_sums import is_composite
 from fastobj.s3.dates import http_date, parse_http_date
-from fastobj.s3.headers import CONDITIONS, STORED
+from fastobj.s3.headers import CONDITIONS, DELETE_CONDITIONS, STORED
 
 _METADATA: Final = b"x-amz-meta-"
 _CONTENT_TYPE: Final = "binary/octet-stream"
@@ -73,6 +73,42 @@ def write_conditions(request: Request) -> WriteConditions:
     return WriteConditions(_etags(request, b"if-match"), _etags(request, b"if-none-match"))
 
 
+def deletion_conditions(request: Request) -> WriteConditions:
+    """The conditions of a deletion. Raises InvalidArgument."""
+    if request.names.isdisjoint(DELETE_CONDITIONS):
+        return UNCONDITIONAL
+    return WriteConditions(
+        _etags(request, b"if-match"),
+        None,
+        exact_seconds(request, b"x-amz-if-match-last-modified-time"),
+        _size(request, b"x-amz-if-match-size"),
+    )
+
+
+def exact_seconds(request: Request, name: bytes) -> int | None:
+    """The date in a header that must hold one, in seconds since the Unix epoch; None without it.
+
+    Raises InvalidArgument.
+    """
+    seconds = _seconds(request, name)
+    value = request.header(name)
+    if value is not None and seconds is None:
+        raise _bad_value(name, value)
+    return seconds
+
+
+def _size(request: Request, name: bytes) -> int | None:
+    value = request.header(name)
+    if value is not None and not (value.isdigit() and len(value) < 20):
+        raise _bad_value(name, value)
+    return None if value is None else int(value)
+
+
+def _bad_value(name: bytes, value: bytes) -> S3Error:
+    extra = [("ArgumentName", name.decode()), ("ArgumentValue", value.decode("latin-1"))]
+    return S3Error(codes.INVALID_ARGUMENT, f"Bad value for header {name.decode()}", extra=extra)
+
+
 def read_conditions(request: Request) -> ReadConditions:
     """The conditions of a read; a date that is none is no condition. Raises InvalidArgument."""
     if request.names.isdisjoint(CONDITIONS):
@@ -87,11 +123,20 @@ def read_conditions(request: Request) -> ReadConditions:
 
 def source_conditions(request: Request) -> ReadConditions:
     """The conditions on the source of a copy. Raises InvalidArgument."""
+    return _conditions(request, b"x-amz-copy-source-")
+
+
+def rename_conditions(request: Request) -> ReadConditions:
+    """The conditions on the source of a rename. Raises InvalidArgument."""
+    return _conditions(request, b"x-amz-rename-source-")
+
+
+def _conditions(request: Request, prefix: bytes) -> ReadConditions:
     return ReadConditions(
-        _etags(request, b"x-amz-copy-source-if-match"),
-        _etags(request, b"x-amz-copy-source-if-none-match"),
-        _seconds(request, b"x-amz-copy-source-if-modified-since"),
-        _seconds(request, b"x-amz-copy-source-if-unmodified-since"),
+        _etags(request, prefix + b"if-match"),
+        _etags(request, prefix + b"if-none-match"),
+        _seconds(request, prefix + b"if-modified-since"),
+        _seconds(request, prefix + b"if-unmodified-since"),
     )
 
 
@@ -128,7 +173,12 @@ def etag_header(record: ObjectRecord) -> tuple[bytes, bytes]:
 
 def validators(record: ObjectRecord) -> Headers:
     """What tells one state of an object from another: all that 304 carries."""
-    return [etag_header(record), (b"last-modified", http_date(record.modified_ns).encode())]
+    return [etag_header(record), last_modified_header(record)]
+
+
+def last_modified_header(record: ObjectRecord) -> tuple[bytes, bytes]:
+    """The Last-Modified header."""
+    return (b"last-modified", http_date(record.modified_ns).encode())
 
 
 def checksum_headers(record: ObjectRecord) -> Headers:
@@ -181,6 +231,8 @@ def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:
     found += [(name.encode(), value.encode("latin-1")) for name, value in shown.items()]
     for name, value in record.metadata.items():
         found.append((_METADATA + name.encode("latin-1"), value.encode("latin-1")))
+    if record.tags:
+        found.append((b"x-amz-tagging-count", str(len(record.tags)).encode()))
     return found
 
 

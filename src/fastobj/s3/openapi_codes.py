@@ -67,6 +67,17 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"x-amz-object-ownership": (codes.INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
+    b"x-amz-if-match-initiated-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
+    b"x-amz-if-match-last-modified-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
+    b"x-amz-if-match-size": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
+    b"x-amz-write-offset-bytes": (
+        codes.INVALID_WRITE_OFFSET,
+        codes.TOO_MANY_PARTS,
+        codes.INVALID_REQUEST,
+        codes.INVALID_ARGUMENT,
+    ),
+    b"x-amz-tagging": (codes.INVALID_TAG, codes.INVALID_ARGUMENT),
+    b"x-amz-tagging-directive": (codes.INVALID_ARGUMENT,),
 }
 
 _ACL: Final[Codes] = (
@@ -88,7 +99,21 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
     "PutBucketAcl": _ACL,
     "GetObjectAcl": (codes.NO_SUCH_KEY,),
+    "GetObjectAttributes": (
+        codes.NO_SUCH_KEY,
+        codes.NOT_MODIFIED,
+        codes.INVALID_REQUEST,
+        codes.INVALID_ARGUMENT,
+    ),
+    "RenameObject": (
+        codes.NO_SUCH_KEY,
+        codes.INVALID_REQUEST,
+        codes.INVALID_ARGUMENT,
+        codes.IDEMPOTENCY_PARAMETER_MISMATCH,
+    ),
     "GetObjectTagging": (codes.NO_SUCH_KEY,),
+    "PutObjectTagging": (codes.NO_SUCH_KEY, codes.INVALID_TAG),
+    "DeleteObjectTagging": (codes.NO_SUCH_KEY,),
     "PutObjectAcl": (*_ACL, codes.NO_SUCH_KEY),
     "GetObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),
     "HeadObject": (codes.NO_SUCH_KEY, codes.NOT_MODIFIED),

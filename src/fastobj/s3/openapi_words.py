@@ -30,7 +30,11 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "ListObjects": "Lists the keys of a bucket, the older form: pages are found by marker.",
     "ListObjectsV2": "Lists the keys of a bucket; pages are found by continuation token.",
     "ListObjectVersions": "Lists the keys of a bucket; each has one version, whose id is null.",
-    "GetObjectTagging": "Answers the tags of an object: it cannot have any yet.",
+    "GetObjectAttributes": "Answers what is named of an object: ETag, checksum, parts, size.",
+    "RenameObject": "Gives an object another key, at once and whatever its size.",
+    "GetObjectTagging": "Answers the tags of an object.",
+    "PutObjectTagging": "Stores the tags of an object in place of those that it has.",
+    "DeleteObjectTagging": "Takes all tags from an object.",
     "ListParts": "Lists the parts of an upload that are there.",
     "PostObject": "Stores an object that an HTML form sends.",
     "PreflightBucket": "Answers a browser that asks whether it may send a request to a bucket.",
@@ -44,6 +48,7 @@ _STORED: Final = "Stored with the object and given back with it."
 _OVERRIDE: Final = "Takes the place of the stored header in this answer."
 _CHECKSUM: Final = "Checksum of the body in base64: checked, stored, given back on request."
 _GRANT: Final = 'Who is granted that: id="...", uri="..." or emailAddress="...", with commas.'
+_RENAME_CONDITION: Final = "Condition on the object that is renamed."
 _SOURCE_CONDITION: Final = "Condition on the object that is copied from."
 
 PARAMETERS: Final[Mapping[str, str]] = {
@@ -105,7 +110,12 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "x-amz-checksum-crc64nvme": _CHECKSUM,
     "x-amz-checksum-mode": "With ENABLED, the answer carries the stored checksums.",
     "x-amz-checksum-sha1": _CHECKSUM,
+    "x-amz-checksum-md5": _CHECKSUM,
     "x-amz-checksum-sha256": _CHECKSUM,
+    "x-amz-checksum-sha512": _CHECKSUM,
+    "x-amz-checksum-xxhash128": _CHECKSUM,
+    "x-amz-checksum-xxhash3": _CHECKSUM,
+    "x-amz-checksum-xxhash64": _CHECKSUM,
     "x-amz-checksum-type": "What checksums of parts make: COMPOSITE or FULL_OBJECT.",
     "x-amz-copy-source": "Where to copy from: /bucket/key, percent-encoded.",
     "x-amz-copy-source-if-match": _SOURCE_CONDITION,
@@ -115,14 +125,31 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "x-amz-copy-source-range": "Only these bytes of the source.",
     "x-amz-decoded-content-length": "Length of an aws-chunked body once it is decoded.",
     "x-amz-expected-bucket-owner": "Refused with AccessDenied unless this is the bucket's owner.",
+    "x-amz-if-match-initiated-time": "Only if the upload was begun at that second.",
+    "x-amz-if-match-last-modified-time": "Only if the object was stored at that second.",
+    "x-amz-if-match-size": "Only if the object has that many bytes.",
+    "x-amz-max-parts": "Most parts on a page; 1,000 if unsaid or more.",
     "x-amz-meta-*": "User metadata: any number of headers whose names begin so, 2 KiB in all.",
     "x-amz-metadata-directive": "COPY (the default) or REPLACE the headers of the source.",
     "x-amz-mp-object-size": "Size that the complete object must have.",
     "x-amz-object-ownership": "BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter.",
+    "x-amz-object-attributes": (
+        "Which of ETag, Checksum, ObjectParts, StorageClass and ObjectSize to answer."
+    ),
+    "x-amz-part-number-marker": "Starts behind this part.",
+    "x-amz-client-token": "Tells a rename that is asked for again: it is done once.",
+    "x-amz-rename-source": "The key that the object has now, percent-encoded.",
+    "x-amz-rename-source-if-match": _RENAME_CONDITION,
+    "x-amz-rename-source-if-modified-since": _RENAME_CONDITION,
+    "x-amz-rename-source-if-none-match": _RENAME_CONDITION,
+    "x-amz-rename-source-if-unmodified-since": _RENAME_CONDITION,
     "x-amz-sdk-checksum-algorithm": "Announces which x-amz-checksum header is there.",
     "x-amz-source-expected-bucket-owner": "The same for the bucket that is copied from.",
+    "x-amz-tagging": "Tags of the object, as the query of a URL: key=value&key=value.",
+    "x-amz-tagging-directive": "COPY (the default) or REPLACE the tags of the source.",
     "x-amz-trailer": "Names the checksum that follows an aws-chunked body.",
     "x-amz-transition-default-minimum-object-size": (
         "all_storage_classes_128K (the default) or varies_by_storage_class: kept and told."
     ),
+    "x-amz-write-offset-bytes": "Appends to the object: its size, 0 where there is none.",
 }

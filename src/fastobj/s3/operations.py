@@ -121,6 +121,26 @@ _SERVED_ACCESS: Final = (
     ),
 )  # fmt: skip
 
+_SERVED_ATTRIBUTES: Final = (
+    Op("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", ("tagging",), xml_out="Tagging"),
+    Op(
+        "PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", ("tagging",),
+        cost=Cost.WRITE, body=Body.XML, xml_in="Tagging", event="s3:ObjectTagging:Put",
+    ),
+    Op(
+        "DeleteObjectTagging", DELETE, OBJECT, "s3:DeleteObjectTagging", ("tagging",),
+        cost=Cost.WRITE, event="s3:ObjectTagging:Delete",
+    ),
+    Op(
+        "GetObjectAttributes", GET, OBJECT, "s3:GetObjectAttributes", ("attributes",),
+        cost=Cost.READ, xml_out="GetObjectAttributesResponse",
+    ),
+    Op(
+        "RenameObject", PUT, OBJECT, "s3:PutObject", ("renameObject",),
+        cost=Cost.WRITE, event="s3:ObjectCreated:Put",
+    ),
+)  # fmt: skip
+
 # Configurations that no bucket has yet are told to be absent: clients ask for them unprompted.
 _SERVED_PROBES: Final = (
     Op(
@@ -166,7 +186,6 @@ _SERVED_PROBES: Final = (
         ("object-lock",),
     ),
     Op("GetObjectRetention", GET, OBJECT, "s3:GetObjectRetention", ("retention",)),
-    Op("GetObjectTagging", GET, OBJECT, "s3:GetObjectTagging", ("tagging",), xml_out="Tagging"),
     Op(
         "GetPublicAccessBlock", GET, BUCKET, "s3:GetBucketPublicAccessBlock",
         ("publicAccessBlock",),
@@ -391,7 +410,6 @@ _REFUSED_OBJECT: Final = (
         "GetObjectAnnotation", GET, OBJECT, "s3:GetObjectAnnotation",
         "annotation", "annotationName",
     ),
-    _refused("GetObjectAttributes", GET, OBJECT, "s3:GetObjectAttributes", "attributes"),
     _refused("GetObjectTorrent", GET, OBJECT, "s3:GetObjectTorrent", "torrent"),
     _refused("ListObjectAnnotations", GET, OBJECT, "s3:ListObjectAnnotations", "annotation"),
     _refused(
@@ -400,8 +418,6 @@ _REFUSED_OBJECT: Final = (
     ),
     _refused("PutObjectLegalHold", PUT, OBJECT, "s3:PutObjectLegalHold", "legal-hold"),
     _refused("PutObjectRetention", PUT, OBJECT, "s3:PutObjectRetention", "retention"),
-    _refused("PutObjectTagging", PUT, OBJECT, "s3:PutObjectTagging", "tagging"),
-    _refused("RenameObject", PUT, OBJECT, "s3:PutObject", "renameObject"),
     _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
     _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
     Op(
@@ -412,13 +428,13 @@ _REFUSED_OBJECT: Final = (
         "DeleteObjectAnnotation", DELETE, OBJECT, "s3:DeleteObjectAnnotation",
         "annotation", "annotationName",
     ),
-    _refused("DeleteObjectTagging", DELETE, OBJECT, "s3:DeleteObjectTagging", "tagging"),
 )  # fmt: skip
 
 OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED,
     *_SERVED_MULTIPART,
     *_SERVED_ACCESS,
+    *_SERVED_ATTRIBUTES,
     *_SERVED_PROBES,
     *_SERVED_CONFIGURATIONS,
     *_SERVED_PREFLIGHTS,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastobj._ext.crc import Crc32, Crc32c, Crc64Nvme
 from fastobj._ext.digest import Md5, Sha1, Sha256
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
+from fastobj.core.other_sums import OTHER_SUMS, Digest
 from fastobj.http.message import Headers
 
 if TYPE_CHECKING:
@@ -24,18 +25,6 @@ if TYPE_CHECKING:
     from fastobj.s3.context import Context
 
 
-class Digest(Protocol):
-    """A running sum in the shape of hashlib's."""
-
-    def update(self, data: Buffer, /) -> None:
-        """Takes the next bytes."""
-        ...
-
-    def digest(self) -> bytes:
-        """The sum of all bytes taken."""
-        ...
-
-
 class Algorithm(NamedTuple):
     """One checksum: how to begin it, and its length in bytes."""
 
@@ -43,13 +32,16 @@ class Algorithm(NamedTuple):
     size: int
 
 
-# Sums of the kernels: for a large body they advance on a native thread, with those of others.
-ALGORITHMS: Final = {
+# Sums of the kernels, which for a large body advance on a native thread, with those of others;
+# then those that have no kernel.
+ALGORITHMS: Final[dict[str, Algorithm]] = {
     "crc32": Algorithm(Crc32, 4),
     "crc32c": Algorithm(Crc32c, 4),
     "crc64nvme": Algorithm(Crc64Nvme, 8),
     "sha1": Algorithm(Sha1, 20),
     "sha256": Algorithm(Sha256, 32),
+    "md5": Algorithm(Md5, 16),
+    **{name: Algorithm(*other) for name, other in OTHER_SUMS.items()},
 }
 
 _PREFIX: Final = b"x-amz-checksum-"
@@ -77,11 +69,12 @@ class Computed:
     """The sums of bytes about which nobody promised anything: MD5, one more where named, and that
     which `whole` begins."""
 
-    __slots__ = ("_sums",)
+    __slots__ = ("_algorithm", "_sums")
 
     def __init__(self, algorithm: str, whole: Callable[[], Digest] | None = None) -> None:
+        self._algorithm = algorithm
         self._sums: dict[str, Digest] = {_MD5: Md5()}
-        if algorithm:
+        if algorithm and algorithm not in self._sums:
             self._sums[algorithm] = ALGORITHMS[algorithm].begin()
         if whole is not None:
             self._sums[_WHOLE] = whole()
@@ -94,8 +87,9 @@ class Computed:
     def finish(self) -> Sums:
         """What the digests come to once they have seen all bytes."""
         sums = {name: digest.digest() for name, digest in self._sums.items()}
-        md5, whole = sums.pop(_MD5), sums.pop(_WHOLE, b"")
-        checksums = {name: b64encode(value).decode() for name, value in sums.items()}
+        md5, whole = sums[_MD5], sums.pop(_WHOLE, b"")
+        name = self._algorithm
+        checksums = {name: b64encode(sums[name]).decode()} if name else {}
         return Sums(md5.hex(), checksums, whole)
 
 
@@ -148,7 +142,7 @@ class PayloadCheck:
         """The sums to feed; the same ones each time."""
         if not self._sums:
             self._sums[_MD5] = Md5()
-            if self._algorithm:
+            if self._algorithm and self._algorithm not in self._sums:
                 self._sums[self._algorithm] = ALGORITHMS[self._algorithm].begin()
             if self._sha256 is not None and "sha256" not in self._sums:
                 self._sums["sha256"] = Sha256()

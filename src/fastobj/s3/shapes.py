@@ -40,8 +40,8 @@ _TO_DELETE: Final = (
     Field("Key", required=True),
     Field("VersionId"),
     Field("ETag", Kind.ETAG),
-    Field("LastModifiedTime", Kind.REFUSED),
-    Field("Size", Kind.REFUSED),
+    Field("LastModifiedTime"),  # of HTTP or ISO 8601: SDKs write both
+    Field("Size", Kind.INT),
 )
 
 _DELETED: Final = (
@@ -77,7 +77,10 @@ _EMPTY_CONFIGURATIONS: Final = (
 
 _CHECKSUMS: Final = tuple(
     Field(f"Checksum{name}", Kind.TOKEN)
-    for name in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256")
+    for name in (
+        *("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"),
+        *("SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"),
+    )
 )
 
 _PART: Final = (
@@ -303,4 +306,34 @@ _ROWS: Final = (
     ),
 )
 
-SHAPES: Final = {shape.name: shape for shape in (*_ROWS, *_MULTIPART_ROWS, *CONFIGURATIONS)}
+_ATTRIBUTES_ROWS: Final = (
+    Shape(
+        "GetObjectAttributesResponse",
+        "GetObjectAttributesResponse",
+        (
+            Field("ETag", Kind.TOKEN),  # here S3 writes it without quotes
+            Field("Checksum", (*_CHECKSUMS, Field("ChecksumType", Kind.TOKEN))),
+            Field(
+                "ObjectParts",
+                (
+                    Field("PartsCount", Kind.INT),
+                    Field("PartNumberMarker", Kind.INT),
+                    Field("NextPartNumberMarker", Kind.INT),
+                    Field("MaxParts", Kind.INT),
+                    Field("IsTruncated", Kind.BOOL),
+                    Field(
+                        "Part",
+                        (Field("PartNumber", Kind.INT), Field("Size", Kind.INT), *_CHECKSUMS),
+                        many=True,
+                    ),
+                ),
+            ),
+            Field("StorageClass", Kind.TOKEN),
+            Field("ObjectSize", Kind.INT),
+        ),
+    ),
+)
+
+SHAPES: Final = {
+    shape.name: shape for shape in (*_ROWS, *_MULTIPART_ROWS, *_ATTRIBUTES_ROWS, *CONFIGURATIONS)
+}

@@ -42,6 +42,7 @@ XML_BODIES = {
         b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>"
         b"</CompleteMultipartUpload>"
     ),
+    "Tagging": b"<Tagging><TagSet/></Tagging>",
 }
 
 

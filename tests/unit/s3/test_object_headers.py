@@ -5,6 +5,7 @@ import pytest
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.http.message import Request
+from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.s3.object_headers import (
     read_conditions,
     stored_headers,
@@ -39,7 +40,7 @@ def request(*headers):
 )
 def test_etags(value, etags):
     conditions = write_conditions(request((b"if-match", value), (b"if-none-match", value)))
-    assert conditions == (etags, etags)
+    assert conditions == WriteConditions(etags, etags)
     assert read_conditions(request((b"if-none-match", value))).if_none_match == etags
 
 
@@ -50,7 +51,7 @@ def test_malformed_etags(value):
 
 
 def test_no_conditions():
-    assert write_conditions(request()) == (None, None)
+    assert write_conditions(request()) == UNCONDITIONAL
     assert read_conditions(request((b"if-modified-since", b"never"))) == (None, None, None, None)
 
 

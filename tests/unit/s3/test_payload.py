@@ -14,13 +14,18 @@ from tests.unit.s3 import signing
 
 BODY = b"123456789"
 MD5 = hashlib.md5(BODY).hexdigest()
-# The published check values of "123456789", and hashlib's.
+# The published check values of "123456789", hashlib's, and those of xxHash.
 SUMS = {
     "crc32": bytes.fromhex("cbf43926"),
     "crc32c": bytes.fromhex("e3069283"),
     "crc64nvme": bytes.fromhex("ae8b14860a799888"),
     "sha1": hashlib.sha1(BODY).digest(),
     "sha256": hashlib.sha256(BODY).digest(),
+    "sha512": hashlib.sha512(BODY).digest(),
+    "md5": hashlib.md5(BODY).digest(),
+    "xxhash64": bytes.fromhex("8cb841db40e6ae83"),
+    "xxhash3": bytes.fromhex("72dcb18b67a17dff"),
+    "xxhash128": bytes.fromhex("33119477ede5dcd5e9716427681d5860"),
 }
 
 

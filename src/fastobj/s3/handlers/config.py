@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastobj.core.errors import S3Error
-from fastobj.objects import get
 from fastobj.s3.absent import ANSWERS, Absent
 from fastobj.s3.context import Context, Document, Result
 
@@ -24,10 +23,3 @@ def _says(answer: Absent | Document) -> Callable[[Context], Awaitable[Result]]:
 
 
 HANDLERS: Final = {operation: _says(answer) for operation, answer in ANSWERS.items()}
-
-
-async def get_object_tagging(ctx: Context) -> Result:
-    """The tags of an object: none."""
-    bucket = ctx.existing()
-    await get.find_object(ctx.store, bucket, ctx.key)
-    return Result(document={"TagSet": []})

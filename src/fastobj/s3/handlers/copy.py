@@ -16,7 +16,7 @@ from fastobj.objects import copy, copy_part, get, uploads
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
 from fastobj.objects.copy import Source
 from fastobj.objects.get import Span
-from fastobj.s3 import acl, ranges
+from fastobj.s3 import acl, ranges, tagging
 from fastobj.s3.context import Context, Result
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
@@ -55,6 +55,7 @@ class _Wish:
         self._replaces = _replaces(request.header(_DIRECTIVE))
         self._headers = stored_headers(request) if self._replaces else {}
         self._metadata = user_metadata(request) if self._replaces else {}
+        self._tags = tagging.of_copy(request)
         named = acl.from_headers(ctx, ctx.existing().record.owner)
         self._acl = named.grants if named else None  # a copy takes no list along
         self._sums: dict[bytes, dict[str, str]] = {}  # by data id: a body is read once
@@ -83,6 +84,8 @@ class _Wish:
             described = msgspec.structs.replace(
                 described, headers=self._headers, metadata=self._metadata
             )
+        if self._tags is not None:
+            described = msgspec.structs.replace(described, tags=self._tags)
         return described
 
     async def _checksums(self, source: ObjectRecord) -> dict[str, str]:

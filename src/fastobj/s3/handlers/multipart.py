@@ -12,14 +12,16 @@ from fastobj.http.message import Request
 from fastobj.meta.records import PartRecord
 from fastobj.objects import complete, parts, uploads
 from fastobj.objects.complete import Expected, Listed
+from fastobj.objects.conditions import failed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
 from fastobj.objects.uploads import Description, Upload
-from fastobj.s3 import acl, paging
+from fastobj.s3 import acl, paging, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
     checksum_type,
+    exact_seconds,
     stored_headers,
     sum_elements,
     sum_headers,
@@ -29,6 +31,8 @@ from fastobj.s3.object_headers import (
 from fastobj.s3.payload import ALGORITHMS, PayloadCheck, Sums
 from fastobj.s3.receive import receive
 
+_INITIATED: Final = b"x-amz-if-match-initiated-time"
+_NS_PER_S: Final = 1_000_000_000
 _TYPES: Final = {"COMPOSITE": True, "FULL_OBJECT": False}
 _ELEMENTS: Final = {f"Checksum{name.upper()}": name for name in ALGORITHMS}
 
@@ -46,6 +50,7 @@ async def create_multipart_upload(ctx: Context) -> Result:
         algorithm,
         is_composite,
         named.grants if named else None,
+        tagging.from_header(ctx.request),
     )
     upload = await uploads.create(ctx.store, bucket, ctx.key, ctx.identity.id, described)
     headers = []
@@ -204,8 +209,19 @@ def _expected(request: Request) -> Expected:
 
 
 async def abort_multipart_upload(ctx: Context) -> Result:
-    """Ends an upload; its parts are let go of."""
-    await uploads.abort(ctx.store, await _upload(ctx))
+    """Ends an upload; its parts are let go of.
+
+    Whoever names when it was begun is content where there is none, as where it has been ended.
+    """
+    begun_s = exact_seconds(ctx.request, _INITIATED)
+    bucket, upload_id = ctx.existing(), uploads.parse_id(ctx.query["uploadId"])
+    upload = await uploads.find(ctx.store, bucket, ctx.key, upload_id)
+    if begun_s is None and upload is None:
+        raise uploads.missing(ctx.query["uploadId"])
+    if upload is not None:
+        if begun_s is not None and upload.record.created_ns // _NS_PER_S != begun_s:
+            raise failed(_INITIATED.decode())
+        await uploads.abort(ctx.store, upload)
     return Result(204)
 
 

@@ -16,11 +16,13 @@ from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
-from fastobj.s3 import acl, errors, ranges
+from fastobj.s3 import acl, appending, errors, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
+from fastobj.s3.dates import parse_http_date
 from fastobj.s3.object_headers import (
     checksum_headers,
     checksum_type_header,
+    deletion_conditions,
     etag_header,
     object_headers,
     read_conditions,
@@ -39,6 +41,8 @@ from fastobj.s3.receive import receive
 
 async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
+    if appending.OFFSET in ctx.request.names:
+        return await appending.append(ctx)
     upload = _Upload(ctx, ctx.existing())
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.length <= ctx.store.small_body_bytes_max:
@@ -61,6 +65,7 @@ class _Upload:
         self.check = PayloadCheck(ctx, whole=ctx.store.whole_sum)
         named = acl.from_headers(ctx, bucket.record.owner)
         self.acl = named.grants if named else None
+        self.tags = tagging.from_header(request)
 
     def content(self, sums: Sums) -> Content:
         """What is stored once the body has kept its promises."""
@@ -72,6 +77,7 @@ class _Upload:
             sums.checksums,
             self.acl,
             sums.blake3,
+            self.tags,
         )
 
 
@@ -217,7 +223,7 @@ def _place(
 async def delete_object(ctx: Context) -> Result:
     """Deletes an object; one that is not there is no error."""
     bucket = ctx.existing()
-    deletion = Deletion(ctx.key, write_conditions(ctx.request))
+    deletion = Deletion(ctx.key, deletion_conditions(ctx.request))
     await delete.delete_object(ctx.store, bucket, deletion)
     return Result(204)
 
@@ -252,8 +258,13 @@ def _refusal(wish: Document) -> S3Error | None:
 
 
 def _deletion(wish: Document) -> Deletion:
-    etag = wish.get("ETag")
-    return Deletion(wish["Key"].encode(), WriteConditions((etag,) if etag else None))
+    etag, date = wish.get("ETag"), wish.get("LastModifiedTime")
+    modified_s = parse_http_date(date.strip()) if date else None
+    if date and modified_s is None:
+        message = f"{codes.MALFORMED_XML.message} (LastModifiedTime has a bad value)"
+        raise S3Error(codes.MALFORMED_XML, message)
+    conditions = WriteConditions((etag,) if etag else None, None, modified_s, wish.get("Size"))
+    return Deletion(wish["Key"].encode(), conditions)
 
 
 def _named(wish: Document) -> dict[str, Any]:

@@ -1,0 +1,390 @@
+"""Appends bytes to an object: one transaction adds a part to it and a manifest that lists it.
+
+The first append makes the present body part 1 of an upload id of the object's own; a body that
+other objects name too is copied for that, for a part shares none. Each append adds the row of its
+part, which accounts for the body, and rewrites the object's row under its token: of writers that
+race for one offset one wins. A part that is small is placed by the ledger, so the manifest does not
+say where it is: its row does (objects.manifest).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final, NamedTuple
+
+import msgspec
+
+from fastobj.core import codes
+from fastobj.core.crc_combine import CRCS, combine
+from fastobj.core.errors import ChecksumMismatch, Conflict, S3Error, StaleLocation
+from fastobj.core.ids import random_id
+from fastobj.core.limits import PART_NUMBER_MAX, UPLOADED_OBJECT_BYTES_MAX
+from fastobj.meta import keys, records
+from fastobj.meta.base import ABSENT, Row, Token, Txn
+from fastobj.meta.records import ObjectRecord, PartRecord, PartsDue
+from fastobj.objects import bodies, buckets, copy_part, manifest, parts, put
+from fastobj.objects.bodies import Release
+from fastobj.objects.buckets import Bucket
+from fastobj.objects.carried import Carried, LargeBody, carry, carry_large, carry_small
+from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
+from fastobj.objects.get import Span
+from fastobj.objects.ledger import Entry
+from fastobj.objects.manifest import ManifestPart, Parts
+from fastobj.objects.part_sums import PartSums, is_composite
+from fastobj.objects.parts import Part
+from fastobj.objects.put import OBJECT_ROW, Content
+from fastobj.objects.retry import Retry
+from fastobj.objects.store import Store
+from fastobj.objects.turns import Turn
+
+_UNIQUE_BYTES: Final = keys.PART_SUFFIX_BYTES - keys.PART_NUMBER_BYTES
+_Present = tuple[bytes, Token] | None
+
+
+async def find(
+    store: Store, bucket: Bucket, key: bytes, offset: int, conditions: WriteConditions
+) -> ObjectRecord | None:
+    """The object to append to, None where one is to be made: before its body is asked for.
+
+    Raises S3Error (InvalidWriteOffset, TooManyParts, PreconditionFailed, NoSuchKey).
+    """
+    row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
+    present = put.decode(row)
+    _check(store, present, offset, conditions)
+    return present
+
+
+async def append_small(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    offset: int,
+    content: Content,
+    body: bytes,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> ObjectRecord:
+    """Appends at most `store.small_body_bytes_max` bytes to an object of `offset` bytes.
+
+    Where there is none, one is made as `content` says; else that tells of the bytes alone. Raises
+    S3Error (InvalidWriteOffset, TooManyParts, EntityTooLarge, PreconditionFailed, NoSuchKey,
+    NoSuchBucket, ConditionalRequestConflict), Unknown, Unavailable, NoSpace.
+    """
+    carried = carry_small(body, bucket.name.encode() + b"/" + key)
+    return await _append(store, bucket, key, offset, content, carried, conditions)
+
+
+async def append_large(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    offset: int,
+    content: Content,
+    body: LargeBody,
+    conditions: WriteConditions = UNCONDITIONAL,
+) -> ObjectRecord:
+    """Appends a body that is in its volume; settles or aborts its writer.
+
+    Raises what `append_small` raises.
+    """
+    async with carry_large(store, body) as carried:
+        return await _append(store, bucket, key, offset, content, carried, conditions)
+
+
+async def _append(
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    offset: int,
+    content: Content,
+    carried: Carried,
+    conditions: WriteConditions,
+) -> ObjectRecord:
+    row_key = keys.current(bucket.record.id, key)
+    with store.turns.of(row_key) as turn:
+        await turn.join()
+        async with AsyncExitStack() as held:
+            appending = _Appending(store, bucket, key, content, carried, held)
+            return await appending.run(offset, conditions, turn)
+
+
+def _check(
+    store: Store, present: ObjectRecord | None, offset: int, conditions: WriteConditions
+) -> None:
+    conditions.check(present)
+    size = present.size if present is not None else 0
+    if size != offset:
+        extra = [("WriteOffset", str(offset)), ("ObjectSize", str(size))]
+        raise S3Error(codes.INVALID_WRITE_OFFSET, extra=extra)
+    # A body that others may name is copied into one part, so it begins anew.
+    if present is not None and present.location and present.parts >= store.parts_max:
+        raise _too_many(store)
+
+
+def _too_many(store: Store) -> S3Error:
+    return S3Error(codes.TOO_MANY_PARTS, extra=[("MaxPartsAllowed", str(store.parts_max))])
+
+
+class _Kept(NamedTuple):
+    """The parts that an object has before bytes are appended to it.
+
+    `rows` come to those of its upload id with it: that of the body which becomes part 1, which
+    `carried` is about where it is a copy. `release` is of what the object named.
+    """
+
+    upload_id: bytes
+    listed: list[ManifestPart]
+    release: Release
+    rows: tuple[PartRecord, ...] = ()
+    carried: Carried | None = None
+
+
+class _Appending:
+    """The tries of one append. `held` closes what they have stored."""
+
+    def __init__(
+        self,
+        store: Store,
+        bucket: Bucket,
+        key: bytes,
+        content: Content,
+        carried: Carried,
+        held: AsyncExitStack,
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._row_key = keys.current(bucket.record.id, key)
+        self._hint = bucket.name.encode() + b"/" + key
+        self._content = content
+        self._carried = carried
+        self._held = held
+        self._copies: dict[bytes, Carried] = {}  # by the data id of the shared body
+
+    async def run(self, offset: int, conditions: WriteConditions, turn: Turn) -> ObjectRecord:
+        retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT, turn)
+        present = await self._read()
+        while True:
+            self._bucket = await buckets.writable(self._store, self._bucket)
+            old = put.decode(present)
+            _check(self._store, old, offset, conditions)
+            if await bodies.join(turn, old):
+                present = await self._read()
+                continue
+            try:
+                return await self._try(present, old, retry)
+            except Conflict as conflict:
+                lost = conflict
+            except StaleLocation as stale:
+                before, present = present, await self._read()
+                if before == present:
+                    raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
+                continue
+            self._bucket = put.same_bucket(self._bucket, lost)
+            present = lost.present[OBJECT_ROW]
+            if await retry.after(lost):
+                present = await self._read()
+
+    async def _read(self) -> _Present:
+        return await self._store.meta.get(keys.CURRENT, self._row_key)
+
+    async def _try(self, present: _Present, old: ObjectRecord | None, retry: Retry) -> ObjectRecord:
+        """Raises Conflict, and StaleLocation where the object has changed."""
+        if old is None:
+            return await self._make(retry)
+        kept = await self._keep(old)
+        number = kept.listed[-1].number + 1 if kept.listed else 1
+        if number > min(self._store.parts_max, PART_NUMBER_MAX):
+            raise _too_many(self._store)
+        content, carried = self._content, self._carried
+        added = ManifestPart(number, content.size, carried.data_id, carried.location)
+        listed = [*kept.listed, added]
+        part = self._part()
+        checksums = await self._checksums(old, kept, Part(number, b"", part))
+        async with await carry(self._store, manifest.encode(listed), self._hint) as named:
+            record = _longer(old, part, named, kept.upload_id, len(listed), checksums)
+            rows = [_part_row(kept.upload_id, number, part)]
+            rows += [_part_row(kept.upload_id, 1, first) for first in kept.rows]
+            due = await _still_kept(self._store, kept.upload_id, keys.part_suffix(rows[0].key))
+            txn = put.transaction(
+                *(self._bucket, self._row_key, record, named, present, old, kept.release),
+                [*rows, *due],
+            )
+            small = [*named.bodies]
+            for at, body in enumerate((carried, *([kept.carried] if kept.carried else ()))):
+                _carry_part(txn, OBJECT_ROW + 1 + at, body)
+                small += body.bodies
+                body.send()
+            named.send()
+            await self._store.ledger.commit(Entry(txn, small, retry.arrival))
+        self._store.manifests.keep(record.data_id, Parts(listed, kept.upload_id))
+        return record
+
+    async def _make(self, retry: Retry) -> ObjectRecord:
+        """Makes the object: it is one like any other."""
+        record = put.record_of(self._store, self._content, self._carried)
+        txn = put.transaction(
+            *(self._bucket, self._row_key, record, self._carried, None, None, bodies.NOTHING)
+        )
+        self._carried.send()
+        await self._store.ledger.commit(Entry(txn, self._carried.bodies, retry.arrival))
+        return record
+
+    def _part(self) -> PartRecord:
+        content, carried = self._content, self._carried
+        return PartRecord(
+            records.FORMAT,
+            carried.location,
+            carried.data_id,
+            content.size,
+            content.etag,
+            self._store.clock.now_ns(),
+            content.checksums,
+            content.blake3,
+        )
+
+    # --- what the object has
+
+    async def _keep(self, old: ObjectRecord) -> _Kept:
+        store = self._store
+        if not old.data_id:
+            return _Kept(random_id(keys.UPLOAD_ID_BYTES), [], bodies.NOTHING)
+        if not old.location:
+            return await self._keep_copy(old)
+        if not old.upload_id:
+            upload_id = random_id(keys.UPLOAD_ID_BYTES)
+            listed = [ManifestPart(1, old.size, old.data_id, old.location)]
+            row = _first_part(old, old.location, old.data_id)
+            return _Kept(upload_id, listed, bodies.NOTHING, (row,))
+        found = await manifest.load(store, old, old.location)
+        await found.place(store)
+        listed = found.page(0, PART_NUMBER_MAX)
+        return _Kept(old.upload_id, listed, bodies.release_manifest(store, old))
+
+    async def _keep_copy(self, old: ObjectRecord) -> _Kept:
+        """A body that others may name: its bytes become a part of their own."""
+        copied = self._copies.get(old.data_id)
+        if copied is None:
+            location = await bodies.shared_location(self._store, old.data_id)
+            if not location:
+                raise StaleLocation("nothing shares the body any more")
+            copied = await self._copy(old, location)
+            self._copies[old.data_id] = copied
+        listed = [ManifestPart(1, old.size, copied.data_id, copied.location)]
+        row = _first_part(old, copied.location, copied.data_id)
+        release = await bodies.release(self._store, old)
+        return _Kept(random_id(keys.UPLOAD_ID_BYTES), listed, release, (row,), copied)
+
+    async def _copy(self, old: ObjectRecord, location: bytes) -> Carried:
+        span = Span(0, old.size)
+        body = await copy_part.copy_bytes(self._store, old, location, span, ())
+        if isinstance(body, bytes):
+            return carry_small(body, self._hint)
+        return await self._held.enter_async_context(carry_large(self._store, body))
+
+    async def _checksums(self, old: ObjectRecord, kept: _Kept, added: Part) -> dict[str, str]:
+        """Those of the longer object: of the algorithms that it and the new part have one of."""
+        if not old.size:
+            return dict(added.record.checksums)
+        found: dict[str, str] = {}
+        for name, before in old.checksums.items():
+            text = added.record.checksums.get(name)
+            if text is None:
+                continue
+            if name in CRCS and not is_composite(before):
+                found[name] = _combined(name, before, text, added.record.size)
+            else:
+                sums = PartSums(name, True, [*await self._parts(kept), added])
+                found |= await sums.checked(None, {})
+        return found
+
+    async def _parts(self, kept: _Kept) -> Sequence[Part]:
+        """The rows of the parts that the object has."""
+        if kept.rows or not kept.listed:
+            return [Part(1, b"", row) for row in kept.rows]
+        rows: dict[tuple[int, bytes], Part] = {}
+        async for portion in parts.scan(self._store.meta, kept.upload_id):
+            rows |= {(part.number, part.record.data_id): part for part in portion}
+        found = [rows.get((part.number, part.data_id)) for part in kept.listed]
+        if None in found:
+            raise StaleLocation("the row of a part has gone")
+        return [part for part in found if part is not None]
+
+
+def _combined(name: str, before: str, added: str, size: int) -> str:
+    crc = CRCS[name]
+    first, second = (int.from_bytes(b64decode(text), "big") for text in (before, added))
+    return b64encode(combine(crc, first, second, size).to_bytes(crc.bits // 8, "big")).decode()
+
+
+def _longer(
+    old: ObjectRecord,
+    part: PartRecord,
+    named: Carried,
+    upload_id: bytes,
+    count: int,
+    checksums: dict[str, str],
+) -> ObjectRecord:
+    """The object with the part behind it. Raises EntityTooLarge.
+
+    Its etag follows from the one that it had and the part's: no MD5 of the bytes, as of any object
+    of parts.
+    """
+    size = old.size + part.size
+    if size > UPLOADED_OBJECT_BYTES_MAX:
+        most = str(UPLOADED_OBJECT_BYTES_MAX)
+        extra = [("ProposedSize", str(size)), ("MaxSizeAllowed", most)]
+        raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
+    chain = hashlib.md5(f"{old.etag} {part.etag}".encode(), usedforsecurity=False).hexdigest()
+    return msgspec.structs.replace(
+        old,
+        location=named.location,
+        data_id=named.data_id,
+        size=size,
+        etag=f"{chain}-{count}",
+        modified_ns=part.modified_ns,
+        checksums=checksums,
+        upload_id=upload_id,
+        parts=count,
+        blake3=b"",
+    )
+
+
+def _first_part(old: ObjectRecord, location: bytes, data_id: bytes) -> PartRecord:
+    """The row of an object's body as that of its first part.
+
+    A sum of checksums of parts is none of the bytes, and a copied body's may not be known.
+    """
+    sums = {name: text for name, text in old.checksums.items() if not is_composite(text)}
+    return PartRecord(
+        records.FORMAT, location, data_id, old.size, old.etag, old.modified_ns, sums, old.blake3
+    )
+
+
+def _part_row(upload_id: bytes, number: int, record: PartRecord) -> Row:
+    row_key = keys.part(upload_id, number, random_id(_UNIQUE_BYTES))
+    return Row(keys.PARTS, row_key, ABSENT, records.encode(record))
+
+
+def _carry_part(txn: Txn, at: int, carried: Carried) -> None:
+    """The transaction carries the body of the part whose row stands at `at`."""
+    value = txn.rows[at].value
+    assert isinstance(value, bytes), "the row of a part is written"
+    txn.bodies.extend(carried.refs(at, value))
+    txn.rows.extend(carried.rows)
+    txn.adds.extend(carried.adds)
+
+
+async def _still_kept(store: Store, upload_id: bytes, suffix: bytes) -> list[Row]:
+    """Has the part kept where others of its upload are still to be let go of.
+
+    What says so came with the object's row: where it is not there, it has been worked off.
+    """
+    row_key = keys.due(keys.AT_ONCE, keys.DUE_PARTS, upload_id)
+    present = await store.meta.get(keys.DUE, row_key)
+    if present is None:
+        return []
+    due = records.decode(PartsDue, present[0])
+    value = records.encode(msgspec.structs.replace(due, kept=due.kept + suffix))
+    return [Row(keys.DUE, row_key, present[1], value)]
