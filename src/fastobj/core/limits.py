@@ -74,6 +74,7 @@ LIST_UPLOADS_MAX: Final = 1000
 UPLOAD_EXPIRY_DAYS: Final = 7
 PARTS_GRACE_S: Final = 60  # parts outlive the last object that names them: for who reads it
 ACL_GRANTS_MAX: Final = 100
+FORM_BYTES_MAX: Final = 20 * KIB  # of a form, before its file; as much again behind it
 
 # --- HTTP
 HEAD_BYTES_MAX: Final = 32 * KIB

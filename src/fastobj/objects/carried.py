@@ -93,6 +93,36 @@ async def receive(
     return await write(store, length, fill, digests)
 
 
+async def receive_up_to(
+    store: Store,
+    most: int,
+    digests: Sequence[Digest],
+    readinto: Callable[[memoryview], Awaitable[int]],
+) -> LargeBody:
+    """Takes a body of 1 to `most` bytes, whose end is where `readinto` stops short.
+
+    Room is reserved for `most`, so that should be close. Raises EntityTooLarge where there is
+    more, what `readinto` raises, and NoSpace. Nothing is left then.
+    """
+
+    async def fill(writer: Writer) -> None:
+        size = 0
+        while size < most:
+            room = await writer.buffer()
+            count = await readinto(room)
+            size += count
+            if count < len(room):
+                writer.cut(size)
+            if count:
+                await writer.push(count)
+            if count < len(room):
+                return
+        if await readinto(memoryview(bytearray(1))):
+            raise S3Error(codes.ENTITY_TOO_LARGE, extra=[("MaxSizeAllowed", str(most))])
+
+    return await write(store, most, fill, digests)
+
+
 class Carried(NamedTuple):
     """What the body puts into its record, and into each try of the transaction.
 

@@ -136,6 +136,13 @@ class Writer(Protocol):
         """
         ...
 
+    def cut(self, length: int) -> None:
+        """The body ends after `length` bytes, sooner than was said, in the piece being filled.
+
+        What was reserved beyond is never used: it comes back with the segment. There is no decoder.
+        """
+        ...
+
     async def decode(self, length: int) -> int:
         """Decodes the first `length` bytes of the buffer now, and the pieces before it.
 

@@ -39,7 +39,7 @@ from fastobj.s3.receive import receive
 
 async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
-    upload = _Upload(ctx, ctx.existing())
+    upload = Upload(ctx, ctx.existing())
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.length <= ctx.store.small_body_bytes_max:
         record = await _put_small(ctx, upload)
@@ -48,7 +48,7 @@ async def put_object(ctx: Context) -> Result:
     return Result(headers=[etag_header(record), *checksum_headers(record)])
 
 
-class _Upload:
+class Upload:
     """What a request to store an object says before its body."""
 
     def __init__(self, ctx: Context, bucket: Bucket) -> None:
@@ -81,13 +81,13 @@ def _body_length(length: int | None) -> int:
     return length
 
 
-async def _put_small(ctx: Context, upload: _Upload) -> ObjectRecord:
+async def _put_small(ctx: Context, upload: Upload) -> ObjectRecord:
     body = await ctx.request.body.read(upload.length)
     content = upload.content(upload.check.check_small(body))
     return await put.put_small(ctx.store, upload.bucket, ctx.key, content, body, upload.conditions)
 
 
-async def _put_large(ctx: Context, upload: _Upload) -> ObjectRecord:
+async def _put_large(ctx: Context, upload: Upload) -> ObjectRecord:
     store, check = ctx.store, upload.check
     body = await receive(ctx, upload.length, check)
     try:
