@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from unittest import mock
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -128,6 +128,47 @@ def presigned(
     made = _sign(signer, method, target, headers or {}, b"", when)
     path = target.partition("?")[0]
     return _request(made, method, f"{path}?{urlsplit(made.url).query}", body)
+
+
+def form(
+    target: str,
+    fields: Mapping[str, str] | None = None,
+    content: bytes = b"",
+    *,
+    identity: Identity | None = OWNER,
+    conditions: Sequence[object] | None = None,
+    when: datetime = NOW,
+    expires: int = 3600,
+) -> Request:
+    """A form whose policy `identity` has signed, or nobody. By default it allows what is there."""
+    sent = {"key": "key", **(fields or {})}
+    if identity is not None:
+        allowed = [{name: value} for name, value in sent.items()]
+        keys = Credentials(identity.access_key, identity.secret_key)
+        request = AWSRequest("POST", f"http://{HOST}/bucket")
+        policy = {
+            "expiration": (when + timedelta(seconds=expires)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "conditions": [{"bucket": "bucket"}, *(conditions or allowed)],
+        }
+        request.context.update({"s3-presign-post-fields": sent, "s3-presign-post-policy": policy})
+        with mock.patch(
+            "botocore.auth.get_current_datetime", return_value=when.replace(tzinfo=None)
+        ):
+            botocore.auth.S3SigV4PostAuth(keys, "s3", REGION).add_auth(request)
+    body = form_body(sent, content)
+    kind = {"content-type": "multipart/form-data; boundary=limit"}
+    return unsigned("POST", target, kind, body)
+
+
+def form_body(fields: Mapping[str, str], content: bytes, boundary: str = "limit") -> bytes:
+    """The fields, then the file, as browsers write them."""
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    end = f"\r\n--{boundary}--\r\n".encode()
+    return "".join([*parts, head]).encode() + content + end
 
 
 def signed_v2(

@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
@@ -17,7 +18,7 @@ from fastobj.core import codes
 from fastobj.core.clock import FixedClock
 from fastobj.core.errors import ChecksumMismatch, S3Error, Unavailable
 from fastobj.core.log import request_id
-from fastobj.core.op import Op, Scope, Support
+from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.http.message import BodyIncomplete, Request, Response
 from fastobj.meta import keys, records
 from fastobj.meta.records import BucketRecord
@@ -29,6 +30,8 @@ from fastobj.s3.names import copy_source
 from fastobj.s3.operations import OPERATIONS
 from tests.unit.s3 import signing
 from tests.unit.s3.signing import FORGER, OTHER, OWNER
+
+Signer = Callable[[str, str, dict[str, str], bytes], Request]
 
 LOG = logging.getLogger("test.dispatch")
 PATHS = {Scope.SERVICE: "/", Scope.BUCKET: "/bucket", Scope.OBJECT: "/bucket/key"}
@@ -125,11 +128,20 @@ def minimal(op: Op) -> tuple[str, dict[str, str], bytes]:
     return target, headers, XML_BODIES.get(op.xml_in or "", b"")
 
 
+def signers(op: Op) -> list[Signer]:
+    """The ways in which a request of the row may be signed."""
+    if op.body is Body.FORM:
+        return [lambda method, target, headers, body: signing.form(target)]
+    return [signing.signed, signing.presigned]
+
+
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 async def test_unsigned_and_wrongly_signed_requests_stop_before_the_handler(op: Op) -> None:
     target, headers, body = minimal(op)
+    forms = [signing.form(target, identity=identity) for identity in (None, FORGER)]
+    unsigned = signing.unsigned(op.method, target, headers, body)
     for request in (
-        signing.unsigned(op.method, target, headers, body),
+        *(forms if op.body is Body.FORM else [unsigned]),
         signing.signed(op.method, target, headers, body, identity=FORGER),
         signing.presigned(op.method, target, headers, body, identity=FORGER),
         *(
@@ -145,12 +157,12 @@ async def test_unsigned_and_wrongly_signed_requests_stop_before_the_handler(op: 
         response = await ask(request, handler)
         assert response.status == 403
         assert not handler.seen
-        assert not request.body.was_read  # type: ignore[attr-defined]
+        assert request.body.was_read is (request in forms)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 async def test_signed_requests_reach_the_handler_or_are_refused(op: Op) -> None:
-    for sign in (signing.signed, signing.presigned):
+    for sign in signers(op):
         handler = Recorder()
         target, headers, body = minimal(op)
         response = await ask(sign(op.method, target, headers, body), handler)
@@ -283,7 +295,7 @@ async def test_the_expected_owner(target: str, owner: str, status: int) -> None:
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 async def test_only_its_owner_may_touch_a_bucket(op: Op) -> None:
-    for sign in (signing.signed, signing.presigned):
+    for sign in signers(op):
         handler = Recorder()
         target, headers, body = minimal(op)
         response = await ask(sign(op.method, target, headers, body), handler, owner=OTHER.id)

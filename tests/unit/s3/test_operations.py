@@ -52,6 +52,7 @@ SERVED = {
     "PutObjectAcl",
     "GetObjectTagging",
     "ListObjectVersions",
+    "PostObject",
     *ANSWERS,
 }
 
