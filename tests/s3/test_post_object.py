@@ -624,6 +624,9 @@ def malformed(fields):
     yield good.replace(b'name="key"', b'name="key"; name="other"', 1)
     yield good.replace(b'"key"', b'"k\xffy"', 1)
     yield good.replace(b"\r\n\r\nkey", b"\r\n\r\n\xffkey", 1)
+    yield good.replace(b"\r\n\r\nkey", b"\r\n\r\n" + limit, 1)
+    yield good.replace(b"\r\n\r\ncontent", b"\r\n\r\n" + limit, 1)
+    yield good.replace(b"\r\n\r\nkey", b"\r\n" + limit + b"\r\nx: y\r\n\r\nkey", 1)
     yield good.replace(b"Content-Disposition", b"Content-Disposition ", 1)
     yield good.replace(b"Content-Disposition", b" Content-Disposition", 1)
     double = b'Content-Disposition: form-data; name="acl"\r\nContent-Disposition'

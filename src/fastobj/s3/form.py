@@ -103,6 +103,8 @@ class FileBody:
 
     def _find_end(self, text: bytes, count: int) -> int | None:
         """Where the file ends in `text`, if that is within its first `count` bytes."""
+        if not self._taken and text.startswith(self._delimiter[len(_CRLF) :]):
+            raise _malformed()  # the line end of its head would be that of a delimiter
         at = text.find(self._delimiter)
         if not 0 <= at <= count:
             return None
@@ -238,12 +240,16 @@ class _Parts:
         if end < 0:
             raise self._cut()
         self._at = end + len(2 * _CRLF)
+        if self._text.find(self._delimiter, begin, end) >= 0:  # a part without an end of its head
+            raise _malformed()
         return _names(self._text[begin + len(_CRLF) : end])
 
     def _value(self) -> str:
-        end = self._text.find(self._delimiter, self._at)
+        end = self._text.find(self._delimiter, self._at - len(_CRLF))
         if end < 0:
             raise self._cut()
+        if end < self._at:  # the line end of its head is that of a delimiter
+            raise _malformed()
         value, self._at = self._text[self._at : end], end
         return _decode(value)
 
