@@ -130,4 +130,4 @@ def test_a_page_in_a_browser(http_site: Site, tmp_path: Path, pages: tuple[str, 
     assert found["Body"].read() == CONTENT
     told = parse_qs(urlsplit(next(path for path in asked if "done" in path)).query)
     assert told == {"a": ["b"], "bucket": ["browser-form"], "key": [key], "etag": [found["ETag"]]}
-    assert key == 'in/grüße 1.bin'
+    assert key == "in/grüße 1.bin"

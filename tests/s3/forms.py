@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -118,3 +119,15 @@ class Poster:
         to = {name: more.pop(name) for name in ("bucket", "headers", "query") if name in more}
         sent = self.signed(fields, conditions, **signing)
         return self.send(body_of(sent, content, **more), **to)
+
+
+def told(answer):
+    """Status, code and message of an error."""
+    found = re.search(rb"<Message>(.*?)</Message>", answer.body, re.DOTALL)
+    text = found[1].decode().replace("&quot;", '"') if found else ""
+    return answer.status, answer.code, text
+
+
+def keys_in(s3, bucket):
+    """The keys of a small bucket."""
+    return [found["Key"] for found in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]

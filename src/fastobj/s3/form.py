@@ -83,7 +83,7 @@ class FileBody:
         if count < len(buffer):
             count += await self._source.readinto(buffer[count:])
         await self._look_ahead()
-        end = self._find_end(bytes(buffer[:count]) + self._ahead, count)
+        end = self._find_end(b"".join((buffer[:count], self._ahead)), count)
         if end is None:
             if count < len(buffer):
                 raise _malformed()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from unittest import mock
@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from fastobj.core.clock import FixedClock
+from fastobj.core.op import Body, Op
 from fastobj.http.message import BodyTooLarge, Headers, Request
 from fastobj.iam.identity import Identities, Identity
 from fastobj.s3.auth import Authenticated, Authenticator, Rules
@@ -27,6 +28,9 @@ OWNER = Identity("owner-id", "owner", "AKIDEXAMPLE", "very/secret+key")
 OTHER = Identity("other-id", "other", "AKIDOTHER", "another-secret")
 STRANGER = Identity("nobody", "nobody", "AKIDNOBODY", "no-secret")
 FORGER = Identity(OWNER.id, "forger", OWNER.access_key, "a-guess")
+
+
+Signer = Callable[[str, str, dict[str, str], bytes], Request]
 
 
 class MemoryBody:
@@ -158,6 +162,13 @@ def form(
     body = form_body(sent, content)
     kind = {"content-type": "multipart/form-data; boundary=limit"}
     return unsigned("POST", target, kind, body)
+
+
+def signers(op: Op) -> list[Signer]:
+    """The ways in which a request of the row may be signed."""
+    if op.body is Body.FORM:
+        return [lambda method, target, headers, body: form(target)]
+    return [signed, presigned]
 
 
 def form_body(fields: Mapping[str, str], content: bytes, boundary: str = "limit") -> bytes:

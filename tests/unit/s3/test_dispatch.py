@@ -7,7 +7,6 @@ import hashlib
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
@@ -30,8 +29,6 @@ from fastobj.s3.names import copy_source
 from fastobj.s3.operations import OPERATIONS
 from tests.unit.s3 import signing
 from tests.unit.s3.signing import FORGER, OTHER, OWNER
-
-Signer = Callable[[str, str, dict[str, str], bytes], Request]
 
 LOG = logging.getLogger("test.dispatch")
 PATHS = {Scope.SERVICE: "/", Scope.BUCKET: "/bucket", Scope.OBJECT: "/bucket/key"}
@@ -128,13 +125,6 @@ def minimal(op: Op) -> tuple[str, dict[str, str], bytes]:
     return target, headers, XML_BODIES.get(op.xml_in or "", b"")
 
 
-def signers(op: Op) -> list[Signer]:
-    """The ways in which a request of the row may be signed."""
-    if op.body is Body.FORM:
-        return [lambda method, target, headers, body: signing.form(target)]
-    return [signing.signed, signing.presigned]
-
-
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 async def test_unsigned_and_wrongly_signed_requests_stop_before_the_handler(op: Op) -> None:
     target, headers, body = minimal(op)
@@ -162,7 +152,7 @@ async def test_unsigned_and_wrongly_signed_requests_stop_before_the_handler(op: 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 async def test_signed_requests_reach_the_handler_or_are_refused(op: Op) -> None:
-    for sign in signers(op):
+    for sign in signing.signers(op):
         handler = Recorder()
         target, headers, body = minimal(op)
         response = await ask(sign(op.method, target, headers, body), handler)
@@ -295,7 +285,7 @@ async def test_the_expected_owner(target: str, owner: str, status: int) -> None:
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 async def test_only_its_owner_may_touch_a_bucket(op: Op) -> None:
-    for sign in signers(op):
+    for sign in signing.signers(op):
         handler = Recorder()
         target, headers, body = minimal(op)
         response = await ask(sign(op.method, target, headers, body), handler, owner=OTHER.id)
