@@ -38,10 +38,11 @@ _NOT_A_FORM: Final = "Bucket POST must be of the enclosure-type multipart/form-d
 class FileBody:
     """The file of a form, as the body of a request: it ends at the delimiter.
 
-    `ahead` is what has been read of it; `length` is the most bytes that it may have.
+    `ahead` is what has been read of it; `length` is the most bytes that it may have. Once its last
+    byte has been read it `is_over`.
     """
 
-    __slots__ = ("_ahead", "_delimiter", "_is_over", "_look", "_source", "_taken", "length")
+    __slots__ = ("_ahead", "_delimiter", "_look", "_source", "_taken", "is_over", "length")
 
     def __init__(self, source: BodyReader, ahead: bytes, delimiter: bytes, length: int) -> None:
         self.length = length
@@ -50,7 +51,7 @@ class FileBody:
         self._delimiter = delimiter
         self._look = len(delimiter) + len(_END)
         self._taken = 0
-        self._is_over = False
+        self.is_over = False
 
     @property
     def received(self) -> int:
@@ -75,7 +76,7 @@ class FileBody:
         Raises MalformedPOSTRequest where there is none, MaxPostPreDataLengthExceeded where more
         follows than may, and BodyIncomplete.
         """
-        if self._is_over or not len(buffer):
+        if self.is_over or not len(buffer):
             return 0
         count = min(len(self._ahead), len(buffer))
         buffer[:count] = self._ahead[:count]
@@ -113,7 +114,7 @@ class FileBody:
             raise _malformed()
         if self.length - self._taken - at > FORM_BYTES_MAX:
             raise S3Error(codes.MAX_POST_PRE_DATA_LENGTH_EXCEEDED, _TOO_MUCH_BEHIND)
-        self._is_over = True
+        self.is_over = True
         return at
 
 

@@ -137,9 +137,10 @@ class Writer(Protocol):
         ...
 
     def cut(self, length: int) -> None:
-        """The body ends after `length` bytes, sooner than was said, in the piece being filled.
+        """The body ends after `length` bytes, sooner than was said: with the next piece.
 
-        What was reserved beyond is never used: it comes back with the segment. There is no decoder.
+        To be called before that is pushed, where there is no decoder. What was reserved beyond is
+        never used, and comes back with the segment.
         """
         ...
 

@@ -90,14 +90,11 @@ class ExtentWriter:
         self._index += 1
 
     def cut(self, length: int) -> None:
-        """The body ends after `length` bytes, in the piece that is being filled or before it."""
+        """The body ends after `length` bytes: with the piece that is being filled."""
         assert self._decoder is None, "the end of a body that is decoded is known"
-        assert self._index <= piece_count(length) <= self._index + 1, "other pieces are missing"
-        assert 0 < length <= self._length, "a body is only made shorter"
+        assert self._index == piece_count(length) - 1, "it ends with another piece"
+        assert length <= self._length, "a body is only made shorter"
         self._length = length
-        if self._buffer is not None and self._index == piece_count(length):
-            self._buffers.release(self._buffer)
-            self._buffer = None
 
     async def decode(self, length: int) -> int:
         """Decodes what the buffer has so far, and the pieces before it. Raises ChunkedError."""

@@ -135,9 +135,9 @@ class MemoryWriter:
         self._decoded = 0
 
     def cut(self, length: int) -> None:
-        """The body ends after `length` bytes."""
+        """The body ends after `length` bytes: with the piece that is being filled."""
         assert self._decoder is None, "the end of a body that is decoded is known"
-        assert self._filled <= length <= self._length, "a body is only made shorter"
+        assert self._filled < length <= self._length, "a body is only made shorter"
         self._length = length
 
     async def decode(self, length: int) -> int:

@@ -334,20 +334,6 @@ async def test_no_space_for_a_file_of_its_own_leaves_nothing(tiny_disk):
         await store(volume, body_of(MIB), new_data_id())
 
 
-async def test_a_body_that_ends_with_a_piece_gives_back_the_buffer_for_the_next(tmp_path):
-    async with local_volume(tmp_path) as volume:
-        free = volume.buffers.free
-        writer = await volume.writer(MIB + 1, new_data_id())
-        await writer.buffer()
-        await writer.push(MIB)
-        await writer.buffer()
-        writer.cut(MIB)
-        assert (await writer.finish()).length == MIB
-        writer.sent()
-        writer.settled()
-        assert volume.buffers.free == free
-
-
 async def test_a_write_that_fails_reaches_the_writer(tmp_path, monkeypatch):
     async with local_volume(tmp_path) as volume:
         free = volume.buffers.free

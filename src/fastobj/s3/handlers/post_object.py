@@ -62,7 +62,7 @@ async def _store(ctx: Context, form: Form, policy: Policy, upload: Upload) -> Ob
     policy.check_size(file.length - FORM_BYTES_MAX, file.length)
     if file.length > small + FORM_BYTES_MAX:
         most = min(file.length, policy.size_max)
-        large = await carried.receive_up_to(ctx.store, most, upload.check.digests, file.readinto)
+        large = await carried.receive_up_to(ctx.store, most, upload.check.digests, file)
         return await _put_large(ctx, policy, upload, large)
     body = await file.read(file.length)
     policy.check_size(len(body), len(body))
