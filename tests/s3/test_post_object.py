@@ -194,6 +194,7 @@ def test_checksums(s3, bucket, post, name):
         ("x-amz-storage-class", "GLACIER", "InvalidStorageClass"),
         ("x-amz-server-side-encryption-customer-algorithm", "AES256", None),
         ("x-amz-copy-source", "/a/b", "NotImplemented"),
+        ("x-amz-write-offset-bytes", "0", "NotImplemented"),
         ("acl", "nonsense", "InvalidArgument"),
         ("x-amz-meta-a", "x" * 2100, "MetadataTooLarge"),
         ("x-amz-meta-a b", "x", "InvalidArgument"),

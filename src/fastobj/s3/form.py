@@ -38,20 +38,37 @@ _NOT_A_FORM: Final = "Bucket POST must be of the enclosure-type multipart/form-d
 class FileBody:
     """The file of a form, as the body of a request: it ends at the delimiter.
 
-    `ahead` is what has been read of it; `length` is the most bytes that it may have. Once its last
-    byte has been read it `is_over`.
+    `ahead` is what has been read of it; `length` is the most bytes that it may have, and once its
+    last byte has been read, those that it has: then it `is_over`. One of fewer than `size_min` or
+    of more than `size_max` bytes is never read to its end.
     """
 
-    __slots__ = ("_ahead", "_delimiter", "_look", "_source", "_taken", "is_over", "length")
+    __slots__ = (
+        "_ahead",
+        "_delimiter",
+        "_look",
+        "_source",
+        "_taken",
+        "is_over",
+        "length",
+        "size_max",
+        "size_min",
+    )
 
     def __init__(self, source: BodyReader, ahead: bytes, delimiter: bytes, length: int) -> None:
         self.length = length
+        self.size_min, self.size_max = 0, length
+        self.is_over = False
         self._source = source
         self._ahead = ahead
         self._delimiter = delimiter
         self._look = len(delimiter) + len(_END)
         self._taken = 0
-        self.is_over = False
+
+    def bound(self, size_min: int, size_max: int) -> None:
+        """Bounds the size in bytes. Raises what a file does that cannot be within."""
+        self.size_min, self.size_max = size_min, size_max
+        self._check_size(self.length - FORM_BYTES_MAX, self.length)
 
     @property
     def received(self) -> int:
@@ -74,7 +91,7 @@ class FileBody:
         """Fills the buffer, and stops short only at the file's end.
 
         Raises MalformedPOSTRequest where there is none, MaxPostPreDataLengthExceeded where more
-        follows than may, and BodyIncomplete.
+        follows than may, EntityTooLarge, EntityTooSmall, and BodyIncomplete.
         """
         if self.is_over or not len(buffer):
             return 0
@@ -92,7 +109,17 @@ class FileBody:
         self._taken += end
         if self._taken > self.length:
             raise _malformed()
+        self._check_size(self._taken, self.length)
         return end
+
+    def _check_size(self, least: int, most: int) -> None:
+        """Checks a file of which is known that it has from `least` to `most` bytes."""
+        if least > self.size_max:
+            extra = [("ProposedSize", str(least)), ("MaxSizeAllowed", str(self.size_max))]
+            raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
+        if most < self.size_min:
+            extra = [("ProposedSize", str(most)), ("MinSizeAllowed", str(self.size_min))]
+            raise S3Error(codes.ENTITY_TOO_SMALL, extra=extra)
 
     async def _look_ahead(self) -> None:
         """Reads so far beyond the buffer that a delimiter which begins in it is seen whole."""
@@ -114,7 +141,7 @@ class FileBody:
             raise _malformed()
         if self.length - self._taken - at > FORM_BYTES_MAX:
             raise S3Error(codes.MAX_POST_PRE_DATA_LENGTH_EXCEEDED, _TOO_MUCH_BEHIND)
-        self.is_over = True
+        self.is_over, self.length = True, self._taken + at
         return at
 
 

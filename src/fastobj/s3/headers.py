@@ -386,6 +386,7 @@ _OF_FORMS: Final = frozenset(
     name.decode() for name in (*STORED, b"content-md5", b"if-match", b"if-none-match")
 )
 _RENAMED: Final = {"acl": "x-amz-acl"}
+_NO_FIELDS: Final = frozenset({"x-amz-write-offset-bytes"})
 
 
 def of_form(fields: Mapping[str, str]) -> Headers:
@@ -405,7 +406,7 @@ def of_form(fields: Mapping[str, str]) -> Headers:
         ):
             extra = [("ArgumentName", said[:_SHOWN_MAX])]
             raise S3Error(codes.INVALID_ARGUMENT, extra=extra)
-        if name.startswith(_CHOOSES_OPERATION):
+        if name.startswith(_CHOOSES_OPERATION) or name in _NO_FIELDS:
             message = f"{name} is taken as a header only"
             raise S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", name)])
         found.append((name.encode(), value.strip(" \t").encode()))

@@ -84,18 +84,6 @@ class Policy(NamedTuple):
         if fields.get(_BUCKET, bucket) != bucket:
             raise _against(f"the field {_BUCKET} is not the bucket of the URL")
 
-    def check_size(self, least: int, most: int) -> None:
-        """Checks a file of which is known that it has from `least` to `most` bytes.
-
-        Raises EntityTooLarge, EntityTooSmall.
-        """
-        if least > self.size_max:
-            extra = [("ProposedSize", str(least)), ("MaxSizeAllowed", str(self.size_max))]
-            raise S3Error(codes.ENTITY_TOO_LARGE, extra=extra)
-        if most < self.size_min:
-            extra = [("ProposedSize", str(most)), ("MinSizeAllowed", str(self.size_min))]
-            raise S3Error(codes.ENTITY_TOO_SMALL, extra=extra)
-
 
 def parse(encoded: str) -> Policy:
     """The policy in the field of a form. Raises InvalidPolicyDocument."""

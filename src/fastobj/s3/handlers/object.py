@@ -39,7 +39,7 @@ from fastobj.s3.receive import receive
 
 async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
-    upload = Upload(ctx, ctx.existing())
+    upload = _Upload(ctx, ctx.existing())
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.length <= ctx.store.small_body_bytes_max:
         record = await _put_small(ctx, upload)
@@ -48,19 +48,25 @@ async def put_object(ctx: Context) -> Result:
     return Result(headers=[etag_header(record), *checksum_headers(record)])
 
 
-class Upload:
+class _Upload:
     """What a request to store an object says before its body."""
 
     def __init__(self, ctx: Context, bucket: Bucket) -> None:
         request = ctx.request
         self.bucket = bucket
-        self.length = _body_length(request.body.length)
+        self._body = request.body
+        _body_length(request.body.length)
         self.headers = stored_headers(request)
         self.metadata = user_metadata(request)
         self.conditions = write_conditions(request)
         self.check = PayloadCheck(ctx, whole=ctx.store.whole_sum)
         named = acl.from_headers(ctx, bucket.record.owner)
         self.acl = named.grants if named else None
+
+    @property
+    def length(self) -> int:
+        """Of the body; that of a form's file is the most that it may be, until it has been read."""
+        return _body_length(self._body.length)
 
     def content(self, sums: Sums) -> Content:
         """What is stored once the body has kept its promises."""
@@ -81,13 +87,13 @@ def _body_length(length: int | None) -> int:
     return length
 
 
-async def _put_small(ctx: Context, upload: Upload) -> ObjectRecord:
+async def _put_small(ctx: Context, upload: _Upload) -> ObjectRecord:
     body = await ctx.request.body.read(upload.length)
     content = upload.content(upload.check.check_small(body))
     return await put.put_small(ctx.store, upload.bucket, ctx.key, content, body, upload.conditions)
 
 
-async def _put_large(ctx: Context, upload: Upload) -> ObjectRecord:
+async def _put_large(ctx: Context, upload: _Upload) -> ObjectRecord:
     store, check = ctx.store, upload.check
     body = await receive(ctx, upload.length, check)
     try:

@@ -8,104 +8,62 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import FORM_BYTES_MAX
-from fastobj.http.message import BytesBody, Headers
-from fastobj.meta.records import ObjectRecord
-from fastobj.objects import carried, put
-from fastobj.objects.carried import LargeBody
+from fastobj.http.message import BytesBody
 from fastobj.s3 import policy_document
 from fastobj.s3.context import Context, Result
 from fastobj.s3.form import Form
-from fastobj.s3.handlers.object import Upload
-from fastobj.s3.object_headers import checksum_headers, etag_header
-from fastobj.s3.policy_document import Policy
+from fastobj.s3.handlers.object import put_object
 
 _NS_PER_S: Final = 1_000_000_000
 _SEE_OTHER: Final = 303
 _CREATED: Final = 201
 _NO_CONTENT: Final = 204
 _STATUSES: Final = {"200": 200, "201": _CREATED}
-_UNBOUNDED: Final = Policy(0, (), 0, 2**63)
 _IN_URLS: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
 async def post_object(ctx: Context) -> Result:
-    """Stores the file of a form. What can be refused is refused before the file is read."""
+    """Stores the file of a form as PutObject does, once the policy's conditions hold."""
     form = ctx.form
     assert form is not None, "dispatch has read it"
-    policy = _check_policy(ctx, form)
+    _check_policy(ctx, form)
     if "tagging" in form.fields:
         message = "Tags of objects are not implemented"
         raise S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", "tagging")])
-    upload = Upload(ctx, ctx.existing())
-    await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
-    record = await _store(ctx, form, policy, upload)
-    return _answer(ctx, form, record)
+    if form.file.length <= ctx.store.small_body_bytes_max + FORM_BYTES_MAX:
+        # Only its end tells whether it is small; what follows is not much.
+        ctx.request.body = BytesBody(await form.file.read(form.file.length))
+    return _answer(ctx, form, await put_object(ctx))
 
 
-def _check_policy(ctx: Context, form: Form) -> Policy:
-    """The policy, once its conditions hold; only who is nobody comes without one."""
+def _check_policy(ctx: Context, form: Form) -> None:
+    """Checks fields and bounds the file by the policy; only who is nobody comes without one."""
+    least, most = 0, ctx.object_bytes_max
     encoded = form.fields.get("policy")
-    if encoded is None:
-        return _UNBOUNDED
-    policy = policy_document.parse(encoded)
-    policy.check(ctx.bucket, form.fields, ctx.store.clock.now_ns() // _NS_PER_S)
-    return policy
-
-
-# --- the file
-
-
-async def _store(ctx: Context, form: Form, policy: Policy, upload: Upload) -> ObjectRecord:
-    """What is behind the file is short, so its size is known well enough before it is read."""
-    file, small = form.file, ctx.store.small_body_bytes_max
-    policy = policy._replace(size_max=min(policy.size_max, ctx.object_bytes_max))
-    policy.check_size(file.length - FORM_BYTES_MAX, file.length)
-    if file.length > small + FORM_BYTES_MAX:
-        most = min(file.length, policy.size_max)
-        large = await carried.receive_up_to(ctx.store, most, upload.check.digests, file)
-        return await _put_large(ctx, policy, upload, large)
-    body = await file.read(file.length)
-    policy.check_size(len(body), len(body))
-    upload.length = len(body)
-    if len(body) <= small:
-        content = upload.content(upload.check.check_small(body))
-        return await put.put_small(
-            ctx.store, upload.bucket, ctx.key, content, body, upload.conditions
-        )
-    held = BytesBody(body)
-    large = await carried.receive(ctx.store, len(body), upload.check.digests, held.readinto)
-    return await _put_large(ctx, policy, upload, large)
-
-
-async def _put_large(
-    ctx: Context, policy: Policy, upload: Upload, large: LargeBody
-) -> ObjectRecord:
-    upload.length = large.location.length
-    try:
-        policy.check_size(upload.length, upload.length)
-        content = upload.content(upload.check.finish())
-    except S3Error as error:
-        await large.close(error)
-        raise
-    return await put.put_large(ctx.store, upload.bucket, ctx.key, content, large, upload.conditions)
+    if encoded is not None:
+        policy = policy_document.parse(encoded)
+        policy.check(ctx.bucket, form.fields, ctx.store.clock.now_ns() // _NS_PER_S)
+        least, most = policy.size_min, min(policy.size_max, most)
+    form.file.bound(least, most)
 
 
 # --- the answer
 
 
-def _answer(ctx: Context, form: Form, record: ObjectRecord) -> Result:
-    etag = etag_header(record)
+def _answer(ctx: Context, form: Form, stored: Result) -> Result:
+    """What the form asks for, with all that PutObject tells."""
+    etag = next(value for name, value in stored.headers if name == b"etag").decode("latin-1")
     said = form.fields.get("success_action_redirect") or form.fields.get("redirect") or ""
-    redirect = _redirect(said, ctx, etag[1].decode("latin-1"))
+    redirect = _redirect(said, ctx, etag)
     if redirect:
-        return Result(_SEE_OTHER, [(b"location", redirect.encode()), etag])
+        return Result(_SEE_OTHER, [(b"location", redirect.encode()), *stored.headers])
     location = _location(ctx)
-    headers: Headers = [(b"location", location.encode()), etag, *checksum_headers(record)]
+    headers = [(b"location", location.encode()), *stored.headers]
     status = _STATUSES.get(form.fields.get("success_action_status", ""), _NO_CONTENT)
     if status != _CREATED:
         return Result(status, headers)
     key = ctx.key.decode()
-    told = {"Location": location, "Bucket": ctx.bucket, "Key": key, "ETag": record.etag}
+    told = {"Location": location, "Bucket": ctx.bucket, "Key": key, "ETag": etag.strip('"')}
     return Result(status, headers, told)
 
 
