@@ -8,6 +8,7 @@ from tests.fuzz import (
     digests,
     documents,
     entries,
+    forms,
     heads,
     link_frames,
     manifests,
@@ -43,6 +44,8 @@ _ROWS = (
     Fuzzer("shards", shards.one, 1_000),
     Fuzzer("digests", digests.one, 1_500),
     Fuzzer("link-frames", link_frames.one, 6_000),
+    Fuzzer("forms", forms.one, 4_000),
+    Fuzzer("policies", forms.policies, 6_000),
 )
 
 FUZZERS = {fuzzer.name: fuzzer for fuzzer in _ROWS}

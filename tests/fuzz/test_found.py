@@ -6,8 +6,9 @@ import struct
 import pytest
 
 from fastobj.core.errors import S3Error, StoreDamaged
+from fastobj.http.message import BytesBody, Request
 from fastobj.meta import records
-from fastobj.s3 import xml
+from fastobj.s3 import form, xml
 from fastobj.storage import log_format
 from fastobj.storage.log_format import BlockRef
 from fastobj.storage.log_replay import discover
@@ -70,6 +71,21 @@ def test_a_row_without_bottom_is_damage(deep):
     longer = b"\xdc\x00\x0a" + value[1:] + deep  # one field more than this version knows
     with pytest.raises(StoreDamaged, match="does not decode"):
         records.decode(records.ObjectRecord, longer)
+
+
+@pytest.mark.parametrize("name", ["key", "file"])
+async def test_a_value_that_begins_with_a_delimiter_has_two_readings(name):
+    """The line end in front of it is that of its head, or the delimiter's."""
+    head = f'--a\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n--a\r\n'
+    file = '--a\r\nContent-Disposition: form-data; name="file"\r\n\r\nx\r\n--a--'
+    kind = (b"content-type", b"multipart/form-data; boundary=a")
+    request = Request(b"POST", b"/b", [kind], BytesBody((head + file).encode()))
+
+    async def read():
+        return await (await form.read(request)).file.read(100)
+
+    with pytest.raises(S3Error, match="not well-formed"):
+        await read()
 
 
 def test_a_block_that_verifies_and_contradicts_itself_is_named():

@@ -20,6 +20,12 @@ _TEXTS = {
 }
 
 
+_FORM = (
+    b'--limit\r\nContent-Disposition: form-data; name="key"\r\n\r\nkey\r\n'
+    b'--limit\r\nContent-Disposition: form-data; name="file"\r\n\r\nfile\r\n--limit--\r\n'
+)
+
+
 class Minimal(NamedTuple):
     """What a row needs beside bucket and key."""
 
@@ -34,6 +40,9 @@ def minimal(op):
         f"{key}={text}" for key, text in [*((key, "1") for key in op.query), *op.pinned]
     )
     headers = {op.header: "bucket/source"} if op.header else {}
+    if op.body is Body.FORM:
+        headers["content-type"] = "multipart/form-data; boundary=limit"
+        return Minimal(query, headers, _FORM)
     return Minimal(query, headers, document(op.xml_in).encode() if op.xml_in else b"")
 
 

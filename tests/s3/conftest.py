@@ -19,6 +19,7 @@ from fastobj.iam.identity import Identity
 from fastobj.testing.process_server import ProcessServer
 from fastobj.testing.server import InProcessServer, new_identity
 from tests.s3.calls import REGION, Sender
+from tests.s3.forms import Poster
 
 _numbers = itertools.count()
 
@@ -131,3 +132,9 @@ def bucket(s3, new_name):
     name = new_name()
     s3.create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def post(server, bucket):
+    """Sends forms to an empty bucket."""
+    return Poster(server, bucket)

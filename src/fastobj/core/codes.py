@@ -274,6 +274,23 @@ UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS: Final = ErrorCode(
     "The email address you provided does not match any account on record.",
 )
 
+# --- uploads from forms
+INVALID_POLICY_DOCUMENT: Final = ErrorCode(
+    "InvalidPolicyDocument",
+    400,
+    "The content of the form does not meet the conditions specified in the policy document.",
+)
+MALFORMED_POST_REQUEST: Final = ErrorCode(
+    "MalformedPOSTRequest",
+    400,
+    "The body of your POST request is not well-formed multipart/form-data.",
+)
+MAX_POST_PRE_DATA_LENGTH_EXCEEDED: Final = ErrorCode(
+    "MaxPostPreDataLengthExceeded",
+    400,
+    "Your POST request fields preceding the upload file were too large.",
+)
+
 # --- what fastobj does not do
 METHOD_NOT_ALLOWED: Final = ErrorCode(
     "MethodNotAllowed", 405, "The specified method is not allowed against this resource."

@@ -86,6 +86,7 @@ BUCKET_TAGS_MAX: Final = 50
 OBJECT_TAGS_MAX: Final = 10
 TAG_KEY_UNITS_MAX: Final = 128  # units of UTF-16, as S3 counts
 TAG_VALUE_UNITS_MAX: Final = 256
+FORM_BYTES_MAX: Final = 20 * KIB  # of a form, before its file; as much again behind it
 
 # --- HTTP
 HEAD_BYTES_MAX: Final = 32 * KIB

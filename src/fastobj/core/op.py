@@ -29,6 +29,7 @@ class Body(Enum):
     NONE = auto()
     XML = auto()  # small, buffered, bounded by limits.XML_BODY_BYTES_MAX
     STREAM = auto()
+    FORM = auto()  # multipart/form-data, which says in its fields who sends it
 
 
 class Support(Enum):

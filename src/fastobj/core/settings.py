@@ -266,7 +266,7 @@ class Settings:
     signature_v2: str = _row(
         choice("off", "presigned", "all"),
         "presigned",
-        "where Signature Version 2 is taken: off, presigned (URLs, as boto3 makes them by default)"
+        "where Signature Version 2 is taken: off, presigned (URLs and forms, as boto3 makes them)"
         " or all (in the Authorization header too, for old clients)",
         group="s3",
     )

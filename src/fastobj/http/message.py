@@ -164,6 +164,18 @@ class Request:
             return int(name in self._index)
         return sum(name == other for other, _ in self.headers)
 
+    def with_body(self, headers: Headers, body: BodyReader) -> Request:
+        """The request as if it had come with these headers alone, and that body."""
+        return Request(
+            self.method,
+            self.target,
+            headers,
+            body,
+            peer=self.peer,
+            secure=self.secure,
+            takes_chunks=self.takes_chunks,
+        )
+
     def add(self, headers: Headers) -> None:
         """Adds headers that were said elsewhere; one of a name that is there already is not."""
         new = [(name, value) for name, value in headers if self.header(name) is None]

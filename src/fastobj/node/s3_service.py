@@ -30,6 +30,7 @@ from fastobj.s3.handlers import (
     multipart,
     notification,
     object,
+    post_object,
     rename,
     service,
 )
@@ -51,6 +52,7 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     notification,
     attributes,
     rename,
+    post_object,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from fastobj._ext.chunked import ChunkedDecoder
 from fastobj._ext.crc import crc32c
@@ -100,6 +100,43 @@ async def receive(
             left -= len(room)
 
     return await write(store, length, receive_all, digests)
+
+
+class Ending(Protocol):
+    """A body whose end is known once its last byte has been read, and no sooner."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it has been read."""
+        ...
+
+    async def readinto(self, buffer: memoryview) -> int:
+        """Fills the buffer, and stops short only at the end."""
+        ...
+
+
+async def receive_up_to(
+    store: Store, most: int, digests: Sequence[Digest], body: Ending
+) -> LargeBody:
+    """Takes a body of 1 to `most` bytes.
+
+    Room is reserved for `most`, so that should be close. Raises EntityTooLarge where there is
+    more, what reading raises, and NoSpace. Nothing is left then.
+    """
+
+    async def fill(writer: Writer) -> None:
+        size, is_over = 0, False
+        while not is_over:
+            if size == most:
+                await body.readinto(memoryview(bytearray(1)))  # which may know better what is wrong
+                raise S3Error(codes.ENTITY_TOO_LARGE, extra=[("MaxSizeAllowed", str(most))])
+            count = await body.readinto(await writer.buffer())
+            size, is_over = size + count, body.is_over
+            if is_over and size < most:
+                writer.cut(size)
+            await writer.push(count)
+
+    return await write(store, most, fill, digests)
 
 
 class Carried(NamedTuple):

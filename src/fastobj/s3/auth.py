@@ -5,6 +5,8 @@ Nothing here looks at what the request wants. A secret is never part of a messag
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,6 +97,23 @@ class Authenticator:
         self._signer(claim)
         return claim
 
+    def claim_form(self, request: Request, fields: Mapping[str, str]) -> Claim:
+        """What a form claims by its fields, all checked but the signature.
+
+        Nothing signs the headers of its request, so none of S3's may be there. Raises S3Error:
+        AccessDenied for an unsigned form, else what is wrong with it.
+        """
+        rules = self._rules
+        claim = auth_claim.read_form(fields, rules.signature_v2, rules.expires_s_max)
+        if not claim.texts_v2:
+            self._check_credential(claim)
+            self._check_time(claim)
+        unsigned = [name for name in request.names if name.startswith(b"x-amz-")]
+        if unsigned:
+            raise _not_signed(unsigned)
+        self._signer(claim)
+        return claim
+
     def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
         """The sender of a request. The claim's `payload` must be known.
 
@@ -137,6 +156,10 @@ class Authenticator:
     ) -> bool:
         if claim.texts_v2:
             return auth_v2.is_signed(claim.texts_v2, claim.signature, identity.secret_key)
+        if claim.policy is not None:
+            key = self._signing_key(identity, claim.credential.date)
+            made = hmac.new(key, claim.policy, hashlib.sha256).hexdigest()
+            return hmac.compare_digest(made.encode(), claim.signature)
         session, payload = self._session(identity, claim), claim.payload or b""
         return is_signed(request, headers, session, claim.amz_date, payload, claim.signature)
 
@@ -211,6 +234,10 @@ class OpenAuthenticator:
         nobody = Credential("")
         return Claim(nobody, b"", b"", b"", payload, codes.ACCESS_DENIED)
 
+    def claim_form(self, request: Request, fields: Mapping[str, str]) -> Claim:
+        """A claim of nothing."""
+        return Claim(Credential(""), b"", b"", b"", UNSIGNED, codes.ACCESS_DENIED)
+
     def verify(self, request: Request, query: Mapping[str, str], claim: Claim) -> Authenticated:
         """The identity. Raises NotImplemented for a body in signed chunks: nobody has the key."""
         payload = claim.payload or UNSIGNED
@@ -272,6 +299,10 @@ def _uncovered(request: Request, claim: Claim) -> S3Error:
         unsigned.append(b"host")
     if not unsigned:
         return S3Error(codes.SIGNATURE_DOES_NOT_MATCH, "A signed header is missing.")
+    return _not_signed(unsigned)
+
+
+def _not_signed(unsigned: Iterable[bytes]) -> S3Error:
     message = "There were headers present in the request which were not signed"
     names = ", ".join(sorted([name.decode("latin-1") for name in unsigned]))
     return S3Error(codes.ACCESS_DENIED, message, extra=[("HeadersNotSigned", names)])

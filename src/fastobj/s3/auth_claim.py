@@ -1,4 +1,4 @@
-"""What a request says about its signature: in the Authorization header or in the query.
+"""What a request says about its signature: in the Authorization header, the query or a form.
 
 Version 4 is read here, Version 2 in `auth_v2`. Only the form is checked: whether what a claim says
 is true, `auth` decides. A secret is never part of a message.
@@ -20,6 +20,7 @@ from fastobj.core.errors import S3Error
 from fastobj.http.message import Request
 from fastobj.s3 import auth_v2
 from fastobj.s3.chunked_body import MODES
+from fastobj.s3.form import missing_field
 
 _ALGORITHM: Final = b"AWS4-HMAC-SHA256"
 _ALGORITHM_V4A: Final = b"AWS4-ECDSA-P256-SHA256"
@@ -75,6 +76,7 @@ class Claim(NamedTuple):
     `payload` stands for the body in what is signed; None where the request leaves it to the
     body's own hash, which has to be set before the claim can be verified. `texts_v2` are what
     Version 2 may have signed, none for Version 4; `expires_s` is a time there, else a duration.
+    `policy` is what a form has signed in place of a request, as it was sent.
     """
 
     credential: Credential
@@ -85,6 +87,7 @@ class Claim(NamedTuple):
     malformed: ErrorCode
     expires_s: int | None = None
     texts_v2: tuple[bytes, ...] = ()
+    policy: bytes | None = None
 
     def with_body(self, body: bytes) -> Claim:
         """The claim over the hash of this body."""
@@ -118,6 +121,47 @@ def read(
     if is_v2:
         return _v2_claim(request, query, signature_v2, domains)
     raise S3Error(codes.ACCESS_DENIED)
+
+
+_FORM_V4: Final = ("x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature")
+_FORM_V2: Final = ("awsaccesskeyid", "signature")
+_FORM_NAMES: Final = {"awsaccesskeyid": "AWSAccessKeyId"}
+
+
+def read_form(fields: Mapping[str, str], signature_v2: str, expires_s: int) -> Claim:
+    """The claim of a form, from its fields by lower-case name.
+
+    It holds for `expires_s` seconds from its date on, if it has one: with Version 2 there is none
+    but that in the policy. Raises S3Error: AccessDenied for an unsigned form, else what is wrong.
+    """
+    is_v4, is_v2 = not fields.keys().isdisjoint(_FORM_V4), not fields.keys().isdisjoint(_FORM_V2)
+    if not is_v4 and not is_v2 and "policy" not in fields:
+        raise S3Error(codes.ACCESS_DENIED)
+    if is_v4 and is_v2:
+        message = "Only one auth mechanism allowed; a form has either AWSAccessKeyId or X-Amz-*"
+        raise S3Error(codes.INVALID_ARGUMENT, message)
+    for name in ("policy", *(_FORM_V4 if is_v4 else _FORM_V2)):
+        if name not in fields:
+            raise missing_field(_FORM_NAMES.get(name, name))
+    if "x-amz-security-token" in fields:  # there are no temporary credentials
+        raise S3Error(codes.INVALID_TOKEN)
+    policy = fields["policy"].encode()
+    if is_v2:
+        auth_v2.check_taken(b"", signature_v2)
+        keys, signature = Credential(fields["awsaccesskeyid"]), fields["signature"].encode()
+        found = Claim(keys, b"", signature, b"", UNSIGNED, codes.INVALID_ARGUMENT)
+        return found._replace(texts_v2=(policy,), policy=policy)
+    malformed = codes.INVALID_ARGUMENT
+    _check_algorithm(fields["x-amz-algorithm"].encode(), malformed)
+    amz_date = fields["x-amz-date"].encode()
+    if not _AMZ_DATE.fullmatch(amz_date):
+        raise malformed_claim(malformed, "X-Amz-Date must be in the ISO8601 Long Format")
+    credential = _credential(fields["x-amz-credential"], malformed)
+    signature = fields["x-amz-signature"].encode()
+    _check_signature(signature)
+    return Claim(
+        credential, b"", signature, amz_date, UNSIGNED, malformed, expires_s, policy=policy
+    )
 
 
 def _v2_claim(
@@ -234,6 +278,11 @@ def form_of(header: bytes) -> bytes:
 def claims_in_query(query: Mapping[str, str]) -> bool:
     """Whether anything in the query is about who sends the request."""
     return not _QUERY_CLAIMS.isdisjoint(query)
+
+
+def is_claimed(request: Request, query: Mapping[str, str]) -> bool:
+    """Whether header or query say who sends the request."""
+    return bool(request.header(b"authorization")) or claims_in_query(query)
 
 
 def _is_sum(value: bytes, digits: bytes) -> bool:

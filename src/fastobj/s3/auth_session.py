@@ -25,6 +25,7 @@ from fastobj.s3.auth_claim import (
     is_payload_sum,
 )
 from fastobj.s3.chunked_body import MODES, Chunking
+from fastobj.s3.form import Form
 
 _DATES_KEPT_MAX: Final = 64  # clients of one moment have few
 
@@ -33,12 +34,13 @@ class Authenticated(NamedTuple):
     """Who sent a request, and how they signed its body.
 
     `payload_sha256` is the hash of the body, None where it is unsigned or in aws-chunked coding;
-    then `chunking` says how that is to be read.
+    then `chunking` says how that is to be read. `form` is what they signed in place of the request.
     """
 
     identity: Identity
     payload_sha256: bytes | None
     chunking: Chunking | None = None
+    form: Form | None = None
 
 
 class Session(NamedTuple):

@@ -1,5 +1,7 @@
 """Signature Version 2: HMAC-SHA1 over a text that both sides make, sent in a header or a query.
 
+In a form the text is its policy.
+
 The text holds the method, Content-MD5, Content-Type, a date, every x-amz-* header, bucket and path
 as they were sent, and each query key that says what is asked for. Host and body are not part of it.
 Headers that a client has moved into the query count only where they are sent as headers too.
@@ -63,11 +65,16 @@ def read(
     `mode` is the setting signature-v2. The bucket that a host below one of `domains` names stands
     in front of the path. Raises InvalidRequest, InvalidArgument, AccessDenied.
     """
+    check_taken(header, mode)
+    bucket = bucket_of_host(request.header(b"host"), domains)
+    return _from_header(request, header, bucket) if header else _from_query(request, query, bucket)
+
+
+def check_taken(header: bytes, mode: str) -> None:
+    """Raises InvalidRequest where the setting `mode` does not take Version 2 there."""
     if mode == "off" or (header and mode != "all"):
         message = "The authorization mechanism you have provided is not supported."
         raise S3Error(codes.INVALID_REQUEST, f"{message} Please use AWS4-HMAC-SHA256.")
-    bucket = bucket_of_host(request.header(b"host"), domains)
-    return _from_header(request, header, bucket) if header else _from_query(request, query, bucket)
 
 
 def _from_header(request: Request, header: bytes, bucket: str) -> Signed:

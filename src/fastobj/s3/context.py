@@ -14,6 +14,7 @@ from fastobj.iam.identity import Identities, Identity
 from fastobj.objects.buckets import Bucket, missing
 from fastobj.objects.store import Store
 from fastobj.s3.chunked_body import ChunkedBody
+from fastobj.s3.form import Form
 from fastobj.s3.names import CopySource
 
 Document = Mapping[str, Any]
@@ -32,7 +33,8 @@ class Context:
     `payload_sha256` is the 32-byte hash that the signed request promises for its body, None for
     UNSIGNED-PAYLOAD. `chunked` is the request's body where it came in aws-chunked coding. `found`
     and `found_source` are the buckets as they were when the request was authorised, None where
-    there is none of that name. `object_bytes_max` bounds a body that is stored.
+    there is none of that name. `object_bytes_max` bounds a body that is stored. Where the sender is
+    known by a `form`, `key` and the headers and body of `request` are those of its fields and file.
     """
 
     op: Op
@@ -51,6 +53,7 @@ class Context:
     document: Document | None = None
     identities: Identities = _NOBODY
     object_bytes_max: int = OBJECT_BYTES_MAX
+    form: Form | None = None
 
     def existing(self) -> Bucket:
         """The bucket that the request names. Raises NoSuchBucket."""

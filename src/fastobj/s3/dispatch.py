@@ -35,12 +35,14 @@ from fastobj.iam.identity import Identity
 from fastobj.objects import buckets
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
-from fastobj.s3 import acl, cors, errors, headers, slow_answer, xml
+from fastobj.s3 import acl, cors, errors, form, headers, slow_answer, xml
 from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticator, OpenAuthenticator
+from fastobj.s3.auth_claim import is_claimed
 from fastobj.s3.auth_session import Authenticated
 from fastobj.s3.chunked_body import ChunkedBody, Chunking
 from fastobj.s3.context import Context, Document, Exchange, Observer, Result
+from fastobj.s3.form import Form
 from fastobj.s3.names import copy_source, is_bucket_name, locate, parse_query
 from fastobj.s3.operations import OPERATIONS
 from fastobj.s3.payload import PayloadCheck, check_length
@@ -209,9 +211,12 @@ class S3Application:
             identities=self._authenticator.identities,
             object_bytes_max=self._object_bytes_max,
         )
+        if op.body is Body.FORM:
+            _take_form(context, sender.form)
+            exchange.key = context.key
         await authorise(context)
         _check_support(context)
-        headers.check(op, request, query)
+        headers.check(op, context.request, query)
         if sender.chunking is not None:
             _decode_chunks(context, sender.chunking)
         if op.body is Body.STREAM:
@@ -227,8 +232,13 @@ class S3Application:
         return _render(op, await working)
 
     async def _authenticate(self, exchange: Exchange, query: Mapping[str, str]) -> Authenticated:
-        """Who sent the request. A body whose hash no header tells is read first, within bounds."""
-        request = exchange.request
+        """Who sent the request.
+
+        The fields of a form, and a body whose hash no header tells, are read first, within bounds.
+        """
+        request, op = exchange.request, exchange.op
+        if op is not None and op.body is Body.FORM and not is_claimed(request, query):
+            return await self._authenticate_form(exchange, query)
         claim = self._authenticator.claim(request, query)
         if claim.payload is None:
             most = limits.UNSIGNED_BODY_BYTES_MAX
@@ -255,6 +265,17 @@ class S3Application:
             bucket = _escape(exchange.bucket)[0].decode()
             self._log.error("CORS rules of bucket %s cannot be told: %r", bucket, error)
             return []
+
+    async def _authenticate_form(
+        self, exchange: Exchange, query: Mapping[str, str]
+    ) -> Authenticated:
+        """Who made the form that the request brings: told by its fields."""
+        request = exchange.request
+        form.boundary_of(request)  # before anything is read
+        exchange.whole_bytes = self._admission.hold(form.fields_bytes(request))
+        found = await form.read(request)
+        claim = self._authenticator.claim_form(request, found.fields)
+        return self._authenticator.verify(request, query, claim)._replace(form=found)
 
     def _fail(self, error: Exception, exchange: Exchange) -> Response:
         request = exchange.request
@@ -283,6 +304,20 @@ def _tell_region(response: Response, region: str) -> None:
     forbidden = response.status == codes.ACCESS_DENIED.status
     if forbidden and all(name != _REGION for name, _ in response.headers):
         response.headers.append((_REGION, region.encode()))
+
+
+def _take_form(context: Context, signed: Form | None) -> None:
+    """From here on the fields are the request's headers, the key theirs, and the file its body."""
+    if signed is None:
+        message = "A form is signed by its fields: not by an Authorization header, nor by a query"
+        raise S3Error(codes.INVALID_REQUEST, message)
+    signed.expand()
+    context.form = signed
+    context.key = signed.key()
+    request = context.request
+    kept = [(name, value) for name, value in request.headers if name == b"host"]
+    said = headers.of_form(signed.fields)
+    context.request = request.with_body([*kept, *said], signed.file)
 
 
 def _check_support(context: Context) -> None:

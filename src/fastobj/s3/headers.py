@@ -362,6 +362,7 @@ QUERY_USED: Final[Mapping[str, frozenset[str]]] = {
 # --- headers that a client has moved into the query of a URL that it presigns
 
 _NAME: Final = re.compile(r"x-amz-[a-z0-9!#$%&'*+.^_`|~-]+")
+_FIELD: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SIGNING: Final = frozenset(
     {
@@ -402,19 +403,57 @@ def moved(query: Mapping[str, str]) -> Headers:
     return found
 
 
+# --- headers that a form has as fields
+
+# A form says in its fields what PutObject says in its headers, and the same is done with them.
+SAID_AS: Final = {"PostObject": "PutObject"}
+# Beside all that begin like this:
+_AMZ: Final = "x-amz-"
+_OF_FORMS: Final = frozenset(
+    name.decode() for name in (*STORED, b"content-md5", b"if-match", b"if-none-match")
+)
+_RENAMED: Final = {"acl": "x-amz-acl"}
+_NO_FIELDS: Final = frozenset({"x-amz-write-offset-bytes"})
+
+
+def of_form(fields: Mapping[str, str]) -> Headers:
+    """The headers in the fields of a form by lower-case name; other fields are passed over.
+
+    Raises InvalidArgument for what is not one header, and NotImplemented for the source of a copy.
+    """
+    found: Headers = []
+    for said, value in fields.items():
+        name = _RENAMED.get(said, said)
+        if (not name.startswith(_AMZ) and name not in _OF_FORMS) or name in _SIGNING:
+            continue
+        if (
+            not _FIELD.fullmatch(name)
+            or _CONTROL.search(value)
+            or (said != name and name in fields)
+        ):
+            extra = [("ArgumentName", said[:_SHOWN_MAX])]
+            raise S3Error(codes.INVALID_ARGUMENT, extra=extra)
+        if name.startswith(_CHOOSES_OPERATION) or name in _NO_FIELDS:
+            message = f"{name} is taken as a header only"
+            raise S3Error(codes.NOT_IMPLEMENTED, message, extra=[("Header", name)])
+        found.append((name.encode(), value.strip(" \t").encode()))
+    return found
+
+
 _NO_REFUSALS: Final[Refusals] = {}
 _NO_CHECKS: Final[Mapping[str, _Check]] = {}
 
 
 def check(op: Op, request: Request, query: Mapping[str, str]) -> None:
     """Refuses what the operation does not do. Raises NotImplemented or what fits better."""
-    refusals = REFUSED.get(op.name, _NO_REFUSALS)
+    operation = SAID_AS.get(op.name, op.name)
+    refusals = REFUSED.get(operation, _NO_REFUSALS)
     if refusals:
         for name, value in request.headers:
             refusal = refusals.get(name)
             if refusal is not None and value.lower() not in refusal.accepted:
                 raise _refused(name, refusal)
-    for key, check_value in QUERY_CHECKS.get(op.name, _NO_CHECKS).items() if query else ():
+    for key, check_value in QUERY_CHECKS.get(operation, _NO_CHECKS).items() if query else ():
         value_asked = query.get(key)
         if value_asked is not None:
             check_value(value_asked)

@@ -67,7 +67,7 @@ def locate(path: bytes, host: bytes | None, domains: Sequence[str]) -> Names:
         raise S3Error(codes.INVALID_URI)
     if len(path) == 1:
         return Names(Scope.BUCKET, bucket)
-    return Names(Scope.OBJECT, bucket, _checked_key(_unescape(path[1:])))
+    return Names(Scope.OBJECT, bucket, checked_key(_unescape(path[1:])))
 
 
 def split_path(path: bytes) -> Names:
@@ -85,7 +85,7 @@ def split_path(path: bytes) -> Names:
     bucket = raw_bucket.decode("utf-8", "replace")
     if not raw_key:
         return Names(Scope.BUCKET, bucket)
-    return Names(Scope.OBJECT, bucket, _checked_key(raw_key))
+    return Names(Scope.OBJECT, bucket, checked_key(raw_key))
 
 
 def parse_query(query: bytes) -> dict[str, str]:
@@ -133,7 +133,7 @@ def copy_source(value: bytes) -> CopySource:
         decoded = _unescape(path.replace(b"+", b" ")).removeprefix(b"/")
         raw_bucket, _, key = decoded.partition(b"/")
         bucket = raw_bucket.decode()
-        _checked_key(key)
+        checked_key(key)
     except (S3Error, UnicodeDecodeError) as error:
         if isinstance(error, S3Error) and error.code is codes.KEY_TOO_LONG:
             raise
@@ -209,7 +209,8 @@ def _unescape_form(raw: bytes) -> bytes:
     return _unescape(raw.replace(b"+", b" "))
 
 
-def _checked_key(key: bytes) -> bytes:
+def checked_key(key: bytes) -> bytes:
+    """The key, if it may be one. Raises KeyTooLongError, and InvalidURI for what is not UTF-8."""
     if len(key) > limits.KEY_BYTES_MAX:
         extra = [("Size", str(len(key))), ("MaxSizeAllowed", str(limits.KEY_BYTES_MAX))]
         raise S3Error(codes.KEY_TOO_LONG, extra=extra)

@@ -11,6 +11,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from fastobj import __version__
@@ -20,6 +21,7 @@ from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.s3 import headers
 from fastobj.s3.absent import ANSWERS
 from fastobj.s3.openapi_codes import possible_codes
+from fastobj.s3.openapi_words import FIELDS
 from fastobj.s3.openapi_words import OPERATIONS as SENTENCES
 from fastobj.s3.openapi_words import PARAMETERS as WORDS
 from fastobj.s3.operations import ALIASES, OPERATIONS
@@ -32,6 +34,8 @@ PATHS: Final = {Scope.SERVICE: "/", Scope.BUCKET: "/{Bucket}", Scope.OBJECT: "/{
 SUPPORT_WORDS: Final = {Support.YES: "yes", Support.REFUSED: "refused"}
 XML: Final = "application/xml"
 _BYTES: Final = "application/octet-stream"
+_FORM: Final = "multipart/form-data"
+_FILE: Final = "The bytes to store: the last field that is looked at."
 _ANY_METADATA: Final = b"x-amz-meta-"
 # OpenAPI says these in its own way, and ignores parameters of that name.
 _NOT_PARAMETERS: Final = frozenset({b"accept", b"authorization", b"content-type"})
@@ -135,7 +139,7 @@ def _operation(op: Op) -> Json:
     }
     if op.body is not Body.NONE:
         found["requestBody"] = _request_body(op)
-    if not op.action:
+    if not op.action or op.body is Body.FORM:
         found["security"] = [{}]
     if op.event:
         found["x-event"] = op.event
@@ -225,16 +229,35 @@ def _text(name: bytes) -> str:
 
 
 def _request_body(op: Op) -> Json:
+    if op.body is Body.FORM:
+        return {"required": True, "content": {_FORM: {"schema": _form_schema()}}}
     if op.xml_in is None:
         return {"required": True, "content": {_BYTES: {}}}
     required = not SHAPES[op.xml_in].may_be_absent
     return {"required": required, "content": {XML: {"schema": _ref(op.xml_in)}}}
 
 
+def _form_schema() -> Json:
+    """The fields that say where a form goes and what is answered; the others are headers."""
+    text = {"type": "string"}
+    file = {"type": "string", "contentMediaType": _BYTES, "description": _FILE}
+    fields = {name: text | {"description": words} for name, words in FIELDS.items()}
+    return {
+        "type": "object",
+        "properties": {**fields, "file": file},
+        "required": ["key", "policy", "file"],
+        "additionalProperties": text,
+    }
+
+
 def _responses(op: Op) -> Json:
     found: Json = {}
     if op.support is Support.YES:
-        found[_NO_CONTENT if op.method == "DELETE" else "200"] = _success(op)
+        if op.body is Body.FORM:
+            found |= dict.fromkeys(("200", "303", _NO_CONTENT), _success(replace(op, xml_out=None)))
+            found["201"] = _success(op)
+        else:
+            found[_NO_CONTENT if op.method == "DELETE" else "200"] = _success(op)
         if b"range" in headers.USED.get(op.name, ()):
             found["206"] = _success(op) | {"description": "The range that was asked for."}
     by_status: defaultdict[int, list[str]] = defaultdict(list)
@@ -348,6 +371,13 @@ _EXAMPLE_PATHS: Final = {
     Scope.OBJECT: "/my-bucket/hello.txt",
 }
 _EXAMPLE_VALUES: Final = {"uploadId": "$UPLOAD_ID", "partNumber": "1", "id": "my-configuration"}
+_EXAMPLE_FIELDS: Final = {
+    "key": "hello.txt",
+    "AWSAccessKeyId": "$ACCESS_KEY",
+    "policy": "$POLICY",
+    "signature": "$SIGNATURE",
+    "file": "@hello.txt",
+}
 _EXAMPLE_SOURCE: Final = "/my-bucket/source.txt"
 _PREFLIGHT: Final = "-H 'origin: https://example.com' -H 'access-control-request-method: PUT'"
 
@@ -360,15 +390,23 @@ def curl(op: Op) -> str:
     pairs = sorted([*((key, _EXAMPLE_VALUES.get(key, "")) for key in op.query), *op.pinned])
     query = "&".join(f"{key}={value}" for key, value in pairs)
     url = "$ENDPOINT" + _EXAMPLE_PATHS[op.scope] + (f"?{query}" if query else "")
-    words = [_SIGN if op.action else _PREFLIGHT, *_method_words(op), f'"{url}"']
+    words = [*_sender_words(op), *_method_words(op), f'"{url}"']
     if op.header:
         words.insert(-1, f"-H '{op.header}: {_EXAMPLE_SOURCE}'")
     return " \\\n  ".join([f"curl {words[0]}", *words[1:]])
 
 
+def _sender_words(op: Op) -> list[str]:
+    if op.body is Body.FORM:
+        return []
+    return [_SIGN if op.action else _PREFLIGHT]
+
+
 def _method_words(op: Op) -> Iterator[str]:
     if op.method == "HEAD":
         yield "--head"
+    elif op.body is Body.FORM:
+        yield from (f'-F {name}="{value}"' for name, value in _EXAMPLE_FIELDS.items())
     elif op.body is Body.STREAM:
         yield "-H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' --upload-file hello.txt"
     elif op.method != "GET":

@@ -47,6 +47,16 @@ _STREAM: Final[Codes] = (
     codes.MALFORMED_TRAILER,
     codes.MISSING_CONTENT_LENGTH,
 )
+_FORM: Final[Codes] = (
+    codes.ENTITY_TOO_LARGE,
+    codes.ENTITY_TOO_SMALL,
+    codes.INVALID_POLICY_DOCUMENT,
+    codes.KEY_TOO_LONG,
+    codes.MALFORMED_POST_REQUEST,
+    codes.MAX_POST_PRE_DATA_LENGTH_EXCEEDED,
+    codes.MISSING_CONTENT_LENGTH,
+    codes.PRECONDITION_FAILED,
+)
 _COMMIT: Final[Codes] = (codes.INSUFFICIENT_STORAGE, codes.OPERATION_ABORTED)
 _READS: Final = ("GET", "HEAD")
 _CONDITIONS: Final = frozenset({b"if-match", b"if-none-match"})
@@ -169,14 +179,15 @@ def _codes(op: Op) -> Iterator[ErrorCode]:
         yield absent.code
     if op.cost is Cost.WRITE or (op.action and op.method not in _READS):
         yield from _COMMIT
-    used = headers.USED.get(op.name, frozenset())
+    said_as = headers.SAID_AS.get(op.name, op.name)
+    used = headers.USED.get(said_as, frozenset())
     for name in used:
         yield from _BY_HEADER.get(name, ())
     if op.method not in _READS and not used.isdisjoint(_CONDITIONS):
         yield codes.CONDITIONAL_REQUEST_CONFLICT
-    for key in (*op.query, *headers.QUERY_CHECKS.get(op.name, ())):
+    for key in (*op.query, *headers.QUERY_CHECKS.get(said_as, ())):
         yield from _BY_QUERY.get(key, ())
-    for refusal in headers.REFUSED.get(op.name, {}).values():
+    for refusal in headers.REFUSED.get(said_as, {}).values():
         yield refusal.code
 
 
@@ -196,3 +207,5 @@ def _of_body(op: Op) -> Iterator[ErrorCode]:
         yield from _XML
     if op.body is Body.STREAM:
         yield from _STREAM
+    if op.body is Body.FORM:
+        yield from _FORM

@@ -36,10 +36,13 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "PutObjectTagging": "Stores the tags of an object in place of those that it has.",
     "DeleteObjectTagging": "Takes all tags from an object.",
     "ListParts": "Lists the parts of an upload that are there.",
-    "PostObject": "Stores an object that an HTML form sends.",
     "PreflightBucket": "Answers a browser that asks whether it may send a request to a bucket.",
     "PreflightObject": "Answers a browser that asks whether it may send a request to an object.",
     "PutObject": "Stores an object; 200 means that it is on the disk.",
+    "PostObject": (
+        "Stores the file of an HTML form, as far as the policy in the form lets it. Other fields"
+        " mean what PutObject's headers of that name do."
+    ),
     "UploadPart": "Stores one part of an upload.",
     "UploadPartCopy": "Makes one part of an upload from an object or a range of it.",
 }
@@ -152,4 +155,19 @@ PARAMETERS: Final[Mapping[str, str]] = {
         "all_storage_classes_128K (the default) or varies_by_storage_class: kept and told."
     ),
     "x-amz-write-offset-bytes": "Appends to the object: its size, 0 where there is none.",
+}
+
+# The fields of a form that are about the form.
+FIELDS: Final[Mapping[str, str]] = {
+    "key": "The object's key; in all fields, `${filename}` stands for the name of the file.",
+    "policy": "What the form may be, as JSON in base64; it has an expiration and conditions.",
+    "x-amz-algorithm": "AWS4-HMAC-SHA256.",
+    "x-amz-credential": "Access key, date, region, service and aws4_request, with slashes.",
+    "x-amz-date": "When the policy was signed.",
+    "x-amz-signature": "The signature of the policy as it is sent.",
+    "AWSAccessKeyId": "The access key, with Signature Version 2.",
+    "signature": "The signature of the policy, with Signature Version 2.",
+    "success_action_redirect": "Where the browser is sent then, with bucket, key and etag.",
+    "success_action_status": "200, 201 (with a document) or 204.",
+    "acl": "A canned access control list.",
 }

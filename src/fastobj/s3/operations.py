@@ -108,6 +108,14 @@ _SERVED_MULTIPART: Final = (
     ),
 )  # fmt: skip
 
+# The upload from an HTML form.
+_SERVED_FORM: Final = (
+    Op(
+        "PostObject", POST, BUCKET, "s3:PutObject",
+        cost=Cost.WRITE, body=Body.FORM, xml_out="PostResponse", event="s3:ObjectCreated:Post",
+    ),
+)  # fmt: skip
+
 _SERVED_ACCESS: Final = (
     Op("GetBucketAcl", GET, BUCKET, "s3:GetBucketAcl", ("acl",), xml_out="AccessControlPolicy"),
     Op(
@@ -387,8 +395,7 @@ _REFUSED_BUCKET_DELETE: Final = (
     ),
 )  # fmt: skip
 
-# PostObject is the upload from an HTML form. WriteGetObjectResponse is sent to a path that looks
-# like a bucket; only its header tells.
+# WriteGetObjectResponse is sent to a path that looks like a bucket; only its header tells.
 _REFUSED_BUCKET_OTHER: Final = (
     _refused(
         "CreateBucketMetadataConfiguration", POST, BUCKET,
@@ -398,7 +405,6 @@ _REFUSED_BUCKET_OTHER: Final = (
         "CreateBucketMetadataTableConfiguration", POST, BUCKET,
         "s3:CreateBucketMetadataTableConfiguration", "metadataTable",
     ),
-    _refused("PostObject", POST, BUCKET, "s3:PutObject"),
     _refused(
         "WriteGetObjectResponse", POST, BUCKET, "s3-object-lambda:WriteGetObjectResponse",
         header="x-amz-request-route",
@@ -435,6 +441,7 @@ OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED_MULTIPART,
     *_SERVED_ACCESS,
     *_SERVED_ATTRIBUTES,
+    *_SERVED_FORM,
     *_SERVED_PROBES,
     *_SERVED_CONFIGURATIONS,
     *_SERVED_PREFLIGHTS,

@@ -11,10 +11,14 @@ from fastobj.s3.payload import PayloadCheck
 async def receive(ctx: Context, length: int, check: PayloadCheck) -> LargeBody:
     """A payload of `length` bytes, which has been through the digests of `check`.
 
+    The file of a form has that many at most.
+
     Raises S3Error for a body that is short, malformed or wrongly signed, BodyIncomplete and
     NoSpace. Nothing is left then.
     """
     chunked = ctx.chunked
+    if ctx.form is not None and ctx.request.body is ctx.form.file:
+        return await carried.receive_up_to(ctx.store, length, check.digests, ctx.form.file)
     if chunked is None:
         return await carried.receive(ctx.store, length, check.digests, ctx.request.body.readinto)
     return await carried.write(ctx.store, length, chunked.pour, check.digests, chunked.decoder)

@@ -292,6 +292,12 @@ _ROWS: Final = (
     ),
     *_EMPTY_CONFIGURATIONS,
     Shape(
+        "PostResponse",
+        "PostResponse",
+        (Field("Location"), Field("Bucket"), Field("Key"), Field("ETag", Kind.ETAG)),
+        has_namespace=False,
+    ),
+    Shape(
         "Error",
         "Error",
         (

@@ -136,6 +136,14 @@ class Writer(Protocol):
         """
         ...
 
+    def cut(self, length: int) -> None:
+        """The body ends after `length` bytes, sooner than was said: with the next piece.
+
+        To be called before that is pushed, where there is no decoder. What was reserved beyond is
+        never used, and comes back with the segment.
+        """
+        ...
+
     async def decode(self, length: int) -> int:
         """Decodes the first `length` bytes of the buffer now, and the pieces before it.
 

@@ -89,6 +89,13 @@ class ExtentWriter:
         self._decoded = 0
         self._index += 1
 
+    def cut(self, length: int) -> None:
+        """The body ends after `length` bytes: with the piece that is being filled."""
+        assert self._decoder is None, "the end of a body that is decoded is known"
+        assert self._index == piece_count(length) - 1, "it ends with another piece"
+        assert length <= self._length, "a body is only made shorter"
+        self._length = length
+
     async def decode(self, length: int) -> int:
         """Decodes what the buffer has so far, and the pieces before it. Raises ChunkedError."""
         coded = memoryview(bytearray())

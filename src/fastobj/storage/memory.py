@@ -134,6 +134,12 @@ class MemoryWriter:
         self._filled += length
         self._decoded = 0
 
+    def cut(self, length: int) -> None:
+        """The body ends after `length` bytes: with the piece that is being filled."""
+        assert self._decoder is None, "the end of a body that is decoded is known"
+        assert self._filled < length <= self._length, "a body is only made shorter"
+        self._length = length
+
     async def decode(self, length: int) -> int:
         """Decodes what the buffer has so far. Raises ChunkedError."""
         assert self._decoder is not None, "nothing to decode"

@@ -114,6 +114,30 @@ class VolumeContract(ABC):
         assert md5.digest() == hashlib.md5(body, usedforsecurity=False).digest()
         assert sha256.digest() == hashlib.sha256(body).digest()
 
+    @pytest.mark.parametrize("promised", [1, PIECE_BYTES, 2 * PIECE_BYTES + 5])
+    async def test_a_body_that_ends_sooner(self, promised: int) -> None:
+        """Cut in its last piece or at the end of one, as many pieces as were promised or fewer."""
+        async with self.opened() as volume:
+            for length in {1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 7, promised}:
+                body, data_id = body_of(length), new_data_id()
+                md5 = hashlib.md5(usedforsecurity=False)
+                writer = await volume.writer(length + promised, data_id, (md5,))
+                view = memoryview(body)
+                while len(view) > (count := len(await writer.buffer())):
+                    (await writer.buffer())[:] = view[:count]
+                    await writer.push(count)
+                    view = view[count:]
+                (await writer.buffer())[: len(view)] = view
+                writer.cut(length)
+                await writer.push(len(view))
+                location = await writer.finish()
+                writer.sent()
+                writer.settled()
+                assert location.length == length
+                assert await volume.read(location, data_id, 0, length) == body
+                assert md5.digest() == hashlib.md5(body, usedforsecurity=False).digest()
+                assert volume.accounts(location, +1).size_bytes > 0
+
     async def test_bodies_side_by_side(self) -> None:
         """Writers do not disturb each other."""
         bodies = [body_of(PIECE_BYTES * (1 + seed) + seed, seed) for seed in range(CONCURRENT)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from unittest import mock
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -14,6 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from fastobj.core.clock import FixedClock
+from fastobj.core.op import Body, Op
 from fastobj.http.message import BodyTooLarge, Headers, Request
 from fastobj.iam.identity import Identities, Identity
 from fastobj.s3.auth import Authenticated, Authenticator, Rules
@@ -27,6 +28,9 @@ OWNER = Identity("owner-id", "owner", "AKIDEXAMPLE", "very/secret+key")
 OTHER = Identity("other-id", "other", "AKIDOTHER", "another-secret")
 STRANGER = Identity("nobody", "nobody", "AKIDNOBODY", "no-secret")
 FORGER = Identity(OWNER.id, "forger", OWNER.access_key, "a-guess")
+
+
+Signer = Callable[[str, str, dict[str, str], bytes], Request]
 
 
 class MemoryBody:
@@ -128,6 +132,54 @@ def presigned(
     made = _sign(signer, method, target, headers or {}, b"", when)
     path = target.partition("?")[0]
     return _request(made, method, f"{path}?{urlsplit(made.url).query}", body)
+
+
+def form(
+    target: str,
+    fields: Mapping[str, str] | None = None,
+    content: bytes = b"",
+    *,
+    identity: Identity | None = OWNER,
+    conditions: Sequence[object] | None = None,
+    when: datetime = NOW,
+    expires: int = 3600,
+) -> Request:
+    """A form whose policy `identity` has signed, or nobody. By default it allows what is there."""
+    sent = {"key": "key", **(fields or {})}
+    if identity is not None:
+        allowed = [{name: value} for name, value in sent.items()]
+        keys = Credentials(identity.access_key, identity.secret_key)
+        request = AWSRequest("POST", f"http://{HOST}/bucket")
+        policy = {
+            "expiration": (when + timedelta(seconds=expires)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "conditions": [{"bucket": "bucket"}, *(conditions or allowed)],
+        }
+        request.context.update({"s3-presign-post-fields": sent, "s3-presign-post-policy": policy})
+        with mock.patch(
+            "botocore.auth.get_current_datetime", return_value=when.replace(tzinfo=None)
+        ):
+            botocore.auth.S3SigV4PostAuth(keys, "s3", REGION).add_auth(request)
+    body = form_body(sent, content)
+    kind = {"content-type": "multipart/form-data; boundary=limit"}
+    return unsigned("POST", target, kind, body)
+
+
+def signers(op: Op) -> list[Signer]:
+    """The ways in which a request of the row may be signed."""
+    if op.body is Body.FORM:
+        return [lambda method, target, headers, body: form(target)]
+    return [signed, presigned]
+
+
+def form_body(fields: Mapping[str, str], content: bytes, boundary: str = "limit") -> bytes:
+    """The fields, then the file, as browsers write them."""
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+    end = f"\r\n--{boundary}--\r\n".encode()
+    return "".join([*parts, head]).encode() + content + end
 
 
 def signed_v2(

@@ -408,7 +408,7 @@ def test_an_open_server_takes_every_request_for_one_identity() -> None:
         signing.signed("GET", "/b/k", identity=FORGER, payload="UNSIGNED-PAYLOAD"),
         signing.presigned("GET", "/b/k", identity=STRANGER),
     ):
-        assert server.verify(request, {}, server.claim(request, {})) == (OWNER, None, None)
+        assert server.verify(request, {}, server.claim(request, {})) == (OWNER, None, None, None)
     unsigned = signing.signed("PUT", "/b/k", payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER")
     assert server.verify(unsigned, {}, server.claim(unsigned, {})).chunking is not None
     chunked = signing.signed("PUT", "/b/k", payload="STREAMING-AWS4-HMAC-SHA256-PAYLOAD")

@@ -17,7 +17,7 @@ from fastobj.core import codes
 from fastobj.core.clock import FixedClock
 from fastobj.core.errors import ChecksumMismatch, S3Error, Unavailable
 from fastobj.core.log import request_id
-from fastobj.core.op import Op, Scope, Support
+from fastobj.core.op import Body, Op, Scope, Support
 from fastobj.http.message import BodyIncomplete, Request, Response
 from fastobj.meta import keys, records
 from fastobj.meta.records import BucketRecord
@@ -149,8 +149,10 @@ def minimal(op: Op) -> tuple[str, dict[str, str], bytes]:
 @pytest.mark.parametrize("op", SIGNED, ids=lambda op: op.name)
 async def test_unsigned_and_wrongly_signed_requests_stop_before_the_handler(op: Op) -> None:
     target, headers, body = minimal(op)
+    forms = [signing.form(target, identity=identity) for identity in (None, FORGER)]
+    unsigned = signing.unsigned(op.method, target, headers, body)
     for request in (
-        signing.unsigned(op.method, target, headers, body),
+        *(forms if op.body is Body.FORM else [unsigned]),
         signing.signed(op.method, target, headers, body, identity=FORGER),
         signing.presigned(op.method, target, headers, body, identity=FORGER),
         *(
@@ -166,12 +168,12 @@ async def test_unsigned_and_wrongly_signed_requests_stop_before_the_handler(op: 
         response = await ask(request, handler)
         assert response.status == 403
         assert not handler.seen
-        assert not request.body.was_read  # type: ignore[attr-defined]
+        assert request.body.was_read is (request in forms)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("op", OPERATIONS, ids=lambda op: op.name)
 async def test_signed_requests_reach_the_handler_or_are_refused(op: Op) -> None:
-    for sign in (signing.signed, signing.presigned):
+    for sign in signing.signers(op):
         handler = Recorder()
         target, headers, body = minimal(op)
         response = await ask(sign(op.method, target, headers, body), handler)
@@ -315,7 +317,7 @@ async def test_the_expected_owner(target: str, owner: str, status: int) -> None:
 
 @pytest.mark.parametrize("op", SIGNED, ids=lambda op: op.name)
 async def test_only_its_owner_may_touch_a_bucket(op: Op) -> None:
-    for sign in (signing.signed, signing.presigned):
+    for sign in signing.signers(op):
         handler = Recorder()
         target, headers, body = minimal(op)
         response = await ask(sign(op.method, target, headers, body), handler, owner=OTHER.id)

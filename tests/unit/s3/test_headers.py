@@ -18,7 +18,7 @@ ROWS = {op.name: op for op in OPERATIONS}
 def model_names(op: Op, *locations: str) -> set[str]:
     if not op.action:  # not in the model: what browsers ask first
         return set()
-    shape = MODEL.operation_model(op.name).input_shape
+    shape = MODEL.operation_model(headers.SAID_AS.get(op.name, op.name)).input_shape
     members = shape.members.values() if shape else []
     return {
         member.serialization["name"]
@@ -40,8 +40,9 @@ def code_of(operation: str, sent: dict[str, str] | None = None, query: str = "")
 
 @pytest.mark.parametrize("op", SERVED, ids=lambda op: op.name)
 def test_each_header_is_used_or_harmless_or_refused(op: Op) -> None:
-    used = headers.USED.get(op.name, frozenset()) | headers.USED_BY_ALL
-    refused = set(headers.REFUSED.get(op.name, {}))
+    said_as = headers.SAID_AS.get(op.name, op.name)
+    used = headers.USED.get(said_as, frozenset()) | headers.USED_BY_ALL
+    refused = set(headers.REFUSED.get(said_as, {}))
     for name in model_names(op, "header", "headers"):
         places = [name.lower().encode() in place for place in (used, headers.HARMLESS, refused)]
         assert sum(places) == 1, name
@@ -56,8 +57,9 @@ def test_what_signs_a_url_is_no_header_of_it() -> None:
 
 @pytest.mark.parametrize("op", SERVED, ids=lambda op: op.name)
 def test_each_parameter_is_used_or_checked(op: Op) -> None:
-    used = headers.QUERY_USED.get(op.name, frozenset())
-    checked = set(headers.QUERY_CHECKS.get(op.name, {}))
+    said_as = headers.SAID_AS.get(op.name, op.name)
+    used = headers.QUERY_USED.get(said_as, frozenset())
+    checked = set(headers.QUERY_CHECKS.get(said_as, {}))
     for name in model_names(op, "querystring"):
         assert (name in used) != (name in checked), name
 
@@ -73,7 +75,8 @@ def test_the_table_names_served_operations_in_lower_case() -> None:
 
 @pytest.mark.parametrize("op", SERVED, ids=lambda op: op.name)
 def test_every_refused_header_is_refused(op: Op) -> None:
-    for name, refusal in headers.REFUSED.get(op.name, {}).items():
+    said_as = headers.SAID_AS.get(op.name, op.name)
+    for name, refusal in headers.REFUSED.get(said_as, {}).items():
         assert code_of(op.name, {name.decode(): "something"}) == refusal.code.name
         for value in refusal.accepted:
             assert code_of(op.name, {name.decode(): value.decode().upper()}) is None

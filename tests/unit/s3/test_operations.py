@@ -57,6 +57,7 @@ SERVED = {
     "PutObjectTagging",
     "DeleteObjectTagging",
     "ListObjectVersions",
+    "PostObject",
     *ANSWERS,
     *headers.CONFIGURATION_PUTS,
     "GetBucketTagging",

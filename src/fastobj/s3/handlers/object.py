@@ -58,7 +58,8 @@ class _Upload:
     def __init__(self, ctx: Context, bucket: Bucket) -> None:
         request = ctx.request
         self.bucket = bucket
-        self.length = _body_length(request.body.length)
+        self._body = request.body
+        _body_length(request.body.length)
         self.headers = stored_headers(request)
         self.metadata = user_metadata(request)
         self.conditions = write_conditions(request)
@@ -66,6 +67,11 @@ class _Upload:
         named = acl.from_headers(ctx, bucket.record.owner)
         self.acl = named.grants if named else None
         self.tags = tagging.from_header(request)
+
+    @property
+    def length(self) -> int:
+        """Of the body; that of a form's file is the most that it may be, until it has been read."""
+        return _body_length(self._body.length)
 
     def content(self, sums: Sums) -> Content:
         """What is stored once the body has kept its promises."""
