@@ -289,3 +289,14 @@ def test_a_connection_goes_on_behind_a_form(server, bucket, post):
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (204, b"")
     connection.close()
+
+
+def test_tags(s3, bucket, post):
+    tags = [{"Key": "one", "Value": "1 + a=b/ü"}, {"Key": "two", "Value": ""}]
+    listed = "".join(
+        f"<Tag><Key>{tag['Key']}</Key><Value>{tag['Value']}</Value></Tag>" for tag in tags
+    )
+    assert post({"tagging": f"<Tagging><TagSet>{listed}</TagSet></Tagging>"}).status == 204
+    assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == tags
+    for wrong in ("", "<Tagging>", "<Other/>", "a=b"):
+        assert post({"tagging": wrong}).code == "MalformedXML"

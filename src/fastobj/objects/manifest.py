@@ -20,7 +20,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from fastobj.core.errors import MAY_HAVE_MOVED, StoreDamaged, StoreError, UnknownFormat
+from fastobj.core.errors import (
+    MAY_HAVE_MOVED,
+    StaleLocation,
+    StoreDamaged,
+    StoreError,
+    UnknownFormat,
+)
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, OBJECT_BYTES_MAX, PART_NUMBER_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord, PartRecord

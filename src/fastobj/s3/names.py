@@ -154,7 +154,7 @@ def rename_source(value: bytes) -> bytes:
     Raises InvalidArgument, KeyTooLongError.
     """
     try:
-        key = _checked_key(_unescape(value.removeprefix(b"/")))
+        key = checked_key(_unescape(value.removeprefix(b"/")))
     except S3Error as error:
         if error.code is codes.KEY_TOO_LONG:
             raise
