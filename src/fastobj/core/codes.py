@@ -265,4 +265,14 @@ SERVICE_UNAVAILABLE: Final = ErrorCode(
 )
 SLOW_DOWN: Final = ErrorCode("SlowDown", 503, "Please reduce your request rate.")
 
+# --- encryption
+INVALID_ENCRYPTION_ALGORITHM: Final = ErrorCode(
+    "InvalidEncryptionAlgorithmError",
+    400,
+    "The Encryption request you specified is not valid. Supported value: AES256.",
+)
+KMS_NOT_FOUND: Final = ErrorCode(
+    "KMS.NotFoundException", 400, "The key of the key service does not exist."
+)
+
 ALL: Final = tuple(row for row in tuple(globals().values()) if isinstance(row, ErrorCode))

@@ -12,8 +12,10 @@ from fastobj._ext.chunked import ChunkedDecoder
 from fastobj._ext.crc import crc32c
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
+from fastobj.core.secret import Secret
 from fastobj.meta import records
 from fastobj.meta.base import Add, BodyRef, Row
+from fastobj.objects.frames import FrameCipher
 from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.objects.store import Store
 from fastobj.storage.base import NO_LOCATION, Digest, Location, SmallBody, Writer, new_data_id
@@ -53,14 +55,16 @@ async def write(
     digests: Sequence[Digest] = (),
     decoder: ChunkedDecoder | None = None,
     data_id: bytes | None = None,
+    key: Secret | None = None,
 ) -> LargeBody:
     """A body of `length` bytes in the volume; `fill` writes them, coded where there is a decoder.
 
-    It gets a fresh data id, unless it is one that is stored again. Raises what `fill` raises, and
-    NoSpace. Nothing is left then.
+    It gets a fresh data id, unless it is one that is stored again; where there is a `key`, it is
+    encrypted with it. Raises what `fill` raises, and NoSpace. Nothing is left then.
     """
     data_id = data_id or new_data_id()
-    writer = await store.volume.writer(length, data_id, digests, decoder)
+    cipher = None if key is None else FrameCipher(key, data_id, length)
+    writer = await store.volume.writer(length, data_id, digests, decoder, cipher)
     try:
         await fill(writer)
         return LargeBody(writer, data_id, await writer.finish())
@@ -74,6 +78,7 @@ async def receive(
     length: int,
     digests: Sequence[Digest],
     readinto: Callable[[memoryview], Awaitable[int]],
+    key: Secret | None = None,
 ) -> LargeBody:
     """Takes a body of `length` bytes into the volume; `readinto` fills what it is given.
 
@@ -90,7 +95,7 @@ async def receive(
             await writer.push(len(room))
             left -= len(room)
 
-    return await write(store, length, fill, digests)
+    return await write(store, length, fill, digests, key=key)
 
 
 class Carried(NamedTuple):
@@ -130,11 +135,16 @@ class Carried(NamedTuple):
             await self.large.close(error)
 
 
-def carry_small(payload: bytes, hint: bytes) -> Carried:
-    """A body that travels with its transaction; an empty one is no body at all."""
+def carry_small(payload: bytes, hint: bytes, key: Secret | None = None) -> Carried:
+    """A body that travels with its transaction; an empty one is no body at all.
+
+    Where there is a `key`, it is encrypted with it.
+    """
     if not payload:
         return Carried(b"", NO_LOCATION)
     data_id = new_data_id()
+    if key is not None:
+        payload = FrameCipher(key, data_id, len(payload)).seal_all(payload)
     return Carried(data_id, NO_LOCATION, (SmallBody(data_id, payload, crc32c(payload), hint),))
 
 

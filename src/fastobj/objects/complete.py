@@ -264,6 +264,7 @@ def _record(store: Store, plan: _Plan) -> ObjectRecord:
         upload_id=plan.upload.id,
         parts=plan.parts,
         acl=plan.upload.record.acl,
+        encryption=plan.upload.record.encryption,
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from fastobj.core import codes
 from fastobj.core.errors import Conflict
+from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, KEEP, Add, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
@@ -41,6 +42,7 @@ class Content(msgspec.Struct, frozen=True):
     checksums: dict[str, str] = {}
     acl: records.Acl = None
     blake3: bytes = b""
+    encryption: records.Encryption | None = None
 
 
 async def check_conditions(
@@ -59,13 +61,15 @@ async def put_small(
     content: Content,
     body: bytes,
     conditions: WriteConditions = UNCONDITIONAL,
+    encrypting: Secret | None = None,
 ) -> ObjectRecord:
     """Stores an object whose body is at most `store.small_body_bytes_max` bytes.
 
+    Where the content is encrypted, `encrypting` is its key; a large body is encrypted already.
     Raises S3Error (PreconditionFailed, NoSuchKey, NoSuchBucket, SlowDown), Unknown, Unavailable,
     NoSpace.
     """
-    carried = carry_small(body, bucket.name.encode() + b"/" + key)
+    carried = carry_small(body, bucket.name.encode() + b"/" + key, encrypting)
     return await _put(store, bucket, key, content, carried, conditions)
 
 
@@ -159,6 +163,7 @@ def _record(store: Store, content: Content, carried: Carried) -> ObjectRecord:
         checksums=content.checksums,
         acl=content.acl,
         blake3=content.blake3,
+        encryption=content.encryption,
     )
 
 

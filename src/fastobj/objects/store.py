@@ -18,6 +18,7 @@ from fastobj.core.limits import (
     UPLOAD_EXPIRY_DAYS,
 )
 from fastobj.meta.base import MetaReader
+from fastobj.objects.encryption_rules import Rules
 from fastobj.objects.kept import Kept
 from fastobj.objects.ledger import Ledger
 from fastobj.objects.turns import Turns
@@ -54,3 +55,4 @@ class Store:
     turns: Turns = field(default_factory=Turns)
     manifests: Kept[Parts] = field(default_factory=partial(Kept, MANIFESTS_KEPT_BYTES_MAX))
     part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))
+    encryption: Rules = field(default_factory=Rules)

@@ -34,6 +34,7 @@ class Description(msgspec.Struct, frozen=True):
     algorithm: str = ""
     is_composite: bool = False
     acl: records.Acl = None
+    encryption: records.Encryption | None = None
 
 
 class Upload(NamedTuple):
@@ -83,6 +84,7 @@ async def create(
         described.algorithm,
         described.is_composite,
         described.acl,
+        described.encryption,
     )
     row_key = keys.upload(bucket.record.id, key, upload_id)
     row = Row(keys.UPLOADS, row_key, ABSENT, records.encode(record))

@@ -51,8 +51,6 @@ CONDITIONS: Final = frozenset(
     {b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since"}
 )
 
-_READ: Final = CONDITIONS | {b"range", b"x-amz-checksum-mode"}
-
 _CHECKSUMS: Final = frozenset(
     {
         b"x-amz-checksum-crc32",
@@ -85,6 +83,30 @@ STORED: Final = (
     b"expires",
 )
 
+CUSTOMER_KEY: Final = (
+    b"x-amz-server-side-encryption-customer-algorithm",
+    b"x-amz-server-side-encryption-customer-key",
+    b"x-amz-server-side-encryption-customer-key-md5",
+)
+
+SOURCE_KEY: Final = (
+    b"x-amz-copy-source-server-side-encryption-customer-algorithm",
+    b"x-amz-copy-source-server-side-encryption-customer-key",
+    b"x-amz-copy-source-server-side-encryption-customer-key-md5",
+)
+
+ENCRYPTION: Final = frozenset(
+    {
+        *CUSTOMER_KEY,
+        b"x-amz-server-side-encryption",
+        b"x-amz-server-side-encryption-aws-kms-key-id",
+        b"x-amz-server-side-encryption-context",
+        b"x-amz-server-side-encryption-bucket-key-enabled",
+    }
+)
+
+_READ: Final = CONDITIONS.union(CUSTOMER_KEY, {b"range", b"x-amz-checksum-mode"})
+
 _COPY_SOURCE: Final = frozenset(
     {
         b"x-amz-copy-source",
@@ -93,6 +115,7 @@ _COPY_SOURCE: Final = frozenset(
         b"x-amz-copy-source-if-modified-since",
         b"x-amz-copy-source-if-unmodified-since",
         b"x-amz-source-expected-bucket-owner",
+        *SOURCE_KEY,
     }
 )
 
@@ -107,20 +130,25 @@ _COPY: Final = _COPY_SOURCE.union(
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-"})
+    "PutObject": _BODY_CHECKS.union(STORED, _ACL, ENCRYPTION, {b"x-amz-meta-"})
     | {b"content-length", b"if-match", b"if-none-match"},
-    "CopyObject": _COPY.union(STORED, _ACL),
+    "CopyObject": _COPY.union(STORED, _ACL, ENCRYPTION),
     "GetObject": _READ,
     "HeadObject": _READ,
     "DeleteObject": frozenset({b"if-match"}),
     "DeleteObjects": _BODY_CHECKS,
     "CreateMultipartUpload": _ACL.union(
-        STORED, {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"}
+        STORED,
+        ENCRYPTION,
+        {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type"},
     ),
-    "UploadPart": _BODY_CHECKS | {b"content-length"},
-    "UploadPartCopy": _COPY_SOURCE | {b"x-amz-copy-source-range"},
-    "CompleteMultipartUpload": _CHECKSUMS
-    | {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
+    "UploadPart": _BODY_CHECKS.union(CUSTOMER_KEY, {b"content-length"}),
+    "UploadPartCopy": _COPY_SOURCE.union(CUSTOMER_KEY, {b"x-amz-copy-source-range"}),
+    "CompleteMultipartUpload": _CHECKSUMS.union(
+        CUSTOMER_KEY,
+        {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
+    ),
+    "ListParts": frozenset(CUSTOMER_KEY),
     "CreateBucket": _BODY_CHECKS | _ACL,
     "PutBucketAcl": _BODY_CHECKS | _ACL,
     "PutObjectAcl": _BODY_CHECKS | _ACL,
@@ -138,28 +166,6 @@ HARMLESS: Final = frozenset(
 )
 
 # --- refused
-
-_CUSTOMER_KEY: Final = (
-    b"x-amz-server-side-encryption-customer-algorithm",
-    b"x-amz-server-side-encryption-customer-key",
-    b"x-amz-server-side-encryption-customer-key-md5",
-)
-
-_SOURCE_KEY: Final = (
-    b"x-amz-copy-source-server-side-encryption-customer-algorithm",
-    b"x-amz-copy-source-server-side-encryption-customer-key",
-    b"x-amz-copy-source-server-side-encryption-customer-key-md5",
-)
-
-_ENCRYPTION: Final = {
-    **_refuse(
-        *_CUSTOMER_KEY,
-        b"x-amz-server-side-encryption",
-        b"x-amz-server-side-encryption-aws-kms-key-id",
-        b"x-amz-server-side-encryption-context",
-    ),
-    **_only(b"x-amz-server-side-encryption-bucket-key-enabled", b"false"),
-}
 
 _LOCK: Final = {
     **_only(b"x-amz-object-lock-legal-hold", b"off"),
@@ -180,8 +186,6 @@ _OTHER_CHECKSUMS: Final = _refuse(
     b"x-amz-checksum-xxhash128",
 )
 
-_READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
-
 _STORAGE_CLASS: Final = _only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS)
 
 # There are no tags and no annotations, so they may as well be copied as replaced by none.
@@ -197,7 +201,6 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_only(b"x-amz-bucket-namespace", b"global"),
     },
     "PutObject": {
-        **_ENCRYPTION,
         **_LOCK,
         **_OTHER_CHECKSUMS,
         **_STORAGE_CLASS,
@@ -208,29 +211,19 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         ),
     },
     "CopyObject": {
-        **_ENCRYPTION,
         **_LOCK,
         **_STORAGE_CLASS,
         **_DIRECTIVES,
         **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
-        **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
     "CreateMultipartUpload": {
-        **_ENCRYPTION,
         **_LOCK,
         **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
         **_refuse(b"x-amz-tagging", b"x-amz-website-redirect-location"),
     },
-    "UploadPart": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
-    "UploadPartCopy": {
-        **_refuse(*_CUSTOMER_KEY),
-        **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
-    },
-    "CompleteMultipartUpload": {**_OTHER_CHECKSUMS, **_refuse(*_CUSTOMER_KEY)},
+    "UploadPart": _OTHER_CHECKSUMS,
+    "CompleteMultipartUpload": _OTHER_CHECKSUMS,
     "AbortMultipartUpload": _refuse(b"x-amz-if-match-initiated-time"),
-    "ListParts": _READ_REFUSALS,
-    "GetObject": _READ_REFUSALS,
-    "HeadObject": _READ_REFUSALS,
     "DeleteObject": _refuse(b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"),
     "DeleteObjects": _OTHER_CHECKSUMS,
     "PutBucketAcl": _OTHER_CHECKSUMS,
@@ -396,7 +389,4 @@ def check(op: Op, request: Request, query: Mapping[str, str]) -> None:
 def _refused(name: bytes, refusal: Refusal) -> S3Error:
     # The value stays out of it: it may be a customer's key.
     extra = [("Header", name.decode("latin-1"))]
-    message = refusal.code.message
-    if refusal.code is codes.INVALID_REQUEST:
-        message = "The encryption parameters are not applicable to this object."
-    return S3Error(refusal.code, message, extra=extra)
+    return S3Error(refusal.code, extra=extra)

@@ -1,0 +1,190 @@
+"""What encryption means for objects: who has which key, and what opens with it.
+
+Every object, and every upload for all of its parts, has a random key of its own, with which its
+bodies are encrypted (objects.frames). The record holds that key wrapped: by a key service's key,
+or by one that is derived from the customer's and a random salt. So the same body may stand under
+another key: only the object's key is wrapped anew. A customer's key is never kept; that the right
+one was given shows when the object's key unwraps.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final, NamedTuple, Protocol
+
+from fastobj.core import codes
+from fastobj.core.errors import ChecksumMismatch, S3Error
+from fastobj.core.ids import random_id
+from fastobj.core.secret import Secret
+from fastobj.kms import wrapping
+from fastobj.kms.base import KeyNotFound, WrapMismatch
+from fastobj.meta.records import SSE_C, SSE_S3, Encryption
+from fastobj.objects.buckets import Bucket
+from fastobj.objects.frames import OpenedVolume
+from fastobj.objects.store import Store
+from fastobj.storage.base import BodyStream, Location
+
+_ETAG_BYTES: Final = 16
+
+
+class Wish(NamedTuple):
+    """How an object is to be encrypted; the fields are those of records.Encryption."""
+
+    kind: str
+    key_id: str = ""
+    context: str = ""
+    bucket_key: bool = False
+    customer: Secret | None = None
+
+
+class Seal(NamedTuple):
+    """The key that new bodies of an object are encrypted with, and what its record says of it."""
+
+    key: Secret
+    encryption: Encryption
+
+
+class Readable(Protocol):
+    """Where bodies are read from: a volume, or one whose bodies are decrypted on the way."""
+
+    async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:
+        """Verified bytes of a body. Raises ChecksumMismatch, StaleLocation."""
+        ...
+
+    def stream(self, location: Location, data_id: bytes, offset: int, length: int) -> BodyStream:
+        """Verified bytes in slices. It raises what `read` raises."""
+        ...
+
+
+def default_encryption(store: Store, bucket: Bucket) -> Wish | None:
+    """How the bucket has objects encrypted whose writers do not say it; None: not at all."""
+    return None
+
+
+async def begin(store: Store, wish: Wish) -> Seal:
+    """A fresh key for an object. Raises KMS.NotFoundException, NotImplemented, KmsUnavailable."""
+    plain = Secret(os.urandom(wrapping.KEY_BYTES))
+    return Seal(plain, await wrap(store, plain, wish))
+
+
+async def wrap(store: Store, plain: Secret, wish: Wish) -> Encryption:
+    """The object's key as the record holds it. Raises what `begin` raises."""
+    if wish.kind == SSE_C:
+        assert wish.customer is not None, "the customer's key is what this kind is about"
+        return Encryption(SSE_C, wrapping.wrap(wish.customer, plain, _bound(SSE_C)))
+    rules = store.encryption
+    if wish.kind == SSE_S3 and not rules.sse_s3:
+        message = "This server does not encrypt with AES256: its setting sse-s3 is off."
+        raise S3Error(codes.NOT_IMPLEMENTED, message)
+    key_id = wish.key_id or rules.key_id
+    context = _bound(wish.kind, wish.context)
+    try:
+        wrapped = await rules.service().wrap(key_id, plain, context)
+    except KeyNotFound as error:
+        message = f"Key '{key_id}' does not exist"
+        raise S3Error(codes.KMS_NOT_FOUND, message) from error
+    return Encryption(wish.kind, wrapped, key_id, wish.context, wish.bucket_key)
+
+
+def _bound(kind: str, context: str = "") -> bytes:
+    return f"{kind}\n{context}".encode()
+
+
+def check(encryption: Encryption | None, customer: Secret | None) -> None:
+    """Whether a reader has brought the right key, or none where none is needed.
+
+    Raises InvalidRequest, and AccessDenied for another customer's key.
+    """
+    if encryption is None or encryption.kind != SSE_C:
+        if customer is not None:
+            message = "The encryption parameters are not applicable to this object."
+            raise S3Error(codes.INVALID_REQUEST, message)
+    elif customer is None:
+        message = (
+            "The object was stored using a form of Server Side Encryption. The correct parameters"
+            " must be provided to retrieve the object."
+        )
+        raise S3Error(codes.INVALID_REQUEST, message)
+    else:
+        _unwrap_customers(encryption, customer)
+
+
+def _unwrap_customers(encryption: Encryption, customer: Secret) -> Secret:
+    try:
+        return wrapping.unwrap(customer, encryption.wrapped, _bound(SSE_C))
+    except WrapMismatch:
+        raise S3Error(codes.ACCESS_DENIED) from None
+
+
+async def unlock(store: Store, encryption: Encryption, customer: Secret | None) -> Secret:
+    """The object's key. Raises what `check` raises, KeyNotFound, KmsUnavailable, and
+    ChecksumMismatch where the record does not hold what was wrapped."""
+    if encryption.kind == SSE_C:
+        check(encryption, customer)
+        assert customer is not None, "it was checked"
+        return _unwrap_customers(encryption, customer)
+    context = _bound(encryption.kind, encryption.context)
+    try:
+        return await store.encryption.service().unwrap(
+            encryption.key_id, encryption.wrapped, context
+        )
+    except WrapMismatch as error:
+        raise ChecksumMismatch(f"the key of an object: {error}") from error
+
+
+async def opened(
+    store: Store, encryption: Encryption | None, customer: Secret | None = None
+) -> Readable:
+    """Where the bodies of an object are read from. Raises what `unlock` raises."""
+    if encryption is None:
+        return store.volume
+    return OpenedVolume(store.volume, await unlock(store, encryption, customer))
+
+
+async def seal_of_upload(
+    store: Store, encryption: Encryption | None, customer: Secret | None
+) -> Secret | None:
+    """The key for parts of an upload; None where they are not encrypted. Raises InvalidRequest."""
+    if encryption is None or encryption.kind != SSE_C:
+        if customer is not None:
+            message = (
+                "The multipart upload initiate did not request encryption with a customer's key."
+                " Please resend the request without sending encryption parameters."
+            )
+            raise S3Error(codes.INVALID_REQUEST, message)
+        return None if encryption is None else await unlock(store, encryption, None)
+    if customer is None:
+        message = (
+            "The multipart upload initiate requested encryption. Subsequent part requests must"
+            " include the appropriate encryption parameters."
+        )
+        raise S3Error(codes.INVALID_REQUEST, message)
+    try:
+        return _unwrap_customers(encryption, customer)
+    except S3Error:
+        message = "The provided encryption parameters did not match the ones used originally."
+        raise S3Error(codes.INVALID_REQUEST, message) from None
+
+
+def has_md5(encryption: Encryption | Wish | None) -> bool:
+    """Whether the ETag of such an object is the MD5 of its bytes."""
+    return encryption is None or encryption.kind == SSE_S3
+
+
+def etag(encryption: Encryption | None, md5: str) -> str:
+    """The ETag of a body: its MD5 in hex, or as many hex digits that say nothing of it."""
+    return md5 if has_md5(encryption) else random_id(_ETAG_BYTES).hex()
+
+
+def may_share(source: Encryption | None, wish: Wish | None) -> bool:
+    """Whether a copy that is wished for may name the body of the source."""
+    if source is None or wish is None:
+        return source is None and wish is None
+    return has_md5(source) or not has_md5(wish)
+
+
+async def rewrapped(
+    store: Store, source: Encryption, customer: Secret | None, wish: Wish
+) -> Encryption:
+    """The source's key, wrapped as is wished for. Raises what `unlock` and `wrap` raise."""
+    return await wrap(store, await unlock(store, source, customer), wish)
