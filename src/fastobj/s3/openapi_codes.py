@@ -58,6 +58,8 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"range": (codes.INVALID_RANGE,),
     b"x-amz-meta-": (codes.METADATA_TOO_LARGE,),
     b"x-amz-acl": (codes.UNRESOLVABLE_GRANT_BY_EMAIL_ADDRESS,),
+    b"x-amz-server-side-encryption": (codes.KMS_NOT_FOUND,),
+    b"x-amz-server-side-encryption-customer-key": (codes.INVALID_ENCRYPTION_ALGORITHM,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
 }
