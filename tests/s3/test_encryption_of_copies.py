@@ -66,7 +66,7 @@ def test_copies_of_objects_of_parts(s3, bucket, source, target):
             }
             for n, body in enumerate(bodies, 1)
         ]
-        s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts})
+        s3.complete_multipart_upload(**named, MultipartUpload={"Parts": parts}, **customers(KEY))
     else:
         upload(s3, bucket, "source", bodies, **KINDS[source][0])
     etag = copy(s3, bucket, source, target)["CopyObjectResult"]["ETag"]

@@ -64,10 +64,10 @@ def _content(described: ObjectRecord, measure: Measure, seal: encryption.Seal | 
     sums = measure.finish()
     stored = described.checksums.items()
     checksums = {name: value for name, value in stored if not is_composite(value)}
-    record = None if seal is None else seal.encryption
+    key, record = (None, None) if seal is None else seal
     return Content(
         described.size,
-        encryption.etag(record, sums.etag),
+        encryption.etag(record, key, sums.etag),
         described.headers,
         described.metadata,
         checksums | sums.checksums,

@@ -90,10 +90,11 @@ async def copy_part(
         reader = await open_reader(store, record, location, span, customers.source)
         if span.length <= store.small_body_bytes_max:
             body = await read_small(reader, span.length, sums)
-            content = _content(upload, span, sums)
+            content = _content(upload, span, sums, key)
             return await parts.put_small(store, upload, number, content, body, key)
         large = await read_large(store, reader, span.length, sums, key)
-        return await parts.put_large(store, upload, number, _content(upload, span, sums), large)
+        content = _content(upload, span, sums, key)
+        return await parts.put_large(store, upload, number, content, large)
 
     return await get.with_body(store, source.bucket, source.key, copy)
 
@@ -105,9 +106,9 @@ async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Part
     return Parts([ManifestPart(1, record.size, record.data_id, location)])
 
 
-def _content(upload: Upload, span: Span, measured: Measure) -> Content:
+def _content(upload: Upload, span: Span, measured: Measure, key: Secret | None) -> Content:
     sums = measured.finish()
-    etag = encryption.etag(upload.record.encryption, sums.etag)
+    etag = encryption.etag(upload.record.encryption, key, sums.etag)
     return Content(span.length, etag, checksums=sums.checksums, blake3=sums.blake3)
 
 

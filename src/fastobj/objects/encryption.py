@@ -9,22 +9,23 @@ one was given shows when the object's key unwraps.
 
 from __future__ import annotations
 
+import hmac
 import os
 from typing import Final, NamedTuple, Protocol
 
 from fastobj.core import codes
 from fastobj.core.errors import ChecksumMismatch, S3Error
-from fastobj.core.ids import random_id
 from fastobj.core.secret import Secret
 from fastobj.kms import wrapping
 from fastobj.kms.base import KeyNotFound, WrapMismatch
-from fastobj.meta.records import SSE_C, SSE_S3, Encryption
+from fastobj.meta.records import SSE_C, SSE_S3, Encryption, ObjectRecord, UploadRecord
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.frames import OpenedVolume
 from fastobj.objects.store import Store
 from fastobj.storage.base import BodyStream, Location
 
 _ETAG_BYTES: Final = 16
+_ETAG_PURPOSE: Final = b"fastobj etag 1"
 
 
 class Wish(NamedTuple):
@@ -144,7 +145,18 @@ async def opened(
 async def seal_of_upload(
     store: Store, encryption: Encryption | None, customer: Secret | None
 ) -> Secret | None:
-    """The key for parts of an upload; None where they are not encrypted. Raises InvalidRequest."""
+    """The key for parts of an upload; None where they are not encrypted.
+
+    Raises InvalidRequest, and what `unlock` raises.
+    """
+    key = _key_of_upload(encryption, customer)
+    if key is None and encryption is not None:
+        return await unlock(store, encryption, None)
+    return key
+
+
+def _key_of_upload(encryption: Encryption | None, customer: Secret | None) -> Secret | None:
+    """The key of a customer's upload; None where it is none. Raises InvalidRequest."""
     if encryption is None or encryption.kind != SSE_C:
         if customer is not None:
             message = (
@@ -152,7 +164,7 @@ async def seal_of_upload(
                 " Please resend the request without sending encryption parameters."
             )
             raise S3Error(codes.INVALID_REQUEST, message)
-        return None if encryption is None else await unlock(store, encryption, None)
+        return None
     if customer is None:
         message = (
             "The multipart upload initiate requested encryption. Subsequent part requests must"
@@ -166,14 +178,34 @@ async def seal_of_upload(
         raise S3Error(codes.INVALID_REQUEST, message) from None
 
 
+def check_end(upload: UploadRecord, customer: Secret | None) -> None:
+    """Whether whoever completes the upload has brought the right key, or none.
+
+    A customer's upload takes it where there is a checksum of the whole to make; else it may be
+    left out. Raises InvalidRequest.
+    """
+    found = upload.encryption
+    is_customers = found is not None and found.kind == SSE_C
+    if customer is not None or (is_customers and upload.algorithm):
+        _key_of_upload(found, customer)
+
+
 def has_md5(encryption: Encryption | Wish | None) -> bool:
     """Whether the ETag of such an object is the MD5 of its bytes."""
     return encryption is None or encryption.kind == SSE_S3
 
 
-def etag(encryption: Encryption | None, md5: str) -> str:
-    """The ETag of a body: its MD5 in hex, or as many hex digits that say nothing of it."""
-    return md5 if has_md5(encryption) else random_id(_ETAG_BYTES).hex()
+def etag(encryption: Encryption | None, key: Secret | None, md5: str) -> str:
+    """The ETag of a body: its MD5 in hex, or as many hex digits that say nothing of it.
+
+    Those are made of the MD5 with the object's key: a part that is sent again has the same. What
+    stands behind a `-`, the number of parts, stays.
+    """
+    if key is None or has_md5(encryption):
+        return md5
+    digits, dash, parts = md5.partition("-")
+    digest = hmac.digest(wrapping.derive(key, b"", _ETAG_PURPOSE), digits.encode(), "sha256")
+    return digest[:_ETAG_BYTES].hex() + dash + parts
 
 
 def may_share(source: Encryption | None, wish: Wish | None) -> bool:
@@ -183,8 +215,15 @@ def may_share(source: Encryption | None, wish: Wish | None) -> bool:
     return has_md5(source) or not has_md5(wish)
 
 
-async def rewrapped(
-    store: Store, source: Encryption, customer: Secret | None, wish: Wish
-) -> Encryption:
-    """The source's key, wrapped as is wished for. Raises what `unlock` and `wrap` raise."""
-    return await wrap(store, await unlock(store, source, customer), wish)
+async def shared(
+    store: Store, source: ObjectRecord, customer: Secret | None, wish: Wish
+) -> tuple[Encryption, str]:
+    """How a copy is encrypted that has the source's body and key, and its ETag.
+
+    Raises what `unlock` and `wrap` raise.
+    """
+    found = source.encryption
+    assert found is not None, "only then there is a key"
+    key = await unlock(store, found, customer)
+    wrapped = await wrap(store, key, wish)
+    return wrapped, etag(wrapped, key, source.etag) if has_md5(found) else source.etag

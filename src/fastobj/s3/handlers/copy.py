@@ -105,7 +105,7 @@ class _Wish:
 
     async def describe_reference(self, source: ObjectRecord) -> ObjectRecord:
         """The copy of that source, with its body. Raises what `describe` raises, AccessDenied,
-        NotByReference, and what `encryption.rewrapped` raises."""
+        NotByReference, and what `encryption.shared` raises."""
         found, wish = source.encryption, self.encryption
         if found is None and wish is None and self.customers.source is None:
             return await self.describe(source)
@@ -115,8 +115,7 @@ class _Wish:
         described = await self.describe(source)
         if found is None or wish is None:
             return described
-        record = await encryption.rewrapped(self._ctx.store, found, self.customers.source, wish)
-        etag = encryption.etag(record, source.etag)
+        record, etag = await encryption.shared(self._ctx.store, source, self.customers.source, wish)
         return msgspec.structs.replace(described, etag=etag, encryption=record)
 
     async def describe(self, source: ObjectRecord) -> ObjectRecord:

@@ -131,7 +131,7 @@ async def _put_small(
     ctx: Context, upload: Upload, length: int, check: PayloadCheck, key: Secret | None
 ) -> PartRecord:
     body = await ctx.request.body.read(length)
-    content = _content(upload, length, check.check_small(body))
+    content = _content(upload, length, check.check_small(body), key)
     return await parts.put_small(ctx.store, upload, _number(ctx), content, body, key)
 
 
@@ -140,15 +140,15 @@ async def _put_large(
 ) -> PartRecord:
     body = await receive(ctx, length, check, key)
     try:
-        content = _content(upload, length, check.finish())
+        content = _content(upload, length, check.finish(), key)
     except S3Error as error:
         await body.close(error)
         raise
     return await parts.put_large(ctx.store, upload, _number(ctx), content, body)
 
 
-def _content(upload: Upload, length: int, sums: Sums) -> Content:
-    etag = encryption.etag(upload.record.encryption, sums.etag)
+def _content(upload: Upload, length: int, sums: Sums, key: Secret | None) -> Content:
+    etag = encryption.etag(upload.record.encryption, key, sums.etag)
     return Content(length, etag, checksums=sums.checksums, blake3=sums.blake3)
 
 
@@ -187,6 +187,7 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         [_listed(part) for part in document["Part"]],
         _expected(ctx.request),
         write_conditions(ctx.request),
+        customer,
     )
     host = (ctx.request.header(b"host") or b"").decode("latin-1")
     told = {

@@ -81,7 +81,7 @@ class _Upload:
         """What is stored once the body has kept its promises."""
         return Content(
             self.length,
-            etag(self._encryption, sums.etag),
+            etag(self._encryption, self.key, sums.etag),
             self.headers,
             self.metadata,
             sums.checksums,
