@@ -212,3 +212,16 @@ def test_messages_name_the_cure(s3, bucket):
     assert "correct parameters must be provided" in text
     write = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "nobody"}
     assert "'nobody' does not exist" in message(s3.put_object, Bucket=bucket, Key="k", **write)[2]
+
+
+# --- what a user does
+
+
+@pytest.mark.parametrize("kind", ENCRYPTED)
+def test_a_file_is_sent_in_parts_and_fetched_by_ranges(s3, bucket, kind, tmp_path):
+    """As boto3 transfers files: several parts at once, and ranges with If-Match."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(21 * MIB + 5))
+    s3.upload_file(str(source), bucket, "file", ExtraArgs=KINDS[kind][0])
+    s3.download_file(bucket, "file", str(target), ExtraArgs=KINDS[kind][1])
+    assert target.read_bytes() == source.read_bytes()
