@@ -82,6 +82,10 @@ _NO_SUCH_PART = (
     "S3 answers 416 InvalidPartNumber for a part that the object does not have; the suite wants"
     " 400 InvalidPart"
 )
+_OTHER_KEY = (
+    "S3 answers 403 AccessDenied for the key of another customer; the suite wants 400"
+    " InvalidRequest"
+)
 _NO_CHECKSUM = (
     "the value is no checksum at all, which S3 answers with InvalidRequest; the suite wants"
     " BadDigest, as for a wrong one"
@@ -135,6 +139,17 @@ EXPLAINED: Mapping[str, str] = {
     "test_multipart_get_part": _NO_SUCH_PART,
     "test_multipart_single_get_part": _NO_SUCH_PART,
     "test_non_multipart_get_part": _NO_SUCH_PART,
+    "test_non_multipart_sse_c_get_part": _NO_SUCH_PART,
+    "test_multipart_sse_c_get_part": (
+        "at its end the test reads a part without the object's key, which S3 answers with"
+        " InvalidRequest; the suite wants InvalidPart"
+    ),
+    "test_encryption_sse_c_other_key": _OTHER_KEY,
+    "test_encryption_sse_c_multipart_bad_download": _OTHER_KEY,
+    "test_sse_kms_no_key": (
+        "S3 encrypts with a key of its own where aws:kms comes without one; the suite wants a"
+        " refusal"
+    ),
     "test_multipart_resend_first_finishes_last": (
         "the test names part 1 twice in one list, which S3 answers with InvalidPartOrder"
     ),

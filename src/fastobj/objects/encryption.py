@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from fastobj.core import codes
 from fastobj.core.errors import ChecksumMismatch, S3Error
 from fastobj.core.secret import Secret
 from fastobj.kms import wrapping
-from fastobj.kms.base import KeyNotFound, WrapMismatch
+from fastobj.kms.base import KeyNotFound, Kms, WrapMismatch
 from fastobj.meta.records import SSE_C, SSE_S3, Encryption, ObjectRecord, UploadRecord
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.frames import OpenedVolume
 from fastobj.objects.store import Store
 from fastobj.storage.base import BodyStream, Location
+
+T = TypeVar("T")
 
 _ETAG_BYTES: Final = 16
 _ETAG_PURPOSE: Final = b"fastobj etag 1"
@@ -64,27 +67,46 @@ def default_encryption(store: Store, bucket: Bucket) -> Wish | None:
 
 async def begin(store: Store, wish: Wish) -> Seal:
     """A fresh key for an object. Raises KMS.NotFoundException, NotImplemented, KmsUnavailable."""
-    plain = Secret(os.urandom(wrapping.KEY_BYTES))
-    return Seal(plain, await wrap(store, plain, wish))
+    if wish.kind == SSE_C:
+        plain = Secret(os.urandom(wrapping.KEY_BYTES))
+        return Seal(plain, _wrap_for_customer(plain, wish))
+    key_id, made = await _ask(store, wish, lambda kms, *place: kms.generate(*place))
+    return Seal(made.plain, _of_service(wish, key_id, made.wrapped))
 
 
 async def wrap(store: Store, plain: Secret, wish: Wish) -> Encryption:
     """The object's key as the record holds it. Raises what `begin` raises."""
     if wish.kind == SSE_C:
-        assert wish.customer is not None, "the customer's key is what this kind is about"
-        return Encryption(SSE_C, wrapping.wrap(wish.customer, plain, _bound(SSE_C)))
+        return _wrap_for_customer(plain, wish)
+    key_id, wrapped = await _ask(
+        store, wish, lambda kms, key_id, context: kms.wrap(key_id, plain, context)
+    )
+    return _of_service(wish, key_id, wrapped)
+
+
+def _wrap_for_customer(plain: Secret, wish: Wish) -> Encryption:
+    assert wish.customer is not None, "the customer's key is what this kind is about"
+    return Encryption(SSE_C, wrapping.wrap(wish.customer, plain, _bound(SSE_C)))
+
+
+def _of_service(wish: Wish, key_id: str, wrapped: bytes) -> Encryption:
+    return Encryption(wish.kind, wrapped, key_id, wish.context, wish.bucket_key)
+
+
+async def _ask(
+    store: Store, wish: Wish, call: Callable[[Kms, str, bytes], Awaitable[T]]
+) -> tuple[str, T]:
+    """The id of the key that is wished for, and what the key service does with it."""
     rules = store.encryption
     if wish.kind == SSE_S3 and not rules.sse_s3:
         message = "This server does not encrypt with AES256: its setting sse-s3 is off."
         raise S3Error(codes.NOT_IMPLEMENTED, message)
     key_id = wish.key_id or rules.key_id
-    context = _bound(wish.kind, wish.context)
     try:
-        wrapped = await rules.service().wrap(key_id, plain, context)
+        return key_id, await call(rules.service(), key_id, _bound(wish.kind, wish.context))
     except KeyNotFound as error:
         message = f"Key '{key_id}' does not exist"
         raise S3Error(codes.KMS_NOT_FOUND, message) from error
-    return Encryption(wish.kind, wrapped, key_id, wish.context, wish.bucket_key)
 
 
 def _bound(kind: str, context: str = "") -> bytes:

@@ -107,12 +107,17 @@ def customer_key(ctx: Context, *, of_source: bool = False) -> Secret | None:
     return Secret(found)
 
 
-def refuse_method(ctx: Context) -> None:
-    """A read says nothing of how an object is encrypted, but for a key. Raises InvalidArgument."""
-    method = ctx.request.header(_METHOD)
-    if method is not None:
+def reader_key(ctx: Context) -> Secret | None:
+    """The key that a reader brings; more than that a read does not say of encryption.
+
+    Raises what `customer_key` raises.
+    """
+    if ctx.request.names.isdisjoint(ENCRYPTION):
+        return None
+    if ctx.request.header(_METHOD) is not None:
         message = f"The header {_METHOD.decode()} is not supported for this operation."
         raise _invalid(_METHOD, message)
+    return customer_key(ctx)
 
 
 def _md5(key: bytes) -> bytes:

@@ -154,8 +154,7 @@ class _View:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self.customer = encryption.customer_key(ctx)
-        encryption.refuse_method(ctx)
+        self.customer = encryption.reader_key(ctx)
         self._conditions = read_conditions(ctx.request)
         self._verdict = Verdict.GO_ON
         self._range: ByteRange | None = None
