@@ -181,7 +181,7 @@ def test_refused_headers(refusal):
     assert refusal(ChecksumAlgorithm="MD4") == (400, "InvalidRequest")
     assert refusal(Tagging="a=b") == (501, "NotImplemented")
     assert refusal(ACL="everybody") == (400, "InvalidArgument")
-    assert refusal(ServerSideEncryption="AES256") == (501, "NotImplemented")
+    assert refusal(ServerSideEncryption="aws:kms:dsse") == (501, "NotImplemented")
     large = {"MetadataDirective": "REPLACE", "Metadata": {"x": "y" * 2048}}
     assert refusal(**large) == (400, "MetadataTooLarge")
 

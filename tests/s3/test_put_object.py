@@ -157,7 +157,7 @@ def test_metadata_size(s3, bucket):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"ServerSideEncryption": "AES256"},
+        {"ServerSideEncryption": "aws:kms:dsse"},
         {"Tagging": "a=b"},
         {"ObjectLockLegalHoldStatus": "ON"},
         {"WebsiteRedirectLocation": "/other"},
