@@ -2,14 +2,20 @@
 
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
+from fastobj.core.metrics import Metric
 from fastobj.core.setting_kinds import Address
 from fastobj.core.settings import Settings
-from fastobj.kms.local import LocalKms
+from fastobj.kms.base import KeyNotFound
 from fastobj.node import layout
-from fastobj.node.encryption import encryption_rules, key_file
+from fastobj.node.encryption import CountedKms, encryption_rules, key_file
+
+
+def ignore(family, amount):
+    """Counts nothing."""
 
 
 @pytest.fixture
@@ -24,12 +30,24 @@ def test_keys_are_in_the_store_unless_a_setting_says_where(store, tmp_path):
 
 
 def test_the_rules(store):
-    rules = encryption_rules(Settings(), store)
-    assert isinstance(rules.kms, LocalKms)
+    rules = encryption_rules(Settings(), store, ignore)
+    assert isinstance(rules.kms, CountedKms)
     assert (rules.key_id, rules.sse_s3, rules.sse_c_refusal) == ("default", True, "")
     other = Settings(kms="off", kms_key_id="mine", sse_s3="off")
-    rules = encryption_rules(other, store)
+    rules = encryption_rules(other, store, ignore)
     assert (rules.kms, rules.key_id, rules.sse_s3) == (None, "mine", False)
+
+
+async def test_calls_of_the_key_service_are_counted(store):
+    sums = Counter()
+    kms = encryption_rules(Settings(), store, lambda family, by: sums.update({family: by})).kms
+    made = await kms.generate("default", b"context")
+    assert await kms.unwrap("default", made.wrapped, b"context") == made.plain
+    assert await kms.wrap("default", made.plain, b"context")
+    with pytest.raises(KeyNotFound):
+        await kms.generate("nobody", b"")
+    assert await kms.exists("default")
+    assert sums == {Metric.KMS_CALLS: 4, Metric.KMS_FAILURES: 1}
 
 
 EVERYBODY = Address("0.0.0.0", 9000)
@@ -48,7 +66,7 @@ EVERYBODY = Address("0.0.0.0", 9000)
     ],
 )
 def test_where_customers_keys_are_taken(store, settings, refusal):
-    told = encryption_rules(settings, store).sse_c_refusal
+    told = encryption_rules(settings, store, ignore).sse_c_refusal
     assert refusal in told
     assert bool(told) == bool(refusal)
 
