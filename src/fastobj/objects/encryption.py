@@ -27,6 +27,8 @@ from fastobj.storage.base import BodyStream, Location
 
 T = TypeVar("T")
 
+_ARN: Final = "arn:aws:kms:"
+_ARN_KEY: Final = ":key/"
 _ETAG_BYTES: Final = 16
 _ETAG_PURPOSE: Final = b"fastobj etag 1"
 
@@ -60,9 +62,15 @@ class Readable(Protocol):
         ...
 
 
-def default_encryption(store: Store, bucket: Bucket) -> Wish | None:
+async def default_encryption(store: Store, bucket: Bucket) -> Wish | None:
     """How the bucket has objects encrypted whose writers do not say it; None: not at all."""
     return None
+
+
+def key_named(text: str) -> str:
+    """The id of a key as the key service knows it: an ARN stands for what is at its end."""
+    before, mark, name = text.partition(_ARN_KEY)
+    return name if mark and before.startswith(_ARN) else text
 
 
 async def begin(store: Store, wish: Wish) -> Seal:
@@ -101,7 +109,7 @@ async def _ask(
     if wish.kind == SSE_S3 and not rules.sse_s3:
         message = "This server does not encrypt with AES256: its setting sse-s3 is off."
         raise S3Error(codes.NOT_IMPLEMENTED, message)
-    key_id = wish.key_id or rules.key_id
+    key_id = key_named(wish.key_id) or rules.key_id
     try:
         return key_id, await call(rules.service(), key_id, _bound(wish.kind, wish.context))
     except KeyNotFound as error:

@@ -34,8 +34,6 @@ _ALGORITHM: Final = b"AES256"
 _KEY_BYTES: Final = 32
 _CONTEXT_BYTES_MAX: Final = 8192
 _KEY_ID_LENGTH_MAX: Final = 2048
-_ARN: Final = "arn:aws:kms:"
-_ARN_KEY: Final = ":key/"
 _WITH_CUSTOMERS_KEYS: Final = (
     "Requests specifying Server Side Encryption with Customer provided keys must"
 )
@@ -44,7 +42,7 @@ _TRUTH: Final = {b"true": True, b"false": False}
 # --- in
 
 
-def wish(ctx: Context) -> Wish | None:
+async def wish(ctx: Context) -> Wish | None:
     """How the request, or else its bucket, has the object encrypted; None: not at all.
 
     Raises InvalidArgument, InvalidRequest, InvalidEncryptionAlgorithmError, NotImplemented.
@@ -53,7 +51,7 @@ def wish(ctx: Context) -> Wish | None:
         asked = _asked(ctx)
         if asked is not None:
             return asked
-    return encryption.default_encryption(ctx.store, ctx.existing())
+    return await encryption.default_encryption(ctx.store, ctx.existing())
 
 
 def _asked(ctx: Context) -> Wish | None:
@@ -139,12 +137,11 @@ def _refuse_kms(request: Request) -> None:
 
 
 def _key_id(request: Request) -> str:
-    """The id of a key as the key service knows it; "" for the default one."""
+    """The id of a key as the request has it; "" for the default one."""
     value = (request.header(_KEY_ID) or b"").decode("latin-1").strip()
     if not value.isprintable() or len(value) > _KEY_ID_LENGTH_MAX:
         raise _invalid(_KEY_ID, "The key id is not valid.")
-    before, mark, name = value.partition(_ARN_KEY)
-    return name if mark and before.startswith(_ARN) else value
+    return value
 
 
 def _context(request: Request) -> str:

@@ -16,6 +16,7 @@ from fastobj.objects import copy, copy_bytes, copy_part, encryption, get, upload
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
 from fastobj.objects.copy import Source
 from fastobj.objects.copy_part import Customers
+from fastobj.objects.encryption import Wish
 from fastobj.objects.get import Span
 from fastobj.s3 import acl, ranges
 from fastobj.s3 import encryption as wanted
@@ -38,7 +39,7 @@ _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
 async def copy_object(ctx: Context) -> Result:
     """Makes an object from another one, or changes what is said of an object."""
     bucket, source = ctx.existing(), Source(*ctx.existing_source())
-    wish = _Wish(ctx, source)
+    wish = _Wish(ctx, source, await wanted.wish(ctx))
     conditions = write_conditions(ctx.request)
     try:
         record = await copy.copy_object(
@@ -64,7 +65,7 @@ async def copy_object(ctx: Context) -> Result:
 class _Wish:
     """What a request wants of a copy, and what that comes to for a source."""
 
-    def __init__(self, ctx: Context, source: Source) -> None:
+    def __init__(self, ctx: Context, source: Source, wish: Wish | None) -> None:
         request = ctx.request
         self._ctx = ctx
         self._source = source
@@ -76,7 +77,7 @@ class _Wish:
         named = acl.from_headers(ctx, ctx.existing().record.owner)
         self._acl = named.grants if named else None  # a copy takes no list along
         self._sums: dict[bytes, dict[str, str]] = {}  # by data id: a body is read once
-        self.encryption = wanted.wish(ctx)
+        self.encryption = wish
         target = None if self.encryption is None else self.encryption.customer
         self.customers = Customers(wanted.customer_key(ctx, of_source=True), target)
         if ctx.source == (ctx.bucket, ctx.key):

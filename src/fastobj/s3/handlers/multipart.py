@@ -42,7 +42,7 @@ async def create_multipart_upload(ctx: Context) -> Result:
     algorithm, is_composite = _checksum_asked(ctx.request)
     bucket = ctx.existing()
     named = acl.from_headers(ctx, bucket.record.owner)
-    wish = wanted.wish(ctx)
+    wish = await wanted.wish(ctx)
     seal = None if wish is None else await encryption.begin(ctx.store, wish)
     described = Description(
         stored_headers(ctx.request),

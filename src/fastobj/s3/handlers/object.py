@@ -42,7 +42,7 @@ from fastobj.s3.receive import receive
 
 async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
-    upload = _Upload(ctx, ctx.existing())
+    upload = _Upload(ctx, ctx.existing(), await encryption.wish(ctx))
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.wish is not None:
         await upload.seal(ctx.store, upload.wish)
@@ -59,14 +59,14 @@ async def put_object(ctx: Context) -> Result:
 class _Upload:
     """What a request to store an object says before its body."""
 
-    def __init__(self, ctx: Context, bucket: Bucket) -> None:
+    def __init__(self, ctx: Context, bucket: Bucket, wish: Wish | None) -> None:
         request = ctx.request
         self.bucket = bucket
         self.length = _body_length(request.body.length)
         self.headers = stored_headers(request)
         self.metadata = user_metadata(request)
         self.conditions = write_conditions(request)
-        self.wish = encryption.wish(ctx)
+        self.wish = wish
         self.key: Secret | None = None
         self._encryption: Encryption | None = None
         self.check = PayloadCheck(ctx, whole=None if self.wish else ctx.store.whole_sum)
