@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from fastobj.kms import local
 from fastobj.testing.process_server import ProcessServer
 from tools import docs
 from tools import s3tests_document as document
@@ -81,7 +82,12 @@ PEOPLE = (
     Person("iam alt root", "iamaltrootid", "I. Other", "iam.other@example.com"),
 )
 # What a section of the suite's configuration holds beside its identity.
-MORE_LINES = {"s3 main": ("api_name = us-east-1",), "s3 tenant": ("tenant = testx",)}
+MORE_LINES = {
+    "s3 main": ("api_name = us-east-1", "kms_keyid = testkey-1", "kms_keyid2 = testkey-2"),
+    "s3 tenant": ("tenant = testx",),
+}
+# The keys of the key service that the suite names.
+KMS_KEYS = ("testkey-1", "testkey-2")
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,8 @@ class Share:
         environment = {"FASTOBJ_IDENTITIES": json.dumps([one.identity() for one in PEOPLE])}
         store = self._folder / "store"
         with ProcessServer(store, workers=2, environment=environment, certs=certs) as server:
+            for key_id in KMS_KEYS:
+                local.create(store / "kms-keys", key_id)
             self._run_tests(server)
         return self._read()
 

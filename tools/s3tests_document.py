@@ -32,7 +32,7 @@ GROUPS = (
     Group(
         "Server-side encryption",
         r"enc\b|encrypt|sse_|_enc_conflict|kms_|s3_kms|s3_noenc",
-        "bodies are not encrypted yet: headers that ask for it are refused",
+        "",
     ),
     Group("Object lock", "object_lock", "no retention and no legal hold yet"),
     Group(
@@ -95,6 +95,10 @@ _NO_SUCH_PART = (
     "S3 answers 416 InvalidPartNumber for a part that the object does not have; the suite wants"
     " 400 InvalidPart"
 )
+_OTHER_KEY = (
+    "S3 answers 403 AccessDenied for the key of another customer; the suite wants 400"
+    " InvalidRequest"
+)
 _NO_CHECKSUM = (
     "the value is no checksum at all, which S3 answers with InvalidRequest; the suite wants"
     " BadDigest, as for a wrong one"
@@ -151,6 +155,24 @@ EXPLAINED: Mapping[str, str] = {
     "test_post_object_upload_checksum": (
         "S3 wants each field of a form in a condition of its policy; the test sends a checksum that"
         " no condition names"
+    ),
+    "test_non_multipart_sse_c_get_part": _NO_SUCH_PART,
+    "test_multipart_sse_c_get_part": (
+        "at its end the test reads a part without the object's key, which S3 answers with"
+        " InvalidRequest; the suite wants InvalidPart"
+    ),
+    **{
+        f"test_copy_part_enc[{source}-sse-c-STANDARD-STANDARD-8388608]": (
+            "S3 wants the customer's key with Complete where the upload was begun with a checksum"
+            " algorithm, and this one was not; the suite wants it all the same"
+        )
+        for source in ("sse-s3", "sse-c", "sse-kms")
+    },
+    "test_encryption_sse_c_other_key": _OTHER_KEY,
+    "test_encryption_sse_c_multipart_bad_download": _OTHER_KEY,
+    "test_sse_kms_no_key": (
+        "S3 encrypts with a key of its own where aws:kms comes without one; the suite wants a"
+        " refusal"
     ),
     "test_multipart_resend_first_finishes_last": (
         "the test names part 1 twice in one list, which S3 answers with InvalidPartOrder"

@@ -8,6 +8,7 @@ import re
 import socket
 import urllib.error
 import urllib.request
+from base64 import b64encode
 
 import boto3
 import pytest
@@ -21,6 +22,7 @@ from tests.unit.node.running import Client
 GUESS = "a-wrong-secret-that-somebody-tried"
 TOKEN = "a-session-token-of-somebody"
 SSE_KEY = "c2VjcmV0LWtleS1vZi1zb21lYm9keS0wMTIzNDU2Nzg="
+CUSTOMERS_KEYS = (bytes(range(32)), bytes(range(32, 64)))
 PASSWORD = "a-password-in-a-query"
 OTHER = {"id": "other", "access-key": "other-access-key", "secret-key": "other-secret-key-value"}
 UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -56,6 +58,7 @@ class Traffic:
         )
         sse = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": SSE_KEY}
         self.refused(good, "put_object", Key="sse", Body=b"x", **sse)
+        self.encrypted(good)
         self.presigned(good)
         self.presigned(self.s3(GUESS))
         self.headers_of_all_kinds()
@@ -65,6 +68,24 @@ class Traffic:
         self.raw(b"GET /searched/" + NASTY.replace(b"%0d%0a", b""))
         self.raw(b"GET /searched/%1b%5b2J%0d%0aforged%c2%9b%e2%80%ae")
         self.raw(b"B\x1bD /searched")
+
+    def encrypted(self, s3) -> None:
+        """Keys of customers and of the server, right and wrong; one object is damaged."""
+        for key in CUSTOMERS_KEYS:
+            self.secrets |= {b64encode(key).decode(), key.hex()}
+        right, wrong = (
+            {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": key} for key in CUSTOMERS_KEYS
+        )
+        s3.put_object(Bucket="searched", Key="sse", Body=b"x" * 100_000, **right)
+        s3.get_object(Bucket="searched", Key="sse", **right)["Body"].read()
+        self.refused(s3, "get_object", Key="sse", **wrong)
+        kept = self.server.directory / "kms-keys"
+        s3.put_object(Bucket="searched", Key="kms", Body=b"x", ServerSideEncryption="aws:kms")
+        self.secrets |= {one["key"] for one in json.loads(kept.read_text())["keys"]["default"]}
+        good = kept.read_bytes()
+        kept.write_bytes(good.replace(b"format", b"other"))
+        self.refused(s3, "put_object", Key="kms", Body=b"x", ServerSideEncryption="AES256")
+        kept.write_bytes(good)
 
     def refused(self, s3, operation: str, **arguments: object) -> None:
         with pytest.raises(ClientError):
@@ -152,7 +173,7 @@ def test_everything_was_logged(written):
 
 def test_no_secret_is_shown(written):
     logs, secrets = written
-    assert len(secrets) == 9
+    assert len(secrets) == 14
     found = [(name, one) for name, text in logs.items() for one in secrets if one.encode() in text]
     assert found == []
 

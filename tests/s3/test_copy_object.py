@@ -182,7 +182,7 @@ def test_refused_headers(refusal):
     wrong = {"TaggingDirective": "REPLACE", "Tagging": "a=b&a=c"}
     assert refusal(**wrong) == (400, "InvalidArgument")
     assert refusal(ACL="everybody") == (400, "InvalidArgument")
-    assert refusal(ServerSideEncryption="AES256") == (501, "NotImplemented")
+    assert refusal(ServerSideEncryption="aws:kms:dsse") == (501, "NotImplemented")
     large = {"MetadataDirective": "REPLACE", "Metadata": {"x": "y" * 2048}}
     assert refusal(**large) == (400, "MetadataTooLarge")
 

@@ -157,7 +157,7 @@ def test_checksums_in_the_query_are_passed_over(s3, bucket, moved):
         ("x-amz-meta-a", "b" * 2048, (400, "MetadataTooLarge")),
         ("x-amz-acl", "nonsense", (400, "InvalidArgument")),
         ("x-amz-storage-class", "GLACIER", (400, "InvalidStorageClass")),
-        ("x-amz-server-side-encryption", "AES256", (501, "NotImplemented")),
+        ("x-amz-server-side-encryption", "aws:kms:dsse", (501, "NotImplemented")),
         ("x-amz-tagging", "a=b&a=c", (400, "InvalidArgument")),
         ("x-amz-copy-source", "/bucket/key", (501, "NotImplemented")),
     ],

@@ -158,7 +158,7 @@ def test_metadata_size(s3, bucket):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"ServerSideEncryption": "AES256"},
+        {"ServerSideEncryption": "aws:kms:dsse"},
         {"ObjectLockLegalHoldStatus": "ON"},
         {"WebsiteRedirectLocation": "/other"},
     ],

@@ -111,6 +111,11 @@ INVALID_RANGE: Final = ErrorCode("InvalidRange", 416, "The requested range is no
 INVALID_STORAGE_CLASS: Final = ErrorCode(
     "InvalidStorageClass", 400, "The storage class you specified is not valid."
 )
+ENCRYPTION_TYPE_MISMATCH: Final = ErrorCode(
+    "EncryptionTypeMismatch",
+    400,
+    "The object was created with another encryption type than that of the write request.",
+)
 INVALID_WRITE_OFFSET: Final = ErrorCode(
     "InvalidWriteOffset",
     400,
@@ -310,5 +315,15 @@ SERVICE_UNAVAILABLE: Final = ErrorCode(
     "ServiceUnavailable", 503, "Service is unable to handle request."
 )
 SLOW_DOWN: Final = ErrorCode("SlowDown", 503, "Please reduce your request rate.")
+
+# --- encryption
+INVALID_ENCRYPTION_ALGORITHM: Final = ErrorCode(
+    "InvalidEncryptionAlgorithmError",
+    400,
+    "The Encryption request you specified is not valid. Supported value: AES256.",
+)
+KMS_NOT_FOUND: Final = ErrorCode(
+    "KMS.NotFoundException", 400, "The key of the key service does not exist."
+)
 
 ALL: Final = tuple(row for row in tuple(globals().values()) if isinstance(row, ErrorCode))

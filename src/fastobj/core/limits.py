@@ -40,10 +40,16 @@ PIECE_BYTES: Final = MIB  # payload of one piece of a large body
 PIECE_HEAD_BYTES: Final = 4 * KIB
 PIECE_CODING_BYTES: Final = 16 * KIB  # room for the framing among a piece's payload in aws-chunked
 PIECE_FRAME_BYTES: Final = 64 * KIB  # unit of checksum inside a piece
+FRAME_TAG_BYTES: Final = 16  # of each frame of an encrypted body
+FRAMES_OPENED_AT_ONCE_MAX: Final = 4  # by one read: what it holds beside its piece
 OWN_FILE_BYTES_MIN: Final = 64 * MIB  # from here a body has a file of its own
 EXTENT_FILE_BYTES_MIN: Final = 8 * MIB
 EXTENT_FILE_BYTES_MAX: Final = 64 * MIB  # each process holds one open
 OBJECT_BYTES_MAX: Final = 5 * GIB  # one PUT
+# The same, encrypted: a tag for each frame.
+STORED_BYTES_MAX: Final = OBJECT_BYTES_MAX + FRAME_TAG_BYTES * (
+    -(-OBJECT_BYTES_MAX // (PIECE_FRAME_BYTES - FRAME_TAG_BYTES))
+)
 PIECES_IN_FLIGHT_MAX: Final = 3
 MAINTENANCE_BODY_BYTES_MAX: Final = 8 * MIB  # memory for bodies that maintenance reads or writes
 BODY_MEMORY_WAIT_S_MAX: Final = 10.0  # for a buffer, while slower bodies hold all of them

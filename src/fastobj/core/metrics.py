@@ -244,6 +244,14 @@ class Metric:
         "When the last whole round of the scrub ended, in seconds since the Unix epoch.",
     )
 
+    # --- encryption
+    KMS_CALLS: Final = Family(
+        "fastobj_kms_calls_total", COUNTER, "Keys that the key service was asked to make or unwrap."
+    )
+    KMS_FAILURES: Final = Family(
+        "fastobj_kms_failures_total", COUNTER, "Of these, the ones that it did not."
+    )
+
     # --- processes
     PROCESS_CPU: Final = _scraped(
         "fastobj_process_cpu_seconds_total",

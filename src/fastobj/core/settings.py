@@ -343,6 +343,39 @@ class Settings:
         group="storage",
         hidden=True,
     )
+    kms: str = _row(
+        choice("local", "off"),
+        "local",
+        "key service for objects that are encrypted by the server: local (keys in kms-key-file) or"
+        " off",
+        group="encryption",
+    )
+    kms_key_file: str = _row(
+        TEXT,
+        "",
+        "file of the keys of kms local (default: kms-keys in the store's directory); made with the"
+        " first object that is encrypted",
+        group="encryption",
+    )
+    kms_key_id: str = _row(
+        TEXT,
+        "default",
+        "key that encrypts where a request names none; kms local makes it by itself",
+        group="encryption",
+    )
+    sse_s3: str = _row(
+        choice("on", "off"),
+        "on",
+        "whether clients may have objects encrypted with the server's own key (AES256)",
+        group="encryption",
+    )
+    sse_c: str = _row(
+        choice("secure", "on", "off"),
+        "secure",
+        "whether clients may bring keys of their own: secure (over TLS, or where only this machine"
+        " can connect), on or off",
+        group="encryption",
+    )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Who may sign requests: iam.identity.Identity, which this layer does not know.
     signers: tuple[Any, ...] = field(default=(), repr=False)

@@ -40,6 +40,27 @@ class Grant(NamedTuple):
 Acl = tuple[Grant, ...] | None
 
 
+class Encryption(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How an object is encrypted; `kind` is one of ENCRYPTIONS.
+
+    `wrapped` is the object's key: wrapped by the key service's key `key_id` for the `context`
+    (JSON, keys sorted; "" for none), or by one that is made of the customer's. `bucket_key` is
+    what the client asked for, and is told again.
+    """
+
+    kind: str
+    wrapped: bytes
+    key_id: str = ""
+    context: str = ""
+    bucket_key: bool = False
+
+
+SSE_S3: Final = "AES256"
+SSE_KMS: Final = "aws:kms"
+SSE_C: Final = "SSE-C"
+ENCRYPTIONS: Final = (SSE_S3, SSE_KMS, SSE_C)
+
+
 class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch.
 
@@ -68,9 +89,10 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
     crc32, crc32c, crc64nvme, sha1, sha256, sha512, md5, xxhash64, xxhash3, xxhash128) to base64
     text. `blake3` is the sum of 32 bytes over the body, where the setting `integrity` asked for it;
-    a body of parts has none. `tags` are the user's, key to value, in the order in which they came.
-    `rename_token` tells the rename that brought the object here (objects.rename), b"" where none
-    did or its client named no token.
+    a body of parts has none, nor has one that is encrypted. `encryption` says how; `size` and
+    `checksums` are of what was encrypted. `tags` are the user's, key to value, in the order in
+    which they came. `rename_token` tells the rename that brought the object here (objects.rename),
+    b"" where none did or its client named no token.
     """
 
     format: int
@@ -88,6 +110,7 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     blake3: bytes = b""
     tags: dict[str, str] = {}
     rename_token: bytes = b""
+    encryption: Encryption | None = None
 
 
 class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -95,7 +118,8 @@ class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     `headers`, `metadata` and `tags` are those of the object to be. `algorithm` is the checksum that
     was asked for, in lower case, and `is_composite` what it makes of parts; "" where none was.
-    `expires_hour` is the hour of its row in the time index, 0 where it has none.
+    `expires_hour` is the hour of its row in the time index, 0 where it has none. All parts are
+    encrypted with the key in `encryption`, and so will the object be.
     """
 
     format: int
@@ -108,10 +132,14 @@ class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     is_composite: bool = False
     acl: Acl = None
     tags: dict[str, str] = {}
+    encryption: Encryption | None = None
 
 
 class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A part: the fields are those of an ObjectRecord, and stand in the same order."""
+    """A part: the fields are those of an ObjectRecord, and stand in the same order.
+
+    Where it `is_encrypted`, its upload or object says how.
+    """
 
     format: int
     location: bytes
@@ -121,6 +149,7 @@ class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     modified_ns: int
     checksums: dict[str, str] = {}
     blake3: bytes = b""
+    is_encrypted: bool = False
 
 
 class PartsDue(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -33,7 +33,9 @@ _FOLDERS: Final = (LOG_FOLDER, EXTENTS_FOLDER)
 # What a crash leaves of a store that was being made; a fresh file system has lost+found.
 _UNFINISHED: Final = frozenset({*_FOLDERS, STORE_FILE + TEMPORARY_SUFFIX, "lost+found"})
 # What only a store that once worked has.
-_OURS: Final = frozenset({"meta.db", "credentials", "identities", "server.lock", "store.lock"})
+_OURS: Final = frozenset(
+    {"meta.db", "credentials", "identities", "kms-keys", "server.lock", "store.lock"}
+)
 
 
 class _StoreFile(msgspec.Struct, frozen=True):
@@ -85,6 +87,11 @@ class StoreLayout:
     def identities(self) -> Path:
         """What the last start knew of the identities, without their secrets."""
         return self.root / "identities"
+
+    @property
+    def kms_keys(self) -> Path:
+        """The keys of the local key service, unless a setting says another place."""
+        return self.root / "kms-keys"
 
     @property
     def server_lock(self) -> Path:

@@ -23,6 +23,7 @@ from fastobj.node import links
 from fastobj.node.access_log import AccessLog
 from fastobj.node.child import ChildContext, database_vfs, release_memory
 from fastobj.node.counting import CountingVolume, LoopStalls, RequestCounter
+from fastobj.node.encryption import encryption_rules
 from fastobj.node.pages import ConsoleApplication, PagesApplication
 from fastobj.node.peer import Peer
 from fastobj.node.s3_service import bucket_in_host, s3_application
@@ -150,6 +151,7 @@ class Worker:
             upload_expiry_days=context.settings.upload_expiry_days,
             whole_sum=whole_sum(context.settings.integrity),
             event_targets=frozenset([hook.id for hook in context.settings.notify_webhook]),
+            encryption=encryption_rules(context.settings, context.layout, self._cells.add),
         )
         self._serve_with(s3_application(context.settings, store, self._counter, self._log))
 

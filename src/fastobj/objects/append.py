@@ -49,7 +49,8 @@ async def find(
 ) -> ObjectRecord | None:
     """The object to append to, None where one is to be made: before its body is asked for.
 
-    Raises S3Error (InvalidWriteOffset, TooManyParts, PreconditionFailed, NoSuchKey).
+    Raises S3Error (InvalidWriteOffset, TooManyParts, EncryptionTypeMismatch, PreconditionFailed,
+    NoSuchKey).
     """
     row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
     present = put.decode(row)
@@ -114,6 +115,8 @@ def _check(
     store: Store, present: ObjectRecord | None, offset: int, conditions: WriteConditions
 ) -> None:
     conditions.check(present)
+    if present is not None and present.encryption is not None:
+        raise S3Error(codes.ENCRYPTION_TYPE_MISMATCH)
     size = present.size if present is not None else 0
     if size != offset:
         extra = [("WriteOffset", str(offset)), ("ObjectSize", str(size))]
@@ -277,11 +280,12 @@ class _Appending:
         return _Kept(random_id(keys.UPLOAD_ID_BYTES), listed, release, (row,), copied)
 
     async def _copy(self, old: ObjectRecord, location: bytes) -> Carried:
-        span = Span(0, old.size)
-        body = await copy_part.copy_bytes(self._store, old, location, span, ())
-        if isinstance(body, bytes):
-            return carry_small(body, self._hint)
-        return await self._held.enter_async_context(carry_large(self._store, body))
+        store, length = self._store, old.size
+        reader = await copy_part.open_reader(store, old, location, Span(0, length), None)
+        if length <= store.small_body_bytes_max:
+            return carry_small(await copy_part.read_small(reader, length, ()), self._hint)
+        large = await copy_part.read_large(store, reader, length, (), None)
+        return await self._held.enter_async_context(carry_large(store, large))
 
     async def _checksums(self, old: ObjectRecord, kept: _Kept, added: Part) -> dict[str, str]:
         """Those of the longer object: of the algorithms that it and the new part have one of."""

@@ -13,8 +13,10 @@ from fastobj._ext.chunked import ChunkedDecoder
 from fastobj._ext.crc import crc32c
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
+from fastobj.core.secret import Secret
 from fastobj.meta import records
 from fastobj.meta.base import Add, BodyRef, Row
+from fastobj.objects.frames import FrameCipher
 from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.objects.store import Store
 from fastobj.storage.base import (
@@ -62,14 +64,16 @@ async def write(
     digests: Sequence[Digest] = (),
     decoder: ChunkedDecoder | None = None,
     data_id: bytes | None = None,
+    key: Secret | None = None,
 ) -> LargeBody:
     """A body of `length` bytes in the volume; `fill` writes them, coded where there is a decoder.
 
-    It gets a fresh data id, unless it is one that is stored again. Raises what `fill` raises, and
-    NoSpace. Nothing is left then.
+    It gets a fresh data id, unless it is one that is stored again; where there is a `key`, it is
+    encrypted with it. Raises what `fill` raises, and NoSpace. Nothing is left then.
     """
     data_id = data_id or new_data_id()
-    writer = await store.volume.writer(length, data_id, digests, decoder)
+    cipher = None if key is None else FrameCipher(key, data_id, length)
+    writer = await store.volume.writer(length, data_id, digests, decoder, cipher)
     try:
         await fill(writer)
         return LargeBody(writer, data_id, await writer.finish())
@@ -83,6 +87,7 @@ async def receive(
     length: int,
     digests: Sequence[Digest],
     readinto: Callable[[memoryview], Awaitable[int]],
+    key: Secret | None = None,
 ) -> LargeBody:
     """Takes a body of `length` bytes into the volume; `readinto` fills what it is given.
 
@@ -99,7 +104,7 @@ async def receive(
             await writer.push(len(room))
             left -= len(room)
 
-    return await write(store, length, receive_all, digests)
+    return await write(store, length, receive_all, digests, key=key)
 
 
 class Ending(Protocol):
@@ -116,7 +121,11 @@ class Ending(Protocol):
 
 
 async def receive_up_to(
-    store: Store, most: int, digests: Sequence[Digest], body: Ending
+    store: Store,
+    most: int,
+    digests: Sequence[Digest],
+    body: Ending,
+    key: Secret | None = None,
 ) -> LargeBody:
     """Takes a body of 1 to `most` bytes.
 
@@ -136,7 +145,7 @@ async def receive_up_to(
                 writer.cut(size)
             await writer.push(count)
 
-    return await write(store, most, fill, digests)
+    return await write(store, most, fill, digests, key=key)
 
 
 class Carried(NamedTuple):
@@ -176,11 +185,16 @@ class Carried(NamedTuple):
             await self.large.close(error)
 
 
-def carry_small(payload: bytes, hint: bytes) -> Carried:
-    """A body that travels with its transaction; an empty one is no body at all."""
+def carry_small(payload: bytes, hint: bytes, key: Secret | None = None) -> Carried:
+    """A body that travels with its transaction; an empty one is no body at all.
+
+    Where there is a `key`, it is encrypted with it.
+    """
     if not payload:
         return Carried(b"", NO_LOCATION)
     data_id = new_data_id()
+    if key is not None:
+        payload = FrameCipher(key, data_id, len(payload)).seal_all(payload)
     return Carried(data_id, NO_LOCATION, (SmallBody(data_id, payload, crc32c(payload), hint),))
 
 

@@ -16,10 +16,20 @@ from fastobj.core import codes
 from fastobj.core.crash_points import reach
 from fastobj.core.errors import Conflict, S3Error
 from fastobj.core.limits import UPLOADED_OBJECT_BYTES_MAX
+from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
 from fastobj.meta.base import Row
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import bodies, buckets, manifest, parts, put, upload_rows, uploads
+from fastobj.objects import (
+    bodies,
+    buckets,
+    encryption,
+    manifest,
+    parts,
+    put,
+    upload_rows,
+    uploads,
+)
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.carried import Carried, carry
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
@@ -73,9 +83,12 @@ async def complete(
     listed: Sequence[Listed],
     expected: Expected,
     conditions: WriteConditions = UNCONDITIONAL,
+    customer: Secret | None = None,
 ) -> ObjectRecord:
     """Makes the object. Asked again with the same parts, it answers what it has made.
 
+    `customer` is the key that the sender has brought, which a customer's upload with a checksum
+    algorithm takes.
     Raises S3Error (NoSuchUpload, InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge,
     BadDigest, InvalidRequest, PreconditionFailed, NoSuchKey, NoSuchBucket, SlowDown), Unknown,
     Unavailable, NoSpace.
@@ -89,6 +102,7 @@ async def complete(
         await turn.join()
         retry = Retry(exhausted, turn)
         while upload := await uploads.find(store, bucket, key, uploads.parse_id(upload_id)):
+            encryption.check_end(upload.record, customer)
             if conditional and await _is_made(store, row_key, upload, conditions):
                 break
             plan = await _plan(store, bucket, upload, listed, expected)
@@ -271,6 +285,7 @@ def _record(store: Store, plan: _Plan) -> ObjectRecord:
         parts=plan.parts,
         acl=plan.upload.record.acl,
         tags=plan.upload.record.tags,
+        encryption=plan.upload.record.encryption,
     )
 
 

@@ -43,6 +43,10 @@ class Source(NamedTuple):
     key: bytes
 
 
+class NotByReference(Exception):
+    """What `describe` raises where the copy cannot have the source's body."""
+
+
 async def copy_object(
     store: Store,
     source: Source,

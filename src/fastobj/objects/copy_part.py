@@ -8,19 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from fastobj.core.limits import PIECE_BYTES
+from fastobj.core.secret import Secret
 from fastobj.meta.records import ObjectRecord, PartRecord
-from fastobj.objects import carried, get, manifest, parts
+from fastobj.objects import carried, encryption, get, manifest, parts
 from fastobj.objects.carried import LargeBody
 from fastobj.objects.copy import Source
+from fastobj.objects.encryption import Readable
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
 from fastobj.objects.store import Store
 from fastobj.objects.uploads import Upload
 from fastobj.storage.base import Digest, Writer
+
+
+class Customers(NamedTuple):
+    """The keys of their own that the sender of a copy has brought: to read, and to write with."""
+
+    source: Secret | None = None
+    target: Secret | None = None
+
+
+NO_CUSTOMERS: Final = Customers()
 
 
 class Sums(Protocol):
@@ -62,39 +74,29 @@ async def copy_part(
     number: int,
     choose: Callable[[ObjectRecord], Span],
     begin: Callable[[], Measure],
+    customers: Customers = NO_CUSTOMERS,
 ) -> PartRecord:
     """Stores a part with the bytes of the source that `choose` wants.
 
     Where the source is gone before all are read, `choose` is asked again for what stands in its
     place; what it raises is passed on. Raises S3Error (NoSuchKey of the source, NoSuchUpload,
-    SlowDown), ChecksumMismatch, Unknown, Unavailable, NoSpace.
+    SlowDown, and what `encryption.unlock` raises), ChecksumMismatch, Unknown, Unavailable, NoSpace.
     """
+    key = await encryption.seal_of_upload(store, upload.record.encryption, customers.target)
 
     async def copy(record: ObjectRecord, location: bytes) -> PartRecord:
+        get.check_customer(record, customers.source)
         span, sums = choose(record), begin()
-        body = await copy_bytes(store, record, location, span, sums.digests)
-        if isinstance(body, bytes):
-            return await parts.put_small(store, upload, number, _content(span, sums), body)
-        return await parts.put_large(store, upload, number, _content(span, sums), body)
+        reader = await open_reader(store, record, location, span, customers.source)
+        if span.length <= store.small_body_bytes_max:
+            body = await read_small(reader, span.length, sums.digests)
+            content = _content(upload, span, sums, key)
+            return await parts.put_small(store, upload, number, content, body, key)
+        large = await read_large(store, reader, span.length, sums.digests, key)
+        content = _content(upload, span, sums, key)
+        return await parts.put_large(store, upload, number, content, large)
 
     return await get.with_body(store, source.bucket, source.key, copy)
-
-
-async def copy_bytes(
-    store: Store, record: ObjectRecord, location: bytes, span: Span, digests: Sequence[Digest]
-) -> bytes | LargeBody:
-    """Bytes of an object, which have been through the digests: in memory if few, else stored anew.
-
-    Raises StaleLocation, ChecksumMismatch, NoSpace.
-    """
-    reader = _Reader(store, await _parts_of(store, record, location), span)
-    if span.length <= store.small_body_bytes_max:
-        body = await reader.read(span.length)
-        for digest in digests:
-            digest.update(memoryview(body))
-        return body
-    async with store.part_copies:
-        return await carried.write(store, span.length, partial(_pump, reader), digests)
 
 
 async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Parts:
@@ -104,28 +106,58 @@ async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Part
     return Parts([ManifestPart(1, record.size, record.data_id, location)])
 
 
-def _content(span: Span, measured: Measure) -> Content:
+def _content(upload: Upload, span: Span, measured: Measure, key: Secret | None) -> Content:
     sums = measured.finish()
-    return Content(span.length, sums.etag, checksums=sums.checksums, blake3=sums.blake3)
+    etag = encryption.etag(upload.record.encryption, key, sums.etag)
+    return Content(span.length, etag, checksums=sums.checksums, blake3=sums.blake3)
 
 
-class _Reader:
+async def open_reader(
+    store: Store, record: ObjectRecord, location: bytes, span: Span, customer: Secret | None
+) -> Reader:
+    """What reads a range of an object. Raises what `encryption.unlock` raises."""
+    volume = await encryption.opened(store, record.encryption, customer)
+    return Reader(store, volume, await _parts_of(store, record, location), span)
+
+
+async def read_small(reader: Reader, length: int, digests: Sequence[Digest]) -> bytes:
+    """All of the range, fed to the digests. Raises StaleLocation, ChecksumMismatch."""
+    body = await reader.read(length)
+    for digest in digests:
+        digest.update(memoryview(body))
+    return body
+
+
+async def read_large(
+    store: Store, reader: Reader, length: int, digests: Sequence[Digest], key: Secret | None
+) -> LargeBody:
+    """All of the range as a body of its own, encrypted with the key, if there is one.
+
+    Raises StaleLocation, ChecksumMismatch, NoSpace.
+    """
+    async with store.part_copies:
+        pump = partial(_pump, reader)
+        return await carried.write(store, length, pump, digests, key=key)
+
+
+class Reader:
     """Reads a range of an object from its begin to its end. Holds nothing between two calls."""
 
-    def __init__(self, store: Store, parts: Parts, span: Span) -> None:
+    def __init__(self, store: Store, volume: Readable, parts: Parts, span: Span) -> None:
         self._store = store
+        self._volume = volume
         self._parts = parts
         self._next, self._end = span.offset, span.offset + span.length
 
     async def read(self, length: int) -> bytes:
         """The next verified bytes, at most `length`. Raises StaleLocation, ChecksumMismatch."""
         length = min(length, self._end - self._next)
-        found = await manifest.read(self._store, self._parts, self._next, length)
+        found = await manifest.read(self._store, self._volume, self._parts, self._next, length)
         self._next += length
         return found
 
 
-async def _pump(reader: _Reader, writer: Writer) -> None:
+async def _pump(reader: Reader, writer: Writer) -> None:
     """A piece is read before room for it is asked for: both come out of one bounded memory, and
     who holds some of it must not wait for more."""
     filled = 0

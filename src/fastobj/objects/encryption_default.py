@@ -8,9 +8,8 @@ import msgspec
 
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
+from fastobj.meta.records import SSE_KMS, SSE_S3
 
-SSE_S3: Final = "AES256"
-SSE_KMS: Final = "aws:kms"
 ALGORITHMS: Final = (SSE_S3, SSE_KMS)
 
 

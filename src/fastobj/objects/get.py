@@ -12,10 +12,12 @@ from typing import Final, NamedTuple, TypeVar
 from fastobj.core import codes
 from fastobj.core.errors import MAY_HAVE_MOVED, ChecksumMismatch, S3Error, StaleLocation, StoreError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PIECE_FRAME_BYTES
+from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord, PartRecord
-from fastobj.objects import bodies, manifest
+from fastobj.objects import bodies, encryption, manifest
 from fastobj.objects.buckets import Bucket
+from fastobj.objects.encryption import Readable
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.store import Store
 from fastobj.storage.base import BodyStream, Location
@@ -51,18 +53,21 @@ async def read_object(
     bucket: Bucket,
     key: bytes,
     choose: Callable[[ObjectRecord], Span | None],
+    customer: Secret | None = None,
 ) -> tuple[ObjectRecord, Body]:
     """The object and the bytes of it that `choose` wants (None: none of them).
 
     The first bytes are verified before this returns. `choose` is asked again where the object
-    changed meanwhile; what it raises is passed on. Raises NoSuchKey, ChecksumMismatch.
+    changed meanwhile; what it raises is passed on. `customer` is the key that the reader has
+    brought. Raises NoSuchKey, ChecksumMismatch, and what `encryption.unlock` raises.
     """
 
     async def read(record: ObjectRecord, location: bytes) -> tuple[ObjectRecord, Body]:
+        check_customer(record, customer)
         span = choose(record)
         if span is None or span.length == 0:
             return record, b""
-        return record, await _open(store, record, location, span)
+        return record, await _open(store, record, location, span, customer)
 
     return await with_body(store, bucket, key, read)
 
@@ -73,6 +78,7 @@ async def read_part(
     key: bytes,
     choose: Callable[[ObjectRecord, Parts | None], Span | None],
     with_bytes: bool = True,
+    customer: Secret | None = None,
 ) -> tuple[ObjectRecord, Body]:
     """What `read_object` returns, chosen by parts: None for an object that was put as a whole.
 
@@ -80,15 +86,26 @@ async def read_part(
     """
 
     async def read(record: ObjectRecord, location: bytes) -> tuple[ObjectRecord, Body]:
+        check_customer(record, customer)
         parts = await manifest.load(store, record, location) if record.upload_id else None
         span = choose(record, parts)
         if span is None or span.length == 0 or not with_bytes:
             return record, b""
         if parts is None:
-            return record, await _open(store, record, location, span)
-        return record, await _open_parts(store, parts, span)
+            return record, await _open(store, record, location, span, customer)
+        volume = await encryption.opened(store, record.encryption, customer)
+        return record, await _open_parts(store, volume, parts, span)
 
     return await with_body(store, bucket, key, read)
+
+
+def check_customer(record: ObjectRecord, customer: Secret | None) -> None:
+    """Refuses a reader who has not brought the object's key, or one too many.
+
+    Raises what `encryption.check` raises.
+    """
+    if record.encryption is not None or customer is not None:
+        encryption.check(record.encryption, customer)
 
 
 async def with_body(
@@ -130,18 +147,23 @@ async def part_checksums(store: Store, record: ObjectRecord, part: ManifestPart)
     return next((one.checksums for one in found if one.data_id == part.data_id), {})
 
 
-async def _open(store: Store, record: ObjectRecord, location: bytes, span: Span) -> Body:
+async def _open(
+    store: Store, record: ObjectRecord, location: bytes, span: Span, customer: Secret | None
+) -> Body:
+    volume: Readable = store.volume
+    if record.encryption is not None:
+        volume = await encryption.opened(store, record.encryption, customer)
     if record.upload_id:
-        return await _open_parts(store, await manifest.load(store, record, location), span)
+        return await _open_parts(store, volume, await manifest.load(store, record, location), span)
     place, data_id = Location.decode(location), record.data_id
     if span.length <= max(PIECE_FRAME_BYTES, store.small_body_bytes_max):
-        return await store.volume.read(place, data_id, span.offset, span.length)
-    slices = store.volume.stream(place, data_id, span.offset, span.length)
+        return await volume.read(place, data_id, span.offset, span.length)
+    slices = volume.stream(place, data_id, span.offset, span.length)
     return _Begun(await anext(slices), slices)
 
 
-async def _open_parts(store: Store, parts: Parts, span: Span) -> Body:
-    slices = manifest.stream(store, parts, span.offset, span.length)
+async def _open_parts(store: Store, volume: Readable, parts: Parts, span: Span) -> Body:
+    slices = manifest.stream(store, volume, parts, span.offset, span.length)
     return _Begun(await anext(slices), slices)
 
 

@@ -30,6 +30,7 @@ from fastobj.core.errors import (
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, OBJECT_BYTES_MAX, PART_NUMBER_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord, PartRecord
+from fastobj.objects.encryption import Readable
 from fastobj.objects.store import Store
 from fastobj.storage.base import (
     DATA_ID_BYTES,
@@ -224,14 +225,15 @@ def _is_sound(part: ManifestPart) -> bool:
 
 
 async def stream(
-    store: Store, parts: Parts, offset: int, length: int
+    store: Store, volume: Readable, parts: Parts, offset: int, length: int
 ) -> AsyncGenerator[memoryview, None]:
     """Verified bytes of a range of the object; a slice is valid until the next is asked for.
 
+    They are read from `volume`, which decrypts them where they are encrypted.
     Raises StaleLocation where a part has gone, ChecksumMismatch.
     """
     for piece in parts.pieces(offset, length):
-        slices, first = await _begin(store, parts, piece)
+        slices, first = await _begin(store, volume, parts, piece)
         try:
             yield first
             async for part in slices:
@@ -240,25 +242,27 @@ async def stream(
             await slices.aclose()
 
 
-async def _begin(store: Store, parts: Parts, piece: Piece) -> tuple[BodyStream, memoryview]:
+async def _begin(
+    store: Store, volume: Readable, parts: Parts, piece: Piece
+) -> tuple[BodyStream, memoryview]:
     """The slices of a piece, and the first of them."""
     piece = await _placed(store, parts, piece)
     while True:
-        slices = store.volume.stream(*_place(piece))
+        slices = volume.stream(*_place(piece))
         try:
             return slices, await anext(slices)
         except MAY_HAVE_MOVED as stale:
             piece = await parts.find_again(store, piece, stale)
 
 
-async def read(store: Store, parts: Parts, offset: int, length: int) -> bytes:
+async def read(store: Store, volume: Readable, parts: Parts, offset: int, length: int) -> bytes:
     """What `stream` gives, at once."""
     found: list[bytes] = []
     for piece in parts.pieces(offset, length):
         piece = await _placed(store, parts, piece)
         while True:
             try:
-                found.append(await store.volume.read(*_place(piece)))
+                found.append(await volume.read(*_place(piece)))
                 break
             except MAY_HAVE_MOVED as stale:
                 piece = await parts.find_again(store, piece, stale)

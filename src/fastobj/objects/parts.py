@@ -15,6 +15,7 @@ from fastobj.core import codes
 from fastobj.core.errors import Conflict
 from fastobj.core.ids import random_id
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, DELETE, KEEP, Add, MetaReader, Row, ScanRow, Txn, new_txn_id
 from fastobj.meta.records import PartRecord
@@ -42,13 +43,19 @@ class Part(NamedTuple):
 
 
 async def put_small(
-    store: Store, upload: Upload, number: int, content: Content, body: bytes
+    store: Store,
+    upload: Upload,
+    number: int,
+    content: Content,
+    body: bytes,
+    encrypting: Secret | None = None,
 ) -> PartRecord:
     """Stores a part of at most `store.small_body_bytes_max` bytes.
 
+    Where the upload is encrypted, `encrypting` is its key; a large body is encrypted already.
     Raises S3Error (NoSuchUpload, SlowDown), Unknown, Unavailable, NoSpace.
     """
-    carried = carry_small(body, upload.key)
+    carried = carry_small(body, upload.key, encrypting)
     return await _put(store, upload, number, content, carried)
 
 
@@ -76,6 +83,7 @@ async def _put(
             max(store.clock.now_ns(), newest_ns + 1),
             content.checksums,
             content.blake3,
+            upload.record.encryption is not None,
         )
         txn = _txn(store, upload, number, record, old, carried)
         carried.send()

@@ -13,6 +13,7 @@ import msgspec
 
 from fastobj.core import codes
 from fastobj.core.errors import Conflict
+from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, KEEP, Add, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import ObjectRecord
@@ -42,6 +43,7 @@ class Content(msgspec.Struct, frozen=True):
     acl: records.Acl = None
     blake3: bytes = b""
     tags: dict[str, str] = {}
+    encryption: records.Encryption | None = None
 
 
 async def check_conditions(
@@ -60,13 +62,15 @@ async def put_small(
     content: Content,
     body: bytes,
     conditions: WriteConditions = UNCONDITIONAL,
+    encrypting: Secret | None = None,
 ) -> ObjectRecord:
     """Stores an object whose body is at most `store.small_body_bytes_max` bytes.
 
+    Where the content is encrypted, `encrypting` is its key; a large body is encrypted already.
     Raises S3Error (PreconditionFailed, NoSuchKey, NoSuchBucket, SlowDown), Unknown, Unavailable,
     NoSpace.
     """
-    carried = carry_small(body, bucket.name.encode() + b"/" + key)
+    carried = carry_small(body, bucket.name.encode() + b"/" + key, encrypting)
     return await _put(store, bucket, key, content, carried, conditions)
 
 
@@ -162,6 +166,7 @@ def record_of(store: Store, content: Content, carried: Carried) -> ObjectRecord:
         acl=content.acl,
         blake3=content.blake3,
         tags=content.tags,
+        encryption=content.encryption,
     )
 
 

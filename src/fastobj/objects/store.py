@@ -19,6 +19,7 @@ from fastobj.core.limits import (
     UPLOAD_EXPIRY_DAYS,
 )
 from fastobj.meta.base import MetaReader
+from fastobj.objects.encryption_rules import Rules
 from fastobj.objects.kept import Kept
 from fastobj.objects.ledger import Ledger
 from fastobj.objects.turns import Turns
@@ -58,3 +59,4 @@ class Store:
     part_copies: Semaphore = field(default_factory=partial(Semaphore, PART_COPIES_MAX))
     event_targets: frozenset[str] = frozenset()  # ids of those that settings name
     configs: Kept[KeptConfig] = field(default_factory=partial(Kept, CONFIGS_KEPT_BYTES_MAX))
+    encryption: Rules = field(default_factory=Rules)

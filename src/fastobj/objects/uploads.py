@@ -35,6 +35,7 @@ class Description(msgspec.Struct, frozen=True):
     is_composite: bool = False
     acl: records.Acl = None
     tags: dict[str, str] = {}
+    encryption: records.Encryption | None = None
 
 
 class Upload(NamedTuple):
@@ -85,6 +86,7 @@ async def create(
         described.is_composite,
         described.acl,
         described.tags,
+        described.encryption,
     )
     row_key = keys.upload(bucket.record.id, key, upload_id)
     row = Row(keys.UPLOADS, row_key, ABSENT, records.encode(record))

@@ -18,6 +18,7 @@ from fastobj.meta import keys, records, spaces
 from fastobj.meta.base import ScanRow, Token
 from fastobj.meta.records import ObjectRecord, PartRecord, SharedRecord
 from fastobj.objects import manifest
+from fastobj.objects.frames import stored_size
 from fastobj.objects.get import READ_AGAIN_MAX
 from fastobj.objects.integrity import PackageMissing, WholeSum
 from fastobj.objects.manifest import ManifestPart
@@ -112,6 +113,12 @@ def _compare_sums(wanted: bytes, found: bytes) -> None:
         raise ChecksumMismatch(
             f"its bytes have the BLAKE3 {found.hex()}, and its row says {wanted.hex()}"
         )
+
+
+def _stored_size(record: ObjectRecord | PartRecord) -> int:
+    """Bytes that the body of the row takes in its volume."""
+    encrypted = record.encryption if isinstance(record, ObjectRecord) else record.is_encrypted
+    return stored_size(record.size) if encrypted else record.size
 
 
 async def _spend_nothing(size_bytes: int) -> None:
@@ -211,7 +218,9 @@ class Verifier:
         if record.upload_id:
             return await self._object_of_parts(look, record)
         if shared and not record.blake3:
-            return self._size(look, record.size, 0)  # it has been read under its shared row
+            return self._size(
+                look, _stored_size(record), 0
+            )  # it has been read under its shared row
         return await self._body(look, record, shared)
 
     async def _body(
@@ -224,7 +233,7 @@ class Verifier:
             if whole is not None:
                 _compare_sums(record.blake3, whole.digest())
             return 0
-        self._size(look, record.size, 0)
+        self._size(look, _stored_size(record), 0)
         if shared:
             return await self._shared_body(look, record)
         whole = self._whole(record.blake3)

@@ -16,6 +16,7 @@ from fastobj.core.errors import (
     Unknown,
 )
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
+from fastobj.kms.base import KeyNotFound, KmsUnavailable
 from fastobj.s3 import xml
 
 _RETRY_AFTER: Final = (b"retry-after", b"1")
@@ -30,6 +31,8 @@ _MAPPING: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (TooManyFiles, codes.SLOW_DOWN),
     (Unknown, codes.INTERNAL_ERROR),
     (Conflict, codes.OPERATION_ABORTED),
+    (KeyNotFound, codes.KMS_NOT_FOUND),
+    (KmsUnavailable, codes.SERVICE_UNAVAILABLE),
     (BodyTooLarge, codes.ENTITY_TOO_LARGE),
     (BodyIncomplete, codes.INCOMPLETE_BODY),
 )

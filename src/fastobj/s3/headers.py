@@ -55,8 +55,6 @@ DELETE_CONDITIONS: Final = frozenset(
     {b"if-match", b"x-amz-if-match-last-modified-time", b"x-amz-if-match-size"}
 )
 
-_READ: Final = CONDITIONS | {b"range", b"x-amz-checksum-mode"}
-
 _CHECKSUMS: Final = frozenset(
     {
         b"x-amz-checksum-crc32",
@@ -94,6 +92,30 @@ STORED: Final = (
     b"expires",
 )
 
+CUSTOMER_KEY: Final = (
+    b"x-amz-server-side-encryption-customer-algorithm",
+    b"x-amz-server-side-encryption-customer-key",
+    b"x-amz-server-side-encryption-customer-key-md5",
+)
+
+SOURCE_KEY: Final = (
+    b"x-amz-copy-source-server-side-encryption-customer-algorithm",
+    b"x-amz-copy-source-server-side-encryption-customer-key",
+    b"x-amz-copy-source-server-side-encryption-customer-key-md5",
+)
+
+ENCRYPTION: Final = frozenset(
+    {
+        *CUSTOMER_KEY,
+        b"x-amz-server-side-encryption",
+        b"x-amz-server-side-encryption-aws-kms-key-id",
+        b"x-amz-server-side-encryption-context",
+        b"x-amz-server-side-encryption-bucket-key-enabled",
+    }
+)
+
+_READ: Final = CONDITIONS.union(CUSTOMER_KEY, {b"range", b"x-amz-checksum-mode"})
+
 _COPY_SOURCE: Final = frozenset(
     {
         b"x-amz-copy-source",
@@ -102,6 +124,7 @@ _COPY_SOURCE: Final = frozenset(
         b"x-amz-copy-source-if-modified-since",
         b"x-amz-copy-source-if-unmodified-since",
         b"x-amz-source-expected-bucket-owner",
+        *SOURCE_KEY,
     }
 )
 
@@ -130,9 +153,9 @@ CONFIGURATION_PUTS: Final = (
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _BODY_CHECKS.union(STORED, _ACL, {b"x-amz-meta-", b"x-amz-tagging"})
+    "PutObject": _BODY_CHECKS.union(STORED, _ACL, ENCRYPTION, {b"x-amz-meta-", b"x-amz-tagging"})
     | {b"content-length", b"if-match", b"if-none-match", b"x-amz-write-offset-bytes"},
-    "CopyObject": _COPY.union(STORED, _ACL),
+    "CopyObject": _COPY.union(STORED, _ACL, ENCRYPTION),
     "GetObject": _READ,
     "HeadObject": _READ,
     "DeleteObject": DELETE_CONDITIONS,
@@ -140,12 +163,16 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "DeleteObjects": _BODY_CHECKS,
     "CreateMultipartUpload": _ACL.union(
         STORED,
+        ENCRYPTION,
         {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type", b"x-amz-tagging"},
     ),
-    "UploadPart": _BODY_CHECKS | {b"content-length"},
-    "UploadPartCopy": _COPY_SOURCE | {b"x-amz-copy-source-range"},
-    "CompleteMultipartUpload": _CHECKSUMS
-    | {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
+    "UploadPart": _BODY_CHECKS.union(CUSTOMER_KEY, {b"content-length"}),
+    "UploadPartCopy": _COPY_SOURCE.union(CUSTOMER_KEY, {b"x-amz-copy-source-range"}),
+    "CompleteMultipartUpload": _CHECKSUMS.union(
+        CUSTOMER_KEY,
+        {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
+    ),
+    "ListParts": frozenset(CUSTOMER_KEY),
     "CreateBucket": _BODY_CHECKS | _ACL | {b"x-amz-object-ownership"},
     "PutBucketAcl": _BODY_CHECKS | _ACL,
     "PutObjectAcl": _BODY_CHECKS | _ACL,
@@ -162,8 +189,10 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
         b"x-amz-rename-source-if-unmodified-since",
         b"x-amz-client-token",
     },
-    "GetObjectAttributes": CONDITIONS
-    | {b"x-amz-object-attributes", b"x-amz-max-parts", b"x-amz-part-number-marker"},
+    "GetObjectAttributes": CONDITIONS.union(
+        CUSTOMER_KEY,
+        {b"x-amz-object-attributes", b"x-amz-max-parts", b"x-amz-part-number-marker"},
+    ),
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -179,28 +208,6 @@ HARMLESS: Final = frozenset(
 
 # --- refused
 
-_CUSTOMER_KEY: Final = (
-    b"x-amz-server-side-encryption-customer-algorithm",
-    b"x-amz-server-side-encryption-customer-key",
-    b"x-amz-server-side-encryption-customer-key-md5",
-)
-
-_SOURCE_KEY: Final = (
-    b"x-amz-copy-source-server-side-encryption-customer-algorithm",
-    b"x-amz-copy-source-server-side-encryption-customer-key",
-    b"x-amz-copy-source-server-side-encryption-customer-key-md5",
-)
-
-_ENCRYPTION: Final = {
-    **_refuse(
-        *_CUSTOMER_KEY,
-        b"x-amz-server-side-encryption",
-        b"x-amz-server-side-encryption-aws-kms-key-id",
-        b"x-amz-server-side-encryption-context",
-    ),
-    **_only(b"x-amz-server-side-encryption-bucket-key-enabled", b"false"),
-}
-
 _LOCK: Final = {
     **_only(b"x-amz-object-lock-legal-hold", b"off"),
     **_refuse(
@@ -212,7 +219,6 @@ _LOCK: Final = {
     ),
 }
 
-_READ_REFUSALS: Final = _refuse(*_CUSTOMER_KEY, code=codes.INVALID_REQUEST)
 
 _STORAGE_CLASS: Final = _only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS)
 
@@ -227,7 +233,6 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         **_only(b"x-amz-bucket-namespace", b"global"),
     },
     "PutObject": {
-        **_ENCRYPTION,
         **_LOCK,
         **_STORAGE_CLASS,
         **_refuse(
@@ -235,30 +240,17 @@ REFUSED: Final[Mapping[str, Refusals]] = {
         ),
     },
     "CopyObject": {
-        **_ENCRYPTION,
         **_LOCK,
         **_STORAGE_CLASS,
         **_DIRECTIVES,
         **_refuse(b"x-amz-website-redirect-location"),
-        **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
     },
     "CreateMultipartUpload": {
-        **_ENCRYPTION,
         **_LOCK,
         **_only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS),
         **_refuse(b"x-amz-website-redirect-location"),
     },
-    "UploadPart": _refuse(*_CUSTOMER_KEY),
-    "UploadPartCopy": {
-        **_refuse(*_CUSTOMER_KEY),
-        **_refuse(*_SOURCE_KEY, code=codes.INVALID_REQUEST),
-    },
-    "CompleteMultipartUpload": _refuse(*_CUSTOMER_KEY),
-    "ListParts": _READ_REFUSALS,
-    "GetObject": _READ_REFUSALS,
-    "HeadObject": _READ_REFUSALS,
     "PutBucketNotificationConfiguration": _only(b"x-amz-skip-destination-validation", b"false"),
-    "GetObjectAttributes": _READ_REFUSALS,
 }
 
 # --- query parameters
@@ -462,7 +454,4 @@ def check(op: Op, request: Request, query: Mapping[str, str]) -> None:
 def _refused(name: bytes, refusal: Refusal) -> S3Error:
     # The value stays out of it: it may be a customer's key.
     extra = [("Header", name.decode("latin-1"))]
-    message = refusal.code.message
-    if refusal.code is codes.INVALID_REQUEST:
-        message = "The encryption parameters are not applicable to this object."
-    return S3Error(refusal.code, message, extra=extra)
+    return S3Error(refusal.code, extra=extra)

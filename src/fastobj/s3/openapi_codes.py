@@ -75,6 +75,8 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
         codes.ACCESS_CONTROL_LIST_NOT_SUPPORTED,
     ),
     b"x-amz-object-ownership": (codes.INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP,),
+    b"x-amz-server-side-encryption": (codes.KMS_NOT_FOUND,),
+    b"x-amz-server-side-encryption-customer-key": (codes.INVALID_ENCRYPTION_ALGORITHM,),
     b"if-match": (codes.PRECONDITION_FAILED,),
     b"if-none-match": (codes.PRECONDITION_FAILED,),
     b"x-amz-if-match-initiated-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),

@@ -52,6 +52,10 @@ _OVERRIDE: Final = "Takes the place of the stored header in this answer."
 _CHECKSUM: Final = "Checksum of the body in base64: checked, stored, given back on request."
 _GRANT: Final = 'Who is granted that: id="...", uri="..." or emailAddress="...", with commas.'
 _RENAME_CONDITION: Final = "Condition on the object that is renamed."
+_CUSTOMER_KEY: Final = (
+    "The customer's own key: AES256, 32 bytes in base64, and their MD5 in base64."
+)
+_SOURCE_CUSTOMER_KEY: Final = "The same for the source, where it is encrypted so."
 _SOURCE_CONDITION: Final = "Condition on the object that is copied from."
 
 PARAMETERS: Final[Mapping[str, str]] = {
@@ -125,6 +129,16 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "x-amz-copy-source-if-modified-since": _SOURCE_CONDITION,
     "x-amz-copy-source-if-none-match": _SOURCE_CONDITION,
     "x-amz-copy-source-if-unmodified-since": _SOURCE_CONDITION,
+    "x-amz-copy-source-server-side-encryption-customer-algorithm": _SOURCE_CUSTOMER_KEY,
+    "x-amz-copy-source-server-side-encryption-customer-key": _SOURCE_CUSTOMER_KEY,
+    "x-amz-copy-source-server-side-encryption-customer-key-md5": _SOURCE_CUSTOMER_KEY,
+    "x-amz-server-side-encryption": "How to encrypt the object: AES256 or aws:kms.",
+    "x-amz-server-side-encryption-aws-kms-key-id": "Which key, with aws:kms.",
+    "x-amz-server-side-encryption-bucket-key-enabled": "Taken with aws:kms, and told again.",
+    "x-amz-server-side-encryption-context": "Base64 of a JSON object of texts, with aws:kms.",
+    "x-amz-server-side-encryption-customer-algorithm": _CUSTOMER_KEY,
+    "x-amz-server-side-encryption-customer-key": _CUSTOMER_KEY,
+    "x-amz-server-side-encryption-customer-key-md5": _CUSTOMER_KEY,
     "x-amz-copy-source-range": "Only these bytes of the source.",
     "x-amz-decoded-content-length": "Length of an aws-chunked body once it is decoded.",
     "x-amz-expected-bucket-owner": "Refused with AccessDenied unless this is the bucket's owner.",

@@ -115,6 +115,32 @@ class Digest(Protocol):
         ...
 
 
+class Cipher(Protocol):
+    """Encrypts a body on its way in. A whole piece is made of `piece_bytes` of the body, and
+    `stored_bytes` are what becomes of all of it: never more than a piece from a piece."""
+
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of the body in each piece but the last."""
+        ...
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all pieces together."""
+        ...
+
+    def cut(self, size: int) -> None:
+        """The body has `size` bytes, fewer than was said: its last piece is not sealed yet."""
+        ...
+
+    def seal(self, room: memoryview, piece: int, length: int) -> None:
+        """Turns the first `length` bytes of the room, piece `piece`, into what is stored of it.
+
+        In place; called off the event loop, by one thread at a time for each room.
+        """
+        ...
+
+
 class Writer(Protocol):
     """A large body on its way in: fill `buffer()`, `push` it, ..., `finish`.
 
@@ -197,8 +223,10 @@ class Volume(Protocol):
         data_id: bytes,
         digests: Sequence[Digest] = (),
         decoder: ChunkedDecoder | None = None,
+        cipher: Cipher | None = None,
     ) -> Writer:
-        """Room for a body of `length` bytes. Raises NoSpace."""
+        """Room for a body of `length` bytes, which are given as they are and stored as the cipher
+        makes them; digests see them as they are. Raises NoSpace."""
         ...
 
     async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:

@@ -8,7 +8,7 @@ from functools import partial
 
 from fastobj._ext.chunked import ChunkedDecoder
 from fastobj.core.limits import PIECE_BYTES, PIECE_CODING_BYTES, PIECES_IN_FLIGHT_MAX
-from fastobj.storage.base import LOCAL_VOLUME, Digest, Location, Sealing
+from fastobj.storage.base import LOCAL_VOLUME, Cipher, Digest, Location, Sealing
 from fastobj.storage.extents import STRIDE, Extents, Run, piece_count, piece_length
 from fastobj.storage.pool import Buffer, BufferPool, Hashing, PieceName, Turns
 
@@ -38,10 +38,14 @@ class ExtentWriter:
         buffers: BufferPool,
         digests: Sequence[Digest],
         decoder: ChunkedDecoder | None = None,
+        cipher: Cipher | None = None,
     ) -> None:
         self._extents = extents
         self._run = run
-        self._length = length
+        self._cipher = cipher
+        self._given = length  # what the pieces are filled with
+        self._length = length if cipher is None else cipher.stored_bytes
+        self._piece_bytes = PIECE_BYTES if cipher is None else cipher.piece_bytes
         self._data_id = data_id
         self._buffers = buffers
         self._hashing = Hashing(extents.pool, digests)
@@ -68,14 +72,14 @@ class ExtentWriter:
             await self._wait_below(PIECES_IN_FLIGHT_MAX)
             self._buffer = await self._buffers.acquire()
         coding = 0 if self._decoder is None else PIECE_CODING_BYTES
-        return self._buffer.payload(0, piece_length(self._length, self._index) + coding)
+        return self._buffer.payload(0, self._next + coding)
 
     async def push(self, length: int) -> None:
         """Hands over a whole piece. Raises what an earlier one failed with."""
         self._raise_failure()
         buffer = self._buffer
         assert buffer is not None, "nothing to push: ask for the buffer first"
-        piece = _Piece(buffer, self._index, piece_length(self._length, self._index))
+        piece = _Piece(buffer, self._index, self._next)
         is_coded = self._decoder is not None
         assert is_coded or length == piece.length, "a piece is filled whole"
         self._buffer = None
@@ -92,9 +96,12 @@ class ExtentWriter:
     def cut(self, length: int) -> None:
         """The body ends after `length` bytes: with the piece that is being filled."""
         assert self._decoder is None, "the end of a body that is decoded is known"
-        assert self._index == piece_count(length) - 1, "it ends with another piece"
-        assert length <= self._length, "a body is only made shorter"
-        self._length = length
+        assert 0 < length - self._index * self._piece_bytes <= self._piece_bytes, "another piece"
+        assert length <= self._given, "a body is only made shorter"
+        self._given = self._length = length
+        if self._cipher is not None:
+            self._cipher.cut(length)
+            self._length = self._cipher.stored_bytes
 
     async def decode(self, length: int) -> int:
         """Decodes what the buffer has so far, and the pieces before it. Raises ChunkedError."""
@@ -105,7 +112,7 @@ class ExtentWriter:
         await asyncio.shield(self._partial)
         assert self._decoder is not None
         if self._buffer is not None:
-            self._decoded = self._decoder.decoded - self._index * PIECE_BYTES
+            self._decoded = self._decoder.decoded - self._index * self._piece_bytes
         return self._decoded
 
     def watch(self, failed: Callable[[], None] | None) -> None:
@@ -155,11 +162,41 @@ class ExtentWriter:
         decode = partial(self._extents.pool.decode, self._decoder, coded, expected)
         return self._decoding.run(decode)
 
+    @property
+    def _next(self) -> int:
+        """What the next piece is filled with, in bytes."""
+        return min(self._piece_bytes, self._given - self._index * self._piece_bytes)
+
     def _store(self, piece: _Piece) -> None:
         """The payload is there: writes and hashes it."""
-        for job in self._hashing.update(piece.buffer.payload(0, piece.length)):
+        jobs = self._hashing.update(piece.buffer.payload(0, piece.length))
+        if self._cipher is not None:
+            sealing = self._extents.spawn(self._seal(self._cipher, piece, jobs))
+            self._begin(piece, sealing, self._store_sealed)
+            return
+        for job in jobs:
             self._begin(piece, job)
         self._begin(piece, self._write(piece), self._written)
+
+    async def _seal(
+        self, cipher: Cipher, piece: _Piece, hashing: Sequence[asyncio.Future[None]]
+    ) -> None:
+        """Encrypts the payload in place, once its digests have seen it as it was."""
+        self._unhashed += 1
+        self._hurry()
+        try:
+            if hashing:
+                await asyncio.wait(hashing)
+                for job in hashing:
+                    job.result()
+        finally:
+            self._unhashed -= 1
+        room = piece.buffer.payload(0, PIECE_BYTES)
+        await self._extents.pool.run(partial(cipher.seal, room, piece.index, piece.length))
+        piece.length = piece_length(self._length, piece.index)
+
+    def _store_sealed(self, piece: _Piece) -> None:
+        self._begin(piece, self._write(piece))
 
     def _written(self, piece: _Piece) -> None:
         piece.is_unhashed = piece.jobs > 1

@@ -15,9 +15,9 @@ from fastobj.core.errors import (
     NoSpace,
     StoreDamaged,
 )
-from fastobj.core.limits import BLOCK_BYTES_MAX, OBJECT_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES
+from fastobj.core.limits import BLOCK_BYTES_MAX, OWN_FILE_BYTES_MIN, PIECE_BYTES, STORED_BYTES_MAX
 from fastobj.storage import io, log_format
-from fastobj.storage.base import BodyStream, Digest, Location, SegmentBook, Usage
+from fastobj.storage.base import BodyStream, Cipher, Digest, Location, SegmentBook, Usage
 from fastobj.storage.extent_writer import ExtentWriter
 from fastobj.storage.extents import STRIDE, Extents, piece_length, run_bytes
 from fastobj.storage.log_format import RECORD_HEAD_BYTES
@@ -64,16 +64,20 @@ class LocalVolume:
         data_id: bytes,
         digests: Sequence[Digest] = (),
         decoder: ChunkedDecoder | None = None,
+        cipher: Cipher | None = None,
     ) -> ExtentWriter:
-        """Room for a body of `length` bytes, 1 to limits.OBJECT_BYTES_MAX. Raises NoSpace."""
-        if not 0 < length <= OBJECT_BYTES_MAX:
-            raise ValueError(f"a body of {length} bytes has no extent")
+        """Room for a body of `length` bytes, 1 to limits.STORED_BYTES_MAX. Raises NoSpace."""
+        stored = length if cipher is None else cipher.stored_bytes
+        if not 0 < stored <= STORED_BYTES_MAX:
+            raise ValueError(f"a body of {stored} bytes has no extent")
         try:
-            run = await self._extents.reserve(length)
+            run = await self._extents.reserve(stored)
         except NoSpace:
             self.files.drop_removed()  # for the next one
             raise
-        return ExtentWriter(self._extents, run, length, data_id, self.buffers, digests, decoder)
+        return ExtentWriter(
+            self._extents, run, length, data_id, self.buffers, digests, decoder, cipher
+        )
 
     async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:
         """Verified bytes of a body. Raises ChecksumMismatch, StaleLocation."""

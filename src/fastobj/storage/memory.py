@@ -12,7 +12,7 @@ from fastobj._ext.chunked import ChunkedDecoder
 from fastobj._ext.crc import crc32c
 from fastobj.core.errors import ChecksumMismatch, StaleLocation
 from fastobj.core.limits import PIECE_BYTES, PIECE_CODING_BYTES, PIECE_FRAME_BYTES
-from fastobj.storage.base import LOCAL_VOLUME, Digest, Location, Sealing, Usage
+from fastobj.storage.base import LOCAL_VOLUME, Cipher, Digest, Location, Sealing, Usage
 
 _GENERATION: Final = 1
 
@@ -44,9 +44,10 @@ class MemoryVolume:
         data_id: bytes,
         digests: Sequence[Digest] = (),
         decoder: ChunkedDecoder | None = None,
+        cipher: Cipher | None = None,
     ) -> MemoryWriter:
         """Room for a body of `length` bytes."""
-        return MemoryWriter(self, length, data_id, digests, decoder)
+        return MemoryWriter(self, length, data_id, digests, decoder, cipher)
 
     async def read(self, location: Location, data_id: bytes, offset: int, length: int) -> bytes:
         """Verified bytes of a body. Raises ChecksumMismatch, StaleLocation."""
@@ -107,11 +108,13 @@ class MemoryWriter:
         data_id: bytes,
         digests: Sequence[Digest],
         decoder: ChunkedDecoder | None = None,
+        cipher: Cipher | None = None,
     ) -> None:
         self._volume = volume
         self._data_id = data_id
         self._digests = digests
         self._decoder = decoder
+        self._cipher = cipher
         self._payload = bytearray(length + PIECE_CODING_BYTES)
         self._length = length
         self._filled = self._decoded = 0  # whole pieces, and what is decoded behind them
@@ -139,6 +142,8 @@ class MemoryWriter:
         assert self._decoder is None, "the end of a body that is decoded is known"
         assert self._filled < length <= self._length, "a body is only made shorter"
         self._length = length
+        if self._cipher is not None:
+            self._cipher.cut(length)
 
     async def decode(self, length: int) -> int:
         """Decodes what the buffer has so far. Raises ChunkedError."""
@@ -153,7 +158,12 @@ class MemoryWriter:
     async def finish(self) -> Location:
         """Stores the body and returns its place."""
         assert self._filled == self._length, "the body is shorter than was said"
-        payload = bytes(memoryview(self._payload)[: self._length])
+        length = self._length
+        if self._cipher is not None:
+            length = self._cipher.stored_bytes
+            self._payload += bytes(max(0, length - len(self._payload)))
+            self._cipher.seal(memoryview(self._payload), 0, self._length)
+        payload = bytes(memoryview(self._payload)[:length])
         self._location = self._volume.store(self._data_id, payload)
         return self._location
 

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastobj.core.clock import Clock, SystemClock
+from fastobj.kms.memory import MemoryKms
 from fastobj.meta import keys
 from fastobj.meta.base import KEEP, MetaEngine, Txn
 from fastobj.meta.memory import MemoryEngine
 from fastobj.objects.buckets import BucketCache
+from fastobj.objects.encryption_rules import Rules
 from fastobj.objects.engine_ledger import EngineLedger
 from fastobj.objects.ledger import Ledger
 from fastobj.objects.store import Store
@@ -56,6 +58,7 @@ def assemble(
         volume=volume,
         clock=clock if clock is not None else SystemClock(),
         epochs=epochs,
+        encryption=Rules(MemoryKms()),
     )
 
 

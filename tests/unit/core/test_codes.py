@@ -15,7 +15,7 @@ def test_every_row_is_named_after_its_code() -> None:
     # KeyTooLongError and IllegalLocationConstraintException have the suffix on the wire only.
     for name, row in vars(codes).items():
         if isinstance(row, codes.ErrorCode):
-            spoken = re.sub("(Error|Exception)$", "", row.name).lower()
+            spoken = re.sub(r"(Error|Exception)$|\.", "", row.name).lower()
             assert name.replace("_", "").lower() in {spoken, row.name.lower()}
 
 

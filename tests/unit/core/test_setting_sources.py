@@ -71,6 +71,11 @@ small-body-bytes-max = "4KiB"
 body-memory-bytes-max = "1GiB"
 log-segment-bytes-min = 1048576
 log-segment-bytes-max = 2097152
+kms = "off"
+kms-key-file = "/etc/fastobj/keys"
+kms-key-id = "mine"
+sse-s3 = "off"
+sse-c = "on"
 
 [[identities]]
 id = "alice"

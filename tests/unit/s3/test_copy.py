@@ -31,7 +31,7 @@ def wish(**headers: str) -> Any:
     record = BucketRecord(records.FORMAT, bytes(8), "owner-id", 0, "us-east-1")
     found = Bucket("bucket", record, b"token")
     context = Context(OP, request, "id", nothing, nothing, "bucket", b"key", source, found=found)
-    return copy._Wish(context, Source(nothing, source.key))
+    return copy._Wish(context, Source(nothing, source.key), None)
 
 
 async def test_the_largest_source() -> None:

@@ -86,14 +86,10 @@ def test_some_codes() -> None:
     assert code_of("PutObject", {"x-amz-website-redirect-location": "/a"}) == "NotImplemented"
     assert code_of("PutObject", {"x-amz-storage-class": "GLACIER"}) == "InvalidStorageClass"
     assert code_of("PutObject", {"x-amz-storage-class": "STANDARD"}) is None
-    key = "x-amz-server-side-encryption-customer-key"
-    assert code_of("GetObject", {key: "c2VjcmV0"}) == "InvalidRequest"
 
 
 def test_a_refusal_does_not_repeat_the_value() -> None:
-    request = signing.unsigned(
-        "PUT", "/b/k", {"x-amz-server-side-encryption-customer-key": "hidden"}
-    )
+    request = signing.unsigned("PUT", "/b/k", {"x-amz-website-redirect-location": "hidden"})
     with pytest.raises(S3Error) as caught:
         headers.check(ROWS["PutObject"], request, {})
     assert "hidden" not in caught.value.message + str(caught.value.extra)

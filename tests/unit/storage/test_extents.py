@@ -9,7 +9,14 @@ import pytest
 
 from fastobj._ext.digest import Md5
 from fastobj.core.errors import Conflict, NoSpace, StoreError, SyncFailed, Unavailable
-from fastobj.core.limits import EXTENT_FILE_BYTES_MIN, KIB, MIB, PIECE_BYTES, PIECES_IN_FLIGHT_MAX
+from fastobj.core.limits import (
+    EXTENT_FILE_BYTES_MIN,
+    KIB,
+    MIB,
+    PIECE_BYTES,
+    PIECES_IN_FLIGHT_MAX,
+    STORED_BYTES_MAX,
+)
 from fastobj.core.segments import SEGMENT_BODY, SEGMENT_EXTENTS, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.storage import extents, io, pool
 from fastobj.storage.base import fill, new_data_id
@@ -474,7 +481,7 @@ async def test_memory_is_bounded_and_nobody_starves(tmp_path, monkeypatch):
 
 async def test_wrong_lengths_are_refused(tmp_path):
     async with local_volume(tmp_path) as volume:
-        for length in (0, -1, 5 * 1024 * MIB + 1):
+        for length in (0, -1, STORED_BYTES_MAX + 1):
             with pytest.raises(ValueError, match="no extent"):
                 await volume.writer(length, new_data_id())
         writer = await volume.writer(PIECE_BYTES + 1, new_data_id())

@@ -16,6 +16,7 @@ from fastobj.objects.change import change
 from fastobj.objects.conditions import Verdict
 from fastobj.s3 import paging, tagging
 from fastobj.s3.context import Context, Document, Result
+from fastobj.s3.encryption import reader_key
 from fastobj.s3.object_headers import (
     checksum_elements,
     last_modified_header,
@@ -60,7 +61,7 @@ async def get_object_attributes(ctx: Context) -> Result:
     said = {name: _text(ctx.request, name) for name in (_MAX_PARTS, _MARKER)}
     entries_max = paging.entries_max(said, _MAX_PARTS, LIST_PARTS_MAX)
     after = min(paging.entries_max(said, _MARKER, 2**31 - 1, unsaid=0), 2**16 - 1)
-    conditions = read_conditions(ctx.request)
+    conditions, customer = read_conditions(ctx.request), reader_key(ctx)
     bucket, page = ctx.existing(), None
     if "ObjectParts" in asked:
         record, page = await attributes.find_parts(
@@ -68,6 +69,7 @@ async def get_object_attributes(ctx: Context) -> Result:
         )
     else:
         record = await get.find_object(ctx.store, bucket, ctx.key)
+    get.check_customer(record, customer)
     if conditions.judge(record) is Verdict.NOT_MODIFIED:
         return Result(304, validators(record))
     known: Document = {

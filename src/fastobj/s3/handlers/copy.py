@@ -12,11 +12,14 @@ from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import OBJECT_BYTES_MAX
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import copy, copy_part, get, uploads
+from fastobj.objects import copy, copy_bytes, copy_part, encryption, get, uploads
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
 from fastobj.objects.copy import Source
+from fastobj.objects.copy_part import Customers
+from fastobj.objects.encryption import Wish
 from fastobj.objects.get import Span
 from fastobj.s3 import acl, ranges, tagging
+from fastobj.s3 import encryption as wanted
 from fastobj.s3.context import Context, Result
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
@@ -36,17 +39,33 @@ _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
 async def copy_object(ctx: Context) -> Result:
     """Makes an object from another one, or changes what is said of an object."""
     bucket, source = ctx.existing(), Source(*ctx.existing_source())
-    wish = _Wish(ctx, source)
+    wish = _Wish(ctx, source, await wanted.wish(ctx))
     conditions = write_conditions(ctx.request)
-    record = await copy.copy_object(ctx.store, source, bucket, ctx.key, wish.describe, conditions)
+    try:
+        record = await copy.copy_object(
+            ctx.store, source, bucket, ctx.key, wish.describe_reference, conditions
+        )
+    except copy.NotByReference:
+        record = await copy_bytes.copy_bytes(
+            ctx.store,
+            source,
+            bucket,
+            ctx.key,
+            wish.describe,
+            wish.measure,
+            wish.encryption,
+            wish.customers,
+            conditions,
+        )
     told = {"ETag": record.etag, "LastModified": record.modified_ns}
-    return Result(document={**told, **checksum_elements(record)})
+    headers = wanted.told(record.encryption, wish.customers.target)
+    return Result(headers=headers, document={**told, **checksum_elements(record)})
 
 
 class _Wish:
     """What a request wants of a copy, and what that comes to for a source."""
 
-    def __init__(self, ctx: Context, source: Source) -> None:
+    def __init__(self, ctx: Context, source: Source, wish: Wish | None) -> None:
         request = ctx.request
         self._ctx = ctx
         self._source = source
@@ -59,19 +78,47 @@ class _Wish:
         named = acl.from_headers(ctx, ctx.existing().record.owner)
         self._acl = named.grants if named else None  # a copy takes no list along
         self._sums: dict[bytes, dict[str, str]] = {}  # by data id: a body is read once
+        self.encryption = wish
+        target = None if self.encryption is None else self.encryption.customer
+        self.customers = Customers(wanted.customer_key(ctx, of_source=True), target)
         if ctx.source == (ctx.bucket, ctx.key):
             self._check_change()
 
     def _check_change(self) -> None:
         """Onto itself an object is copied only to change it; naming its class counts for that."""
         storage_class = self._ctx.request.header(b"x-amz-storage-class")
-        if not self._replaces and not self._algorithm and storage_class is None:
+        if (
+            not self._replaces
+            and not self._algorithm
+            and storage_class is None
+            and self.encryption is None
+        ):
             message = (
                 "This copy request is illegal because it is trying to copy an object to itself"
                 " without changing the object's metadata, storage class, website redirect location"
                 " or encryption attributes."
             )
             raise S3Error(codes.INVALID_REQUEST, message)
+
+    def measure(self) -> Computed:
+        """What measures bytes that are copied."""
+        whole = self._ctx.store.whole_sum if self.encryption is None else None
+        return Computed(self._algorithm, whole)
+
+    async def describe_reference(self, source: ObjectRecord) -> ObjectRecord:
+        """The copy of that source, with its body. Raises what `describe` raises, AccessDenied,
+        NotByReference, and what `encryption.shared` raises."""
+        found, wish = source.encryption, self.encryption
+        if found is None and wish is None and self.customers.source is None:
+            return await self.describe(source)
+        get.check_customer(source, self.customers.source)
+        if not encryption.may_share(found, wish):
+            raise copy.NotByReference
+        described = await self.describe(source)
+        if found is None or wish is None:
+            return described
+        record, etag = await encryption.shared(self._ctx.store, source, self.customers.source, wish)
+        return msgspec.structs.replace(described, etag=etag, encryption=record)
 
     async def describe(self, source: ObjectRecord) -> ObjectRecord:
         """The copy of that source. Raises PreconditionFailed, InvalidRequest, NoSuchKey."""
@@ -106,7 +153,9 @@ class _Wish:
     async def _read(self, name: str) -> None:
         store, (bucket, key) = self._ctx.store, self._source
         digest = ALGORITHMS[name].begin()
-        record, body = await get.read_object(store, bucket, key, lambda it: Span(0, it.size))
+        record, body = await get.read_object(
+            store, bucket, key, lambda it: Span(0, it.size), self.customers.source
+        )
         if isinstance(body, bytes):
             digest.update(body)
         else:
@@ -119,6 +168,8 @@ async def upload_part_copy(ctx: Context) -> Result:
     """Makes a part of an upload from an object, or from a range of its bytes."""
     check_part_number(ctx.query["partNumber"], ctx.store.parts_max)
     upload = await uploads.get(ctx.store, ctx.existing(), ctx.key, ctx.query["uploadId"])
+    source_key = wanted.customer_key(ctx, of_source=True)
+    customers = Customers(source_key, wanted.customer_key(ctx))
     source = Source(*ctx.existing_source())
     conditions = source_conditions(ctx.request)
     asked = ranges.parse_copy(ctx.request.header(b"x-amz-copy-source-range"))
@@ -131,10 +182,12 @@ async def upload_part_copy(ctx: Context) -> Result:
         return Span(found.offset, found.length)
 
     number = int(ctx.query["partNumber"])
-    measure = partial(Computed, upload.record.algorithm, ctx.store.whole_sum)
-    part = await copy_part.copy_part(ctx.store, source, upload, number, choose, measure)
+    whole = ctx.store.whole_sum if upload.record.encryption is None else None
+    measure = partial(Computed, upload.record.algorithm, whole)
+    part = await copy_part.copy_part(ctx.store, source, upload, number, choose, measure, customers)
     told = {"ETag": part.etag, "LastModified": part.modified_ns}
-    return Result(document=told | sum_elements(part.checksums))
+    headers = wanted.told(upload.record.encryption, customers.target)
+    return Result(headers=headers, document=told | sum_elements(part.checksums))
 
 
 def _check_conditions(conditions: ReadConditions, source: ObjectRecord) -> None:

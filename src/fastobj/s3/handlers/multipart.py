@@ -8,15 +8,17 @@ from urllib.parse import quote
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_PARTS_MAX, LIST_UPLOADS_MAX
+from fastobj.core.secret import Secret
 from fastobj.http.message import Request
 from fastobj.meta.records import PartRecord
-from fastobj.objects import complete, parts, uploads
+from fastobj.objects import complete, encryption, parts, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.conditions import failed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
 from fastobj.objects.uploads import Description, Upload
 from fastobj.s3 import acl, paging, tagging
+from fastobj.s3 import encryption as wanted
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
@@ -44,6 +46,8 @@ async def create_multipart_upload(ctx: Context) -> Result:
     algorithm, is_composite = _checksum_asked(ctx.request)
     bucket = ctx.existing()
     named = acl.from_headers(ctx, bucket.record.owner)
+    wish = await wanted.wish(ctx)
+    seal = None if wish is None else await encryption.begin(ctx.store, wish)
     described = Description(
         stored_headers(ctx.request),
         user_metadata(ctx.request),
@@ -51,9 +55,10 @@ async def create_multipart_upload(ctx: Context) -> Result:
         is_composite,
         named.grants if named else None,
         tagging.from_header(ctx.request),
+        None if seal is None else seal.encryption,
     )
     upload = await uploads.create(ctx.store, bucket, ctx.key, ctx.identity.id, described)
-    headers = []
+    headers = wanted.told(described.encryption, wish.customer if wish else None)
     if algorithm:
         headers.append((b"x-amz-checksum-algorithm", algorithm.upper().encode()))
         headers.append((b"x-amz-checksum-type", _type_name(is_composite).encode()))
@@ -112,34 +117,44 @@ async def upload_part(ctx: Context) -> Result:
         raise S3Error(codes.MISSING_CONTENT_LENGTH)
     check_part_number(ctx.query["partNumber"], ctx.store.parts_max)
     upload = await _upload(ctx)
-    check = PayloadCheck(ctx, upload.record.algorithm, ctx.store.whole_sum)
+    said, customer = upload.record.encryption, wanted.customer_key(ctx)
+    key = None
+    if said is not None or customer is not None:
+        key = await encryption.seal_of_upload(ctx.store, said, customer)
+    whole = ctx.store.whole_sum if key is None else None
+    check = PayloadCheck(ctx, upload.record.algorithm, whole)
     _check_algorithm(upload, check.algorithm)
     if length <= ctx.store.small_body_bytes_max:
-        record = await _put_small(ctx, upload, length, check)
+        record = await _put_small(ctx, upload, length, check, key)
     else:
-        record = await _put_large(ctx, upload, length, check)
+        record = await _put_large(ctx, upload, length, check, key)
     etag = (b"etag", f'"{record.etag}"'.encode())
-    return Result(headers=[etag, *sum_headers(record.checksums)])
+    return Result(headers=[etag, *sum_headers(record.checksums), *wanted.told(said, customer)])
 
 
-async def _put_small(ctx: Context, upload: Upload, length: int, check: PayloadCheck) -> PartRecord:
+async def _put_small(
+    ctx: Context, upload: Upload, length: int, check: PayloadCheck, key: Secret | None
+) -> PartRecord:
     body = await ctx.request.body.read(length)
-    content = _content(length, check.check_small(body))
-    return await parts.put_small(ctx.store, upload, _number(ctx), content, body)
+    content = _content(upload, length, check.check_small(body), key)
+    return await parts.put_small(ctx.store, upload, _number(ctx), content, body, key)
 
 
-async def _put_large(ctx: Context, upload: Upload, length: int, check: PayloadCheck) -> PartRecord:
-    body = await receive(ctx, length, check)
+async def _put_large(
+    ctx: Context, upload: Upload, length: int, check: PayloadCheck, key: Secret | None
+) -> PartRecord:
+    body = await receive(ctx, length, check, key)
     try:
-        content = _content(length, check.finish())
+        content = _content(upload, length, check.finish(), key)
     except S3Error as error:
         await body.close(error)
         raise
     return await parts.put_large(ctx.store, upload, _number(ctx), content, body)
 
 
-def _content(length: int, sums: Sums) -> Content:
-    return Content(length, sums.etag, checksums=sums.checksums, blake3=sums.blake3)
+def _content(upload: Upload, length: int, sums: Sums, key: Secret | None) -> Content:
+    etag = encryption.etag(upload.record.encryption, key, sums.etag)
+    return Content(length, etag, checksums=sums.checksums, blake3=sums.blake3)
 
 
 def _number(ctx: Context) -> int:
@@ -168,7 +183,7 @@ async def _upload(ctx: Context) -> Upload:
 async def complete_multipart_upload(ctx: Context) -> Result:
     """Makes one object of the parts that are listed."""
     document = ctx.document or {}
-    bucket = ctx.existing()
+    bucket, customer = ctx.existing(), wanted.customer_key(ctx)
     record = await complete.complete(
         ctx.store,
         bucket,
@@ -177,6 +192,7 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         [_listed(part) for part in document["Part"]],
         _expected(ctx.request),
         write_conditions(ctx.request),
+        customer,
     )
     host = (ctx.request.header(b"host") or b"").decode("latin-1")
     told = {
@@ -186,7 +202,8 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         "ETag": record.etag,
         "ChecksumType": checksum_type(record.checksums),
     }
-    return Result(document=told | sum_elements(record.checksums))
+    headers = wanted.told(record.encryption, customer)
+    return Result(headers=headers, document=told | sum_elements(record.checksums))
 
 
 def _listed(part: Document) -> Listed:

@@ -7,16 +7,19 @@ from typing import Any
 from fastobj.core import codes
 from fastobj.core.errors import FastobjError, S3Error
 from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
+from fastobj.core.secret import Secret
 from fastobj.http.message import Headers
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import Encryption, ObjectRecord
 from fastobj.objects import delete, get, put
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
 from fastobj.objects.delete import Deletion
+from fastobj.objects.encryption import Wish, begin, etag
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
-from fastobj.s3 import acl, appending, errors, ranges, tagging
+from fastobj.objects.store import Store
+from fastobj.s3 import acl, appending, encryption, errors, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.dates import parse_http_date
 from fastobj.s3.object_headers import (
@@ -43,19 +46,24 @@ async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
     if appending.OFFSET in ctx.request.names:
         return await appending.append(ctx)
-    upload = _Upload(ctx, ctx.existing())
+    upload = _Upload(ctx, ctx.existing(), await encryption.wish(ctx))
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
+    if upload.wish is not None:
+        await upload.seal(ctx.store, upload.wish)
     if upload.length <= ctx.store.small_body_bytes_max:
         record = await _put_small(ctx, upload)
     else:
         record = await _put_large(ctx, upload)
-    return Result(headers=[etag_header(record), *checksum_headers(record)])
+    headers = [etag_header(record), *checksum_headers(record)]
+    if upload.wish is not None:
+        headers += encryption.told(record.encryption, upload.wish.customer)
+    return Result(headers=headers)
 
 
 class _Upload:
     """What a request to store an object says before its body."""
 
-    def __init__(self, ctx: Context, bucket: Bucket) -> None:
+    def __init__(self, ctx: Context, bucket: Bucket, wish: Wish | None) -> None:
         request = ctx.request
         self.bucket = bucket
         self._body = request.body
@@ -63,7 +71,10 @@ class _Upload:
         self.headers = stored_headers(request)
         self.metadata = user_metadata(request)
         self.conditions = write_conditions(request)
-        self.check = PayloadCheck(ctx, whole=ctx.store.whole_sum)
+        self.wish = wish
+        self.key: Secret | None = None
+        self._encryption: Encryption | None = None
+        self.check = PayloadCheck(ctx, whole=None if self.wish else ctx.store.whole_sum)
         named = acl.from_headers(ctx, bucket.record.owner)
         self.acl = named.grants if named else None
         self.tags = tagging.from_header(request)
@@ -73,17 +84,22 @@ class _Upload:
         """Of the body; that of a form's file is the most that it may be, until it has been read."""
         return _body_length(self._body.length)
 
+    async def seal(self, store: Store, wish: Wish) -> None:
+        """Makes the key that the body will be encrypted with."""
+        self.key, self._encryption = await begin(store, wish)
+
     def content(self, sums: Sums) -> Content:
         """What is stored once the body has kept its promises."""
         return Content(
             self.length,
-            sums.etag,
+            etag(self._encryption, self.key, sums.etag),
             self.headers,
             self.metadata,
             sums.checksums,
             self.acl,
             sums.blake3,
             self.tags,
+            self._encryption,
         )
 
 
@@ -96,12 +112,14 @@ def _body_length(length: int | None) -> int:
 async def _put_small(ctx: Context, upload: _Upload) -> ObjectRecord:
     body = await ctx.request.body.read(upload.length)
     content = upload.content(upload.check.check_small(body))
-    return await put.put_small(ctx.store, upload.bucket, ctx.key, content, body, upload.conditions)
+    return await put.put_small(
+        ctx.store, upload.bucket, ctx.key, content, body, upload.conditions, upload.key
+    )
 
 
 async def _put_large(ctx: Context, upload: _Upload) -> ObjectRecord:
     store, check = ctx.store, upload.check
-    body = await receive(ctx, upload.length, check)
+    body = await receive(ctx, upload.length, check, upload.key)
     try:
         content = upload.content(check.finish())
     except S3Error as error:
@@ -118,10 +136,12 @@ async def get_object(ctx: Context) -> Result:
     view = _View(ctx)
     bucket = ctx.existing()
     if "partNumber" in ctx.query:
-        record, body = await get.read_part(ctx.store, bucket, ctx.key, view.choose_part)
+        record, body = await get.read_part(
+            ctx.store, bucket, ctx.key, view.choose_part, customer=view.customer
+        )
         await view.find_checksums(record)
     else:
-        record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose)
+        record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose, view.customer)
     return view.result(record, body)
 
 
@@ -130,10 +150,13 @@ async def head_object(ctx: Context) -> Result:
     view = _View(ctx)
     bucket = ctx.existing()
     if "partNumber" in ctx.query:
-        record, _ = await get.read_part(ctx.store, bucket, ctx.key, view.choose_part, False)
+        record, _ = await get.read_part(
+            ctx.store, bucket, ctx.key, view.choose_part, False, view.customer
+        )
         await view.find_checksums(record)
     else:
         record = await get.find_object(ctx.store, bucket, ctx.key)
+        get.check_customer(record, view.customer)
         view.choose(record)
     return view.result(record, b"")
 
@@ -143,6 +166,7 @@ class _View:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self.customer = encryption.reader_key(ctx)
         self._conditions = read_conditions(ctx.request)
         self._verdict = Verdict.GO_ON
         self._range: ByteRange | None = None
@@ -188,6 +212,8 @@ class _View:
         if self._verdict is Verdict.NOT_MODIFIED:
             return Result(304, validators(record))
         headers = object_headers(record, self._ctx.query)
+        if record.encryption is not None:
+            headers += encryption.told(record.encryption, self.customer)
         if self._is_part and record.parts:
             headers.append((b"x-amz-mp-parts-count", str(record.parts).encode()))
         if self._wants_checksums and (self._is_part or self._range is None):

@@ -1,0 +1,1 @@
+"""Key services: they make the keys that objects are encrypted with, and wrap them."""
