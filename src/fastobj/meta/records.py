@@ -23,6 +23,10 @@ _LOCATION_HEAD_BYTES: Final = len(_LOCATION_HEAD)
 BUCKET_ACTIVE: Final = 0
 BUCKET_DELETING: Final = 1
 
+NEVER_VERSIONED: Final = 0
+VERSIONING_ENABLED: Final = 1
+VERSIONING_SUSPENDED: Final = 2
+
 
 GRANTEE_USER: Final = "CanonicalUser"
 GRANTEE_GROUP: Final = "Group"
@@ -41,7 +45,10 @@ Acl = tuple[Grant, ...] | None
 
 
 class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch."""
+    """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch.
+
+    `versioning` never goes back to NEVER_VERSIONED.
+    """
 
     format: int
     id: bytes
@@ -50,10 +57,11 @@ class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     region: str
     state: int = BUCKET_ACTIVE
     acl: Acl = None
+    versioning: int = NEVER_VERSIONED
 
 
 class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An object without versions. An empty body has neither data id nor location.
+    """An object, or a version of one. An empty body has neither data id nor location.
 
     The location of a shared body is b"": its SharedRecord has it, under the data id.
     Where there is an `upload_id`, the body is a manifest (objects.manifest) of `parts` parts that
@@ -61,7 +69,8 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `etag` has no quotes. `headers` are the system headers stored with it (lower-case name to
     value), `metadata` the user's (`x-amz-meta-` left out), `checksums` algorithm (lower-case:
     crc32, crc32c, crc64nvme, sha1, sha256) to base64 text. `blake3` is the sum of 32 bytes over the
-    body, where the setting `integrity` asked for it; a body of parts has none.
+    body, where the setting `integrity` asked for it; a body of parts has none. `version` is b"" for
+    the null version. A delete marker has no body and stands in no other space than `HISTORY`.
     """
 
     format: int
@@ -77,6 +86,23 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     parts: int = 0
     acl: Acl = None
     blake3: bytes = b""
+    version: bytes = b""
+    is_delete_marker: bool = False
+
+
+class StampRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What orders the versions of a key; every change of the key checks and rewrites it.
+
+    `latest` is the order of the latest version, which is a delete marker where `is_marker` says so,
+    `highest` the highest that was ever given out, `null` the order of the null version where it
+    stands in `HISTORY`, 0 elsewhere.
+    """
+
+    format: int
+    latest: int
+    highest: int
+    null: int = 0
+    is_marker: bool = False
 
 
 class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -201,6 +227,7 @@ Record = TypeVar(
     SharedRecord,
     ScrubRecord,
     DamageRecord,
+    StampRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

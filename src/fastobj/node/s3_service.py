@@ -16,7 +16,17 @@ from fastobj.s3.admission import Admission
 from fastobj.s3.auth import Authenticator, OpenAuthenticator, Rules
 from fastobj.s3.context import Observer
 from fastobj.s3.dispatch import S3Application, find_handlers
-from fastobj.s3.handlers import acl, bucket, config, copy, listing, multipart, object, service
+from fastobj.s3.handlers import (
+    acl,
+    bucket,
+    config,
+    copy,
+    listing,
+    multipart,
+    object,
+    service,
+    versioning,
+)
 from fastobj.s3.names import bucket_of_host
 
 HANDLERS: Final[tuple[ModuleType, ...]] = (
@@ -28,6 +38,7 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     listing,
     acl,
     config,
+    versioning,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

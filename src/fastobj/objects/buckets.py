@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -40,10 +40,13 @@ class Bucket(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a bucket holds."""
+    """What a bucket holds: objects, and what stands behind them in `HISTORY`: versions that are
+    not current, and delete markers."""
 
     objects: int = 0
     bytes: int = 0
+    noncurrent: int = 0
+    noncurrent_bytes: int = 0
 
 
 class BucketCache:
@@ -130,10 +133,10 @@ def _scanned(row: ScanRow) -> Bucket:
 
 
 async def usage(store: Store, bucket: Bucket) -> Usage:
-    """Objects and bytes in the bucket: exact, because they move with each transaction."""
+    """What is in the bucket: exact, because the figures move with each transaction."""
     key = keys.bucket_counter(bucket.record.id)
     found = await store.meta.counters(keys.CURRENT, key, keys.next_key(key))
-    return Usage(*found[0][1][:2]) if found else Usage()
+    return Usage(*found[0][1][:4]) if found else Usage()
 
 
 # --- changing
@@ -184,10 +187,29 @@ async def writable(store: Store, bucket: Bucket) -> Bucket:
 
 async def set_acl(store: Store, bucket: Bucket, acl: records.Acl) -> None:
     """Replaces the access control list. Raises NoSuchBucket, OperationAborted."""
+    await rewrite(store, bucket, lambda record: msgspec.structs.replace(record, acl=acl))
+
+
+async def set_versioning(store: Store, bucket: Bucket, versioning: int) -> None:
+    """Has versions of objects kept from now on, or no longer. Moves no rows: whoever changes an
+    object checks the bucket's row. Raises NoSuchBucket, OperationAborted."""
+    await rewrite(
+        store, bucket, lambda record: msgspec.structs.replace(record, versioning=versioning)
+    )
+
+
+async def rewrite(
+    store: Store, bucket: Bucket, edit: Callable[[BucketRecord], BucketRecord]
+) -> None:
+    """Changes what is said of a bucket; `edit` is asked anew for each try.
+
+    Raises what `edit` raises, NoSuchBucket, OperationAborted.
+    """
     retry = Retry(codes.OPERATION_ABORTED)
-    while bucket.record.acl != acl:
-        bucket = await writable(store, bucket)
-        record = msgspec.structs.replace(bucket.record, acl=acl)
+    while (record := edit(bucket.record)) != bucket.record:
+        if bucket.record.state != BUCKET_ACTIVE:
+            bucket = await writable(store, bucket)
+            continue
         try:
             await _write(store, bucket.name, bucket.token, record, retry.arrival)
             return
@@ -219,7 +241,7 @@ async def _outwait(store: Store, bucket: Bucket) -> Bucket | None:
 
 
 async def delete(store: Store, bucket: Bucket) -> None:
-    """Deletes a bucket without objects; uploads in it are aborted.
+    """Deletes a bucket without objects and versions; uploads in it are aborted.
 
     Raises BucketNotEmpty, NoSuchBucket, OperationAborted.
     """
@@ -243,7 +265,10 @@ async def delete(store: Store, bucket: Bucket) -> None:
 
 
 async def _is_empty(store: Store, bucket_id: bytes) -> bool:
-    return not await store.meta.scan(keys.CURRENT, bucket_id, keys.after(bucket_id), 1)
+    for space in (keys.CURRENT, keys.HISTORY):
+        if await store.meta.scan(space, bucket_id, keys.after(bucket_id), 1):
+            return False
+    return True
 
 
 async def _set_state(

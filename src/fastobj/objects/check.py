@@ -33,6 +33,7 @@ from fastobj.storage.base import Location
 
 RESTORE: Final = "restore the store from a backup, or copy its objects into a new one"
 _ROWS_PER_TURN: Final = 256
+_BUCKET_UNITS: Final = ("objects", "bytes", "noncurrent versions", "bytes of those")
 _COUNTER_CURE: Final = f"no object is lost by this; {RESTORE}"
 _TOO_FEW_CURE: Final = f"what is counted too low may be released too early: {RESTORE}"
 
@@ -148,7 +149,7 @@ class Check:
         about = Fault(space, row.key, b"", b"", "")
         try:
             if space in COUNTED:
-                self._counts.add(row.key, record)
+                self._counts.add(space, row.key, record)
             look = self._looks.get(type(record))
             reason = await look(about, record) if look is not None else ""
             if reason and not is_told:
@@ -250,7 +251,8 @@ class Check:
         units: tuple[str, ...]
         if space == keys.CURRENT:
             name = await damage.bucket_name(self._store.meta, key)
-            subject, units = f"counter of bucket {damage.quoted(name)}", ("objects", "bytes")
+            subject = f"counter of bucket {damage.quoted(name)}"
+            units = _BUCKET_UNITS[: max(2, len(counted), len(stored))]
         elif space == keys.SEGMENTS:
             segment = keys.segment_id(key)
             subject, units = f"counter of segment {segment:016x}", ("live bytes", "bodies")

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from fastobj.core import codes
+from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.meta.records import ObjectRecord
 
@@ -39,6 +40,12 @@ class WriteConditions(NamedTuple):
             and matches(self.if_none_match, present)
         ):
             raise failed("If-None-Match")
+
+    @property
+    def exhausted(self) -> ErrorCode:
+        """What a write answers that lost too many races."""
+        unconditional = self.if_match is None and self.if_none_match is None
+        return codes.SLOW_DOWN if unconditional else codes.CONDITIONAL_REQUEST_CONFLICT
 
 
 UNCONDITIONAL: Final = WriteConditions()

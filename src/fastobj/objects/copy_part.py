@@ -82,7 +82,7 @@ async def copy_part(
             large = await carried.write(store, span.length, pump, sums.digests)
         return await parts.put_large(store, upload, number, _content(span, sums), large)
 
-    return await get.with_body(store, source.bucket, source.key, copy)
+    return await get.with_body(store, source.bucket, source.key, copy, source.version)
 
 
 async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Parts:

@@ -43,7 +43,6 @@ ANSWERS: Final[Mapping[str, Absent | Mapping[str, Any]]] = {
     "GetBucketReplication": Absent(codes.REPLICATION_CONFIGURATION_NOT_FOUND),
     "GetBucketRequestPayment": {"Payer": "BucketOwner"},
     "GetBucketTagging": Absent(codes.NO_SUCH_TAG_SET),
-    "GetBucketVersioning": _EMPTY,
     "GetBucketWebsite": Absent(codes.NO_SUCH_WEBSITE_CONFIGURATION),
     "GetObjectLegalHold": _NO_LOCK,
     "GetObjectLockConfiguration": Absent(codes.OBJECT_LOCK_CONFIGURATION_NOT_FOUND),

@@ -16,6 +16,7 @@ from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
+from fastobj.objects import versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
     "CreateBucket": _BODY_CHECKS | _ACL,
     "PutBucketAcl": _BODY_CHECKS | _ACL,
     "PutObjectAcl": _BODY_CHECKS | _ACL,
+    "PutBucketVersioning": _BODY_CHECKS,
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -235,6 +237,7 @@ REFUSED: Final[Mapping[str, Refusals]] = {
     "DeleteObjects": _OTHER_CHECKSUMS,
     "PutBucketAcl": _OTHER_CHECKSUMS,
     "PutObjectAcl": _OTHER_CHECKSUMS,
+    "PutBucketVersioning": _OTHER_CHECKSUMS,
 }
 
 # --- query parameters
@@ -245,10 +248,7 @@ _DIGITS_MAX: Final = 10  # leading zeros are digits too
 
 
 def _check_version_id(value: str) -> None:
-    if not value:
-        raise S3Error(codes.INVALID_ARGUMENT, "Version id cannot be the empty string")
-    if value != "null":
-        raise S3Error(codes.NO_SUCH_VERSION, extra=[("VersionId", value)])
+    versions.parse_id(value)
 
 
 def _check_no_version_id(_: str) -> None:

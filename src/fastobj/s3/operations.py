@@ -170,10 +170,6 @@ _SERVED_PROBES: Final = (
         ("requestPayment",), xml_out="RequestPaymentConfiguration",
     ),
     Op("GetBucketTagging", GET, BUCKET, "s3:GetBucketTagging", ("tagging",)),
-    Op(
-        "GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning",
-        ("versioning",), xml_out="VersioningConfiguration",
-    ),
     Op("GetBucketWebsite", GET, BUCKET, "s3:GetBucketWebsite", ("website",)),
     Op("GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", ("legal-hold",)),
     Op(
@@ -202,6 +198,17 @@ _SERVED_PROBES: Final = (
     Op(
         "ListBucketMetricsConfigurations", GET, BUCKET, "s3:GetMetricsConfiguration",
         ("metrics",), xml_out="ListMetricsConfigurationsResult",
+    ),
+)  # fmt: skip
+
+_SERVED_VERSIONS: Final = (
+    Op(
+        "GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning",
+        ("versioning",), xml_out="VersioningConfiguration",
+    ),
+    Op(
+        "PutBucketVersioning", PUT, BUCKET, "s3:PutBucketVersioning",
+        ("versioning",), body=Body.XML, xml_in="VersioningConfiguration",
     ),
     Op(
         "ListObjectVersions", GET, BUCKET, "s3:ListBucketVersions",
@@ -275,7 +282,6 @@ _REFUSED_BUCKET_PUT: Final = (
         "PutBucketRequestPayment", PUT, BUCKET, "s3:PutBucketRequestPayment", "requestPayment"
     ),
     _refused("PutBucketTagging", PUT, BUCKET, "s3:PutBucketTagging", "tagging"),
-    _refused("PutBucketVersioning", PUT, BUCKET, "s3:PutBucketVersioning", "versioning"),
     _refused("PutBucketWebsite", PUT, BUCKET, "s3:PutBucketWebsite", "website"),
     _refused(
         "PutObjectLockConfiguration", PUT, BUCKET, "s3:PutBucketObjectLockConfiguration",
@@ -401,6 +407,7 @@ OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED_MULTIPART,
     *_SERVED_ACCESS,
     *_SERVED_PROBES,
+    *_SERVED_VERSIONS,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,
     *_REFUSED_BUCKET_PUT,

@@ -72,6 +72,14 @@ _CONTENTS: Final = (
 
 _VERSION: Final = (*_CONTENTS, Field("VersionId"), Field("IsLatest", Kind.BOOL))
 
+_DELETE_MARKER: Final = (
+    Field("Owner", _OWNER),
+    Field("Key"),
+    Field("VersionId", Kind.TOKEN),
+    Field("IsLatest", Kind.BOOL),
+    Field("LastModified", Kind.TIME),
+)
+
 _LISTED: Final = (
     Field("Contents", _CONTENTS, many=True),
     Field("CommonPrefixes", (Field("Prefix"),), many=True),
@@ -118,7 +126,6 @@ _EMPTY_CONFIGURATIONS: Final = (
     Shape("NotificationConfiguration", "NotificationConfiguration"),
     Shape("RequestPaymentConfiguration", "RequestPaymentConfiguration", (Field("Payer"),)),
     Shape("Tagging", "Tagging", (Field("TagSet", (Field("Key"), Field("Value")), item="Tag"),)),
-    Shape("VersioningConfiguration", "VersioningConfiguration"),
 )
 
 _CHECKSUMS: Final = tuple(
@@ -326,10 +333,16 @@ _ROWS: Final = (
             Field("EncodingType"),
             Field("IsTruncated", Kind.BOOL),
             Field("Version", _VERSION, many=True),
+            Field("DeleteMarker", _DELETE_MARKER, many=True),
             Field("CommonPrefixes", (Field("Prefix"),), many=True),
         ),
     ),
     *_EMPTY_CONFIGURATIONS,
+    Shape(
+        "VersioningConfiguration",
+        "VersioningConfiguration",
+        (Field("Status"), Field("MfaDelete")),
+    ),
     Shape(
         "Error",
         "Error",

@@ -84,13 +84,13 @@ async def test_damaged_bytes_have_no_sum(world):
 
 
 async def test_a_row_written_before_there_were_sums_has_none(world):
-    """The last field of either record: older rows end before it."""
+    """Older rows end before it."""
     bucket = await world.bucket()
     record = await world.put(bucket, b"key", b"body", blake3=sum_of(b"body"))
     part = records.PartRecord(1, b"l" * 32, b"d" * 16, 4, "etag", 7, {}, sum_of(b"body"))
     for written in (record, part):
         fields = msgspec.msgpack.decode(records.encode(written))
-        older = msgspec.msgpack.encode(fields[:-1])
+        older = msgspec.msgpack.encode(fields[: written.__struct_fields__.index("blake3")])
         expected = msgspec.structs.replace(written, blake3=b"")
         assert records.decode(type(written), older) == expected
         assert records.decode(type(written), records.encode(written)) == written

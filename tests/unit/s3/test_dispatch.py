@@ -39,6 +39,9 @@ XML_BODIES = {
         b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>"
         b"</CompleteMultipartUpload>"
     ),
+    "VersioningConfiguration": (
+        b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    ),
 }
 
 

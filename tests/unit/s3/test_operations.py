@@ -48,6 +48,8 @@ SERVED = {
     "ListMultipartUploads",
     "GetBucketAcl",
     "PutBucketAcl",
+    "PutBucketVersioning",
+    "GetBucketVersioning",
     "GetObjectAcl",
     "PutObjectAcl",
     "GetObjectTagging",

@@ -132,6 +132,8 @@ def test_spaces_and_values_are_as_documented():
         keys.DUE: "time index",
         keys.JOBS: "jobs",
         keys.DAMAGED: "damage",
+        keys.HISTORY: "versions",
+        keys.STAMPS: "stamps",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
@@ -145,5 +147,6 @@ def test_spaces_and_values_are_as_documented():
         "shared body": list(records.SharedRecord.__struct_fields__),
         "scrub": list(records.ScrubRecord.__struct_fields__),
         "damage": list(records.DamageRecord.__struct_fields__),
+        "stamp": list(records.StampRecord.__struct_fields__),
     }
     assert records.FORMAT == 1

@@ -9,6 +9,7 @@ from fastobj.core.errors import S3Error
 from fastobj.objects import get
 from fastobj.s3.absent import ANSWERS, Absent
 from fastobj.s3.context import Context, Document, Result
+from fastobj.s3.object_headers import version_header
 
 
 def _says(answer: Absent | Document) -> Callable[[Context], Awaitable[Result]]:
@@ -29,5 +30,5 @@ HANDLERS: Final = {operation: _says(answer) for operation, answer in ANSWERS.ite
 async def get_object_tagging(ctx: Context) -> Result:
     """The tags of an object: none."""
     bucket = ctx.existing()
-    await get.find_object(ctx.store, bucket, ctx.key)
-    return Result(document={"TagSet": []})
+    record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
+    return Result(headers=version_header(bucket, record), document={"TagSet": []})

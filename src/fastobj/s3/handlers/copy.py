@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -16,12 +18,16 @@ from fastobj.objects import copy, copy_part, get, uploads
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
 from fastobj.objects.copy import Source
 from fastobj.objects.get import Span
+from fastobj.objects.versions import DeleteMarkerFound
 from fastobj.s3 import acl, ranges
 from fastobj.s3.context import Context, Result
 from fastobj.s3.headers import check_part_number
+from fastobj.s3.names import CopySource
 from fastobj.s3.object_headers import (
     checksum_elements,
+    new_version_header,
     source_conditions,
+    source_version_header,
     stored_headers,
     sum_elements,
     user_metadata,
@@ -35,12 +41,31 @@ _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
 
 async def copy_object(ctx: Context) -> Result:
     """Makes an object from another one, or changes what is said of an object."""
-    bucket, source = ctx.existing(), Source(*ctx.existing_source())
+    bucket, source = ctx.existing(), ctx.existing_source()
     wish = _Wish(ctx, source)
     conditions = write_conditions(ctx.request)
-    record = await copy.copy_object(ctx.store, source, bucket, ctx.key, wish.describe, conditions)
+    with _source_of_bytes():
+        record, copied = await copy.copy_object(
+            ctx.store, source, bucket, ctx.key, wish.describe, conditions
+        )
     told = {"ETag": record.etag, "LastModified": record.modified_ns}
-    return Result(document={**told, **checksum_elements(record)})
+    headers = new_version_header(record) + source_version_header(source.bucket, copied)
+    return Result(headers=headers, document={**told, **checksum_elements(record)})
+
+
+@contextmanager
+def _source_of_bytes() -> Iterator[None]:
+    """A delete marker has none, even where its own id names it."""
+    try:
+        yield
+    except DeleteMarkerFound as error:
+        if error.is_latest:
+            raise
+        message = (
+            "The source of a copy request may not specifically refer to a delete marker by"
+            " version id."
+        )
+        raise S3Error(codes.INVALID_REQUEST, message) from None
 
 
 class _Wish:
@@ -58,7 +83,7 @@ class _Wish:
         named = acl.from_headers(ctx, ctx.existing().record.owner)
         self._acl = named.grants if named else None  # a copy takes no list along
         self._sums: dict[bytes, dict[str, str]] = {}  # by data id: a body is read once
-        if ctx.source == (ctx.bucket, ctx.key):
+        if ctx.source == CopySource(ctx.bucket, ctx.key):
             self._check_change()
 
     def _check_change(self) -> None:
@@ -101,9 +126,11 @@ class _Wish:
         return self._sums.get(source.data_id, {})
 
     async def _read(self, name: str) -> None:
-        store, (bucket, key) = self._ctx.store, self._source
+        store, (bucket, key, version) = self._ctx.store, self._source
         digest = ALGORITHMS[name].begin()
-        record, body = await get.read_object(store, bucket, key, lambda it: Span(0, it.size))
+        record, body = await get.read_object(
+            store, bucket, key, lambda it: Span(0, it.size), version
+        )
         if isinstance(body, bytes):
             digest.update(body)
         else:
@@ -116,22 +143,26 @@ async def upload_part_copy(ctx: Context) -> Result:
     """Makes a part of an upload from an object, or from a range of its bytes."""
     check_part_number(ctx.query["partNumber"], ctx.store.parts_max)
     upload = await uploads.get(ctx.store, ctx.existing(), ctx.key, ctx.query["uploadId"])
-    source = Source(*ctx.existing_source())
+    source = ctx.existing_source()
+    found: list[ObjectRecord] = []
     conditions = source_conditions(ctx.request)
     asked = ranges.parse_copy(ctx.request.header(b"x-amz-copy-source-range"))
 
     def choose(record: ObjectRecord) -> Span:
+        found[:] = [record]
         _check_conditions(conditions, record)
-        found = asked.resolve(record.size)
-        _check_size(found.length)
-        check_length(found.length, ctx.object_bytes_max)
-        return Span(found.offset, found.length)
+        span = asked.resolve(record.size)
+        _check_size(span.length)
+        check_length(span.length, ctx.object_bytes_max)
+        return Span(span.offset, span.length)
 
     number = int(ctx.query["partNumber"])
     measure = partial(Computed, upload.record.algorithm, ctx.store.whole_sum)
-    part = await copy_part.copy_part(ctx.store, source, upload, number, choose, measure)
+    with _source_of_bytes():
+        part = await copy_part.copy_part(ctx.store, source, upload, number, choose, measure)
     told = {"ETag": part.etag, "LastModified": part.modified_ns}
-    return Result(document=told | sum_elements(part.checksums))
+    headers = source_version_header(source.bucket, *found)
+    return Result(headers=headers, document=told | sum_elements(part.checksums))
 
 
 def _check_conditions(conditions: ReadConditions, source: ObjectRecord) -> None:

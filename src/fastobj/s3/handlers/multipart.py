@@ -20,6 +20,7 @@ from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
     checksum_type,
+    new_version_header,
     stored_headers,
     sum_elements,
     sum_headers,
@@ -162,14 +163,14 @@ async def _upload(ctx: Context) -> Upload:
 
 async def complete_multipart_upload(ctx: Context) -> Result:
     """Makes one object of the parts that are listed."""
-    document = ctx.document or {}
+    asked = ctx.document or {}
     bucket = ctx.existing()
     record = await complete.complete(
         ctx.store,
         bucket,
         ctx.key,
         ctx.query["uploadId"],
-        [_listed(part) for part in document["Part"]],
+        [_listed(part) for part in asked["Part"]],
         _expected(ctx.request),
         write_conditions(ctx.request),
     )
@@ -181,7 +182,8 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         "ETag": record.etag,
         "ChecksumType": checksum_type(record.checksums),
     }
-    return Result(document=told | sum_elements(record.checksums))
+    document = told | sum_elements(record.checksums)
+    return Result(headers=new_version_header(record), document=document)
 
 
 def _listed(part: Document) -> Listed:
