@@ -57,7 +57,7 @@ class KeyRows(NamedTuple):
 
 
 class Stale(Exception):
-    """Others had their turn while this change waited for its own: its rows are to be read again."""
+    """Others have changed the key, or had their turn, meanwhile: its rows are to be read again."""
 
 
 class Change:
@@ -111,12 +111,18 @@ class Change:
         return None if self.current is None else self.current.record
 
     async def version(self, wanted: Wanted) -> Version | None:
-        """The version, or delete marker, that is wanted; None for the latest: the current one."""
+        """The version, or delete marker, that is wanted; None for the latest: the current one.
+
+        None is answered only where it is sure that there is none. Raises Stale.
+        """
         if wanted is None:
             return self.current
         place = (self._store, self.bucket, self.key)
         stamp = self._stamp if self._stamp_row is not None else None
-        return await versions.among(*place, wanted, self.current, stamp)
+        found = await versions.among(*place, wanted, self.current, stamp)
+        if found is None and not await versions.is_settled(*place, self._stamp_row):
+            raise Stale
+        return found
 
     async def replaced(self) -> Version | None:
         """What an object takes the place of that is put now: the null version unless versions are

@@ -13,7 +13,7 @@ from fastobj.meta.records import BUCKET_ACTIVE, NEVER_VERSIONED
 from fastobj.objects import bodies, buckets, versions
 from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.change import Change, KeyRows, change_key
+from fastobj.objects.change import Change, KeyRows, Stale, change_key
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
@@ -124,7 +124,8 @@ class _Round:
                 self._bucket = await buckets.writable(self._store, self._bucket)
                 self._rows.clear()
             await self._read([index for index in indexes if index not in self._rows])
-            indexes = await self._commit(await self._plan(indexes))
+            planned, stale = await self._plan(indexes)
+            indexes = stale + await self._commit(planned)
         return self._bucket
 
     async def _read(self, indexes: list[int]) -> None:
@@ -134,19 +135,20 @@ class _Round:
         for start in range(0, len(indexes), LOOP_SCAN_ROWS_MAX):
             portion = indexes[start : start + LOOP_SCAN_ROWS_MAX]
             names = [self._deletions[index].key for index in portion]
-            pairs = [(keys.CURRENT, keys.current(bucket_id, name)) for name in names]
-            found = await self._store.meta.get_many(pairs)
             stamps: list[versions.RawRow] = [None] * len(portion)
-            if is_versioned:
+            if is_versioned:  # before the other row, as in `versions.read`
                 pairs = [(keys.STAMPS, keys.stamp(bucket_id, name)) for name in names]
                 stamps = await self._store.meta.get_many(pairs)
+            pairs = [(keys.CURRENT, keys.current(bucket_id, name)) for name in names]
+            found = await self._store.meta.get_many(pairs)
             for index, current, stamp in zip(portion, found, stamps, strict=True):
                 self._rows[index] = KeyRows(current, stamp)
             await asyncio.sleep(0)
 
-    async def _plan(self, indexes: list[int]) -> dict[int, tuple[Change, Entry]]:
-        """The changes to commit, in one commit of many."""
+    async def _plan(self, indexes: list[int]) -> tuple[dict[int, tuple[Change, Entry]], list[int]]:
+        """The changes to commit, in one commit of many, and the indexes whose rows are stale."""
         planned: dict[int, tuple[Change, Entry]] = {}
+        stale: list[int] = []
         ahead: Ahead = {}
         for index in indexes:
             deletion = self._deletions[index]
@@ -157,11 +159,14 @@ class _Round:
             except S3Error as error:
                 self._results[index] = error
                 continue
+            except Stale:
+                stale.append(index)
+                continue
             if not change.is_empty:
                 entry = change.entry(self._retry.arrival)
                 bodies.foresee(ahead, entry.txn)
                 planned[index] = change, entry
-        return planned
+        return planned, stale
 
     async def _commit(self, planned: dict[int, tuple[Change, Entry]]) -> list[int]:
         """Commits, and notes what failed; the indexes that lost a race and go again."""

@@ -181,29 +181,37 @@ async def absent(store: Store, bucket: Bucket, key: bytes) -> S3Error:
 
 
 async def _find_named(store: Store, bucket: Bucket, key: bytes, wanted: bytes) -> Version | None:
-    """The version, or delete marker, with that id. Where it may have moved between two reads of
-    rows, they are read again."""
-    current, stamp = await read(store, bucket, key)
+    """The version, or delete marker, with that id."""
     for _ in range(CONFLICT_RETRIES_MAX):
+        current, stamp = await read(store, bucket, key)
         present = current_version(bucket, key, current)
         found = await among(store, bucket, key, wanted, present, stamp_of(stamp))
-        if found is not None or stamp is None:
+        if found is not None or await is_settled(store, bucket, key, stamp):
             return found
-        before = stamp
-        current, stamp = await read(store, bucket, key)
-        if stamp is not None and stamp[1] == before[1]:
-            return None
     raise S3Error(codes.SLOW_DOWN)
 
 
 async def read(store: Store, bucket: Bucket, key: bytes) -> tuple[RawRow, RawRow]:
     """The rows that each change of a key checks: of the current version, and the stamp.
 
-    There is no stamp in a bucket that never had versioning, and none is read there.
+    There is no stamp in a bucket that never had versioning, and none is read there. It is read
+    first: see `is_settled`.
     """
     row_key = keys.current(bucket.record.id, key)
     if bucket.record.versioning == NEVER_VERSIONED:
         return await store.meta.get(keys.CURRENT, row_key), None
-    pairs = [(keys.CURRENT, row_key), (keys.STAMPS, keys.stamp(bucket.record.id, key))]
-    current, stamp = await store.meta.get_many(pairs)
+    pairs = [(keys.STAMPS, keys.stamp(bucket.record.id, key)), (keys.CURRENT, row_key)]
+    stamp, current = await store.meta.get_many(pairs)
     return current, stamp
+
+
+async def is_settled(store: Store, bucket: Bucket, key: bytes, stamp: RawRow) -> bool:
+    """Whether no version of the key has come, gone or moved since its stamp was read.
+
+    Only then a version is not there that was found in neither of the places where it can be: it
+    may have moved from one to the other between the two looks.
+    """
+    if bucket.record.versioning == NEVER_VERSIONED:
+        return True
+    present = await store.meta.get(keys.STAMPS, keys.stamp(bucket.record.id, key))
+    return (present and present[1]) == (stamp and stamp[1])
