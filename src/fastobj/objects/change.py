@@ -12,7 +12,8 @@ goes for good passes `let_go`, where that may be refused.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -36,7 +37,7 @@ from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
 from fastobj.objects.turns import Turn
-from fastobj.objects.versions import NULL, RawRow, Version, Wanted
+from fastobj.objects.versions import NULL, KeyRows, RawRow, Version, Wanted
 from fastobj.storage.base import NO_LOCATION
 
 # Where these rows stand in every transaction that changes a key; no stamp where there is none.
@@ -45,15 +46,9 @@ OBJECT_ROW: Final = 1
 STAMP_ROW: Final = 2
 
 _NO_BODY: Final = Carried(b"", NO_LOCATION)
+_NOTHING_LOST: Final[Mapping[tuple[int, bytes], RawRow]] = MappingProxyType({})
 _New = bytes | Literal[0] | None  # a value, KEEP or DELETE
 T = TypeVar("T")
-
-
-class KeyRows(NamedTuple):
-    """What every change of a key checks, as it was read."""
-
-    current: RawRow
-    stamp: RawRow = None
 
 
 class Stale(Exception):
@@ -67,6 +62,15 @@ class Change:
     is for a change that is one of many in a commit.
     """
 
+    is_empty = True  # nothing changes, so that there is nothing to commit
+    _has_versions = False
+    _stamp_row: RawRow = None
+    _stamp: StampRecord | None = None  # as it was
+    _stamp_now: StampRecord | None = None  # as it is to be
+    _next: _New = KEEP  # what is to become of the current object's row
+    _carried = _NO_BODY
+    _objects = _bytes = _versions = _version_bytes = 0  # what comes to the bucket's counter
+
     def __init__(
         self,
         store: Store,
@@ -75,25 +79,21 @@ class Change:
         rows: KeyRows,
         turn: Turn | None = None,
         ahead: Ahead | None = None,
-        lost: Mapping[tuple[int, bytes], RawRow] | None = None,
+        lost: Mapping[tuple[int, bytes], RawRow] = _NOTHING_LOST,
     ) -> None:
         self.bucket = bucket
         self.key = key
         self.current = versions.current_version(bucket, key, rows.current)
-        self.lost = lost or {}
+        self.lost = lost
         self._store = store
         self._turn = turn
         self._ahead = ahead
-        self._has_versions = bucket.record.versioning != NEVER_VERSIONED
-        self._stamp_row = rows.stamp
-        self._stamp = self._stamp_now = self._read_stamp() if self._has_versions else None
-        self._next: _New = KEEP
-        self._refs: list[BodyRef] = []
-        self._carried = _NO_BODY
         self._rows: list[Row] = []
         self._adds: list[Add] = []
-        self._objects = self._bytes = self._versions = self._version_bytes = 0
-        self._is_empty = True
+        if bucket.record.versioning != NEVER_VERSIONED:
+            self._has_versions = True
+            self._stamp_row = rows.stamp
+            self._stamp = self._stamp_now = self._read_stamp()
 
     def _read_stamp(self) -> StampRecord:
         """The key's stamp, or what that of an object from before versioning would be."""
@@ -134,9 +134,7 @@ class Change:
 
     async def join(self, record: ObjectRecord | None) -> None:
         """Waits where others take turns at the body of that object. Raises Stale."""
-        if record is None or record.location or self._turn is None:
-            return
-        if await bodies.join(self._turn, record):
+        if self._turn is not None and await bodies.join(self._turn, record):
             raise Stale
 
     # --- what is to become of it
@@ -155,7 +153,7 @@ class Change:
         `keeps_body`: then its own is the same. An object that stays as a version has `left` in its
         row, or what it had. Raises Stale.
         """
-        gone = await self.replaced()
+        gone = await self.replaced() if self._has_versions else self.current
         if gone is not None:
             await self.let_go(gone, keeps_body=keeps_body)
         if self._has_versions:
@@ -165,10 +163,8 @@ class Change:
             version = versions.new_id(order) if is_kept else NULL
             record = msgspec.structs.replace(record, version=version, is_delete_marker=False)
             self._stamp_latest(order)
-        value = records.encode(record)
-        self._next = value
+        self._next = records.encode(record)
         self._carried = carried
-        self._refs = carried.refs(OBJECT_ROW, value)
         self._objects += 1
         self._bytes += record.size
         self.carry(carried.rows, carried.adds)
@@ -226,7 +222,7 @@ class Change:
     def rewrite(self, version: Version, record: ObjectRecord) -> None:
         """Leaves `record` in the row of that version, which has the same body and size."""
         value = records.encode(record)
-        self._is_empty = False
+        self.is_empty = False
         if version.space == keys.CURRENT:
             self._next = value
         else:
@@ -234,9 +230,10 @@ class Change:
 
     async def let_go(self, version: Version, *, keeps_body: bool = False) -> None:
         """Takes a version away for good, with its body's name unless that stays. Raises Stale."""
-        self._is_empty = False
+        self.is_empty = False
         if not keeps_body:
-            await self.join(version.record)
+            if not version.record.location:
+                await self.join(version.record)
             release = await bodies.release(self._store, version.record, self._ahead)
             self.carry(release.rows, release.adds)
         if version.space == keys.CURRENT:
@@ -248,7 +245,7 @@ class Change:
 
     def carry(self, rows: Iterable[Row], adds: Iterable[Add] = ()) -> None:
         """Takes rows and counters that change with it."""
-        self._is_empty = False
+        self.is_empty = False
         self._rows += rows
         self._adds += adds
 
@@ -256,7 +253,7 @@ class Change:
 
     def _new_order(self) -> int:
         assert self._stamp is not None, "only where there are versions"
-        self._is_empty = False
+        self.is_empty = False
         return max(self._store.clock.now_ns(), self._stamp.highest + 1)
 
     def _is_latest(self, version: Version) -> bool:
@@ -306,11 +303,6 @@ class Change:
 
     # --- the transaction
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing changes, so that there is nothing to commit."""
-        return self._is_empty
-
     def entry(self, arrival: int | None = None) -> Entry:
         """The transaction, and the bodies that travel with it."""
         self._carried.send()
@@ -327,7 +319,11 @@ class Change:
         if self._has_versions:
             rows.append(self._stamped())
         rows += self._rows
-        return Txn(new_txn_id(), rows, self._counted() + self._adds, self._refs)
+        refs: list[BodyRef] = []
+        if self._carried.bodies:
+            assert isinstance(self._next, bytes), "a body comes with the row that names it"
+            refs = self._carried.refs(OBJECT_ROW, self._next)
+        return Txn(new_txn_id(), rows, self._counted() + self._adds, refs)
 
     def _stamped(self) -> Row:
         row, now = self._stamp_row, self._stamp_now
@@ -343,7 +339,7 @@ class Change:
         counted: tuple[int, ...] = (self._objects, self._bytes)
         if self._versions or self._version_bytes:
             counted += (self._versions, self._version_bytes)
-        if not any(counted):
+        elif not self._objects and not self._bytes:
             return []
         return [Add(keys.CURRENT, keys.bucket_counter(self.bucket.record.id), counted)]
 
@@ -385,7 +381,8 @@ class Tries:
         self._bucket = bucket
         self._key = key
         self._turn = turn
-        self._retry = Retry(exhausted, turn)
+        self._exhausted = exhausted
+        self._retry: Retry | None = None  # until a race is lost
 
     async def run(self, plan: Plan[T]) -> T:
         """Has `plan` say what is to become of the key until that is committed.
@@ -394,15 +391,16 @@ class Tries:
         it raises, NoSuchBucket, SlowDown, and what `commit` raises but Conflict.
         """
         store, key, retry = self._store, self._key, self._retry
+        arrival = None if retry is None else retry.arrival
         rows: KeyRows | None = None
-        lost: dict[tuple[int, bytes], RawRow] | None = None
+        lost: Mapping[tuple[int, bytes], RawRow] = _NOTHING_LOST
         while True:
             if self._bucket.record.state != BUCKET_ACTIVE:
                 self._bucket = await buckets.writable(store, self._bucket)
                 rows = None
             bucket = self._bucket
             if rows is None:
-                rows = KeyRows(*await versions.read(store, bucket, key))
+                rows = await versions.read(store, bucket, key)
             change = Change(store, bucket, key, rows, self._turn, lost=lost)
             try:
                 result = await plan(change)
@@ -411,7 +409,7 @@ class Tries:
                 continue
             if change.is_empty:
                 return result
-            entry = change.entry(retry.arrival)
+            entry = change.entry(arrival)
             try:
                 await store.ledger.commit(entry)
                 return result
@@ -420,8 +418,11 @@ class Tries:
             self._bucket = change.same_bucket(failed)
             rows = change.present_rows(failed, self._bucket)
             lost = _by_place(entry.txn.rows, failed.present)
+            if retry is None:
+                retry = self._retry = Retry(self._exhausted, self._turn)
             if await retry.after(failed):
                 rows = None
+            arrival = retry.arrival
 
 
 def _by_place(rows: Sequence[Row], present: Sequence[RawRow]) -> dict[tuple[int, bytes], RawRow]:

@@ -13,12 +13,12 @@ from fastobj.meta.records import BUCKET_ACTIVE, NEVER_VERSIONED
 from fastobj.objects import bodies, buckets, versions
 from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.change import Change, KeyRows, Stale, change_key
+from fastobj.objects.change import Change, Stale, change_key
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
-from fastobj.objects.versions import Wanted
+from fastobj.objects.versions import KeyRows, Wanted
 
 
 class Deletion(NamedTuple):

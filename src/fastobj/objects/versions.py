@@ -31,6 +31,13 @@ Wanted = bytes | None
 RawRow = tuple[bytes, Token] | None
 
 
+class KeyRows(NamedTuple):
+    """What every change of a key checks, as it was read."""
+
+    current: RawRow
+    stamp: RawRow = None
+
+
 class Version(NamedTuple):
     """A version of a key, or a delete marker, as it was read: its row, and what is in it."""
 
@@ -191,7 +198,7 @@ async def _find_named(store: Store, bucket: Bucket, key: bytes, wanted: bytes) -
     raise S3Error(codes.SLOW_DOWN)
 
 
-async def read(store: Store, bucket: Bucket, key: bytes) -> tuple[RawRow, RawRow]:
+async def read(store: Store, bucket: Bucket, key: bytes) -> KeyRows:
     """The rows that each change of a key checks: of the current version, and the stamp.
 
     There is no stamp in a bucket that never had versioning, and none is read there. It is read
@@ -199,10 +206,10 @@ async def read(store: Store, bucket: Bucket, key: bytes) -> tuple[RawRow, RawRow
     """
     row_key = keys.current(bucket.record.id, key)
     if bucket.record.versioning == NEVER_VERSIONED:
-        return await store.meta.get(keys.CURRENT, row_key), None
+        return KeyRows(await store.meta.get(keys.CURRENT, row_key))
     pairs = [(keys.STAMPS, keys.stamp(bucket.record.id, key)), (keys.CURRENT, row_key)]
     stamp, current = await store.meta.get_many(pairs)
-    return current, stamp
+    return KeyRows(current, stamp)
 
 
 async def is_settled(store: Store, bucket: Bucket, key: bytes, stamp: RawRow) -> bool:
