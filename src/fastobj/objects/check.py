@@ -21,6 +21,7 @@ from fastobj.meta.records import (
     PartRecord,
     PartsDue,
     SegmentRecord,
+    StampRecord,
     UploadDue,
     UploadRecord,
 )
@@ -104,6 +105,7 @@ class Check:
             PartsDue: self._parts_due,
             PartRecord: self._part,
             ObjectRecord: self._object,
+            StampRecord: self._stamp,
         }
 
     async def run(self) -> Progress:
@@ -214,6 +216,20 @@ class Check:
         self.progress.objects += 1
         if record.upload_id:
             self._accounted_uploads.add(record.upload_id)
+        return self._in_bucket(about)
+
+    async def _stamp(self, about: Fault, record: StampRecord) -> str:
+        """Why the key's rows are not as its stamp says, or ""."""
+        meta, bucket_id = self._store.meta, about.key[: keys.BUCKET_ID_BYTES]
+        key = keys.object_key(about.key)
+        has_object = await meta.get(keys.CURRENT, about.key) is not None
+        if has_object == record.is_marker:
+            latest = "a delete marker" if record.is_marker else "an object"
+            return f"it says that the latest version is {latest}, and it is not"
+        for order in (record.latest if record.is_marker else 0, record.null):
+            row_key = keys.history(bucket_id, key, order)
+            if order and await meta.get(keys.HISTORY, row_key) is None:
+                return f"the version of order {order} that it names has no row"
         return self._in_bucket(about)
 
     def _in_bucket(self, about: Fault) -> str:
