@@ -43,7 +43,7 @@ async def _body(store, bucket, key):
 async def _check(store):
     bucket = await buckets.get(store, BUCKET)
     assert (bucket.record.owner, bucket.record.created_ns) == (OWNER, CREATED_NS)
-    assert await buckets.usage(store, bucket) == (len(OBJECTS), sum(OBJECTS.values()))
+    assert await buckets.usage(store, bucket) == buckets.Usage(len(OBJECTS), sum(OBJECTS.values()))
     for key, size in OBJECTS.items():
         record, body = await _body(store, bucket, key)
         assert body == payload(key, size)

@@ -75,7 +75,7 @@ def test_what_names_no_object(copied, s3, server, bucket, other, named, value):
 def test_versions_that_are_not_there(copied, s3, bucket, version):
     s3.put_object(Bucket=bucket, Key="a", Body=b"body")
     answer = copied(f"{bucket}/a?versionId={version}")
-    assert (answer.status, answer.code) == (404, "NoSuchVersion")
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
 
 
 @pytest.mark.parametrize("raw", REFUSED, ids=lambda raw: raw[:12])

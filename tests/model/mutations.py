@@ -13,7 +13,8 @@ from fastobj.background.garbage import Garbage
 from fastobj.core.limits import PIECE_BYTES
 from fastobj.meta import keys
 from fastobj.meta.base import ANY, Row, Txn
-from fastobj.objects import bodies, complete, listing, manifest, moves, put, upload_rows
+from fastobj.objects import bodies, complete, listing, manifest, moves, upload_rows
+from fastobj.objects.change import OBJECT_ROW, Change
 from fastobj.objects.conditions import WriteConditions
 from fastobj.s3 import ranges
 from fastobj.s3.handlers import copy
@@ -71,15 +72,14 @@ def range_stops_short(patch: Patch) -> None:
 @_fault
 def last_writer_wins(patch: Patch) -> None:
     """A put does not check that the object is still the one that its conditions were judged by."""
-    whole = put.transaction
+    whole = Change.txn
 
-    def transaction(*arguments: Any, **named: Any) -> Txn:
-        txn = whole(*arguments, **named)
-        at = put.OBJECT_ROW
-        txn.rows[at] = msgspec.structs.replace(txn.rows[at], expect=ANY)
-        return txn
+    def txn(self: Change) -> Txn:
+        made = whole(self)
+        made.rows[OBJECT_ROW] = msgspec.structs.replace(made.rows[OBJECT_ROW], expect=ANY)
+        return made
 
-    patch.setattr(put, "transaction", transaction)
+    patch.setattr(Change, "txn", txn)
 
 
 @_fault

@@ -317,7 +317,7 @@ def test_missing(s3, bucket, refusal, new_name):
     assert refusal(CopySource=f"{bucket}/missing") == (404, "NoSuchKey")
     assert refusal(CopySource=f"{new_name()}/source") == (404, "NoSuchBucket")
     assert refusal(Bucket=new_name()) == (404, "NoSuchBucket")
-    assert refusal(CopySource=f"{bucket}/source?versionId=abc") == (404, "NoSuchVersion")
+    assert refusal(CopySource=f"{bucket}/source?versionId=abc") == (400, "InvalidArgument")
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_response_parameters_with_control_characters(send, bucket, value):
 def test_version_ids(s3, bucket):
     call = {"Bucket": bucket, "Key": "small"}
     assert s3.get_object(**call, VersionId="null")["Body"].read() == BODY[:1000]
-    assert refused(s3.get_object, **call, VersionId="other") == (404, "NoSuchVersion")
+    assert refused(s3.get_object, **call, VersionId="other") == (400, "InvalidArgument")
 
 
 # --- presigned

@@ -17,7 +17,7 @@ def test_not_there(s3, bucket, new_name):
     assert refused(s3.get_object_acl, Bucket=bucket, Key="key") == (404, "NoSuchKey")
     assert refused(s3.get_object_acl, Bucket=new_name(), Key="key") == (404, "NoSuchBucket")
     other = {"Bucket": bucket, "Key": "key", "VersionId": "other"}
-    assert refused(s3.get_object_acl, **other) == (404, "NoSuchVersion")
+    assert refused(s3.get_object_acl, **other) == (400, "InvalidArgument")
 
 
 def test_an_overwrite_begins_anew(s3, bucket):

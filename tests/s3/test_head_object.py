@@ -74,4 +74,4 @@ def test_range_outside(s3, bucket):
 def test_version_ids(s3, bucket):
     s3.put_object(Bucket=bucket, Key="key", Body=b"x")
     s3.head_object(Bucket=bucket, Key="key", VersionId="null")
-    assert refused(s3.head_object, Bucket=bucket, Key="key", VersionId="other") == (404, "404")
+    assert refused(s3.head_object, Bucket=bucket, Key="key", VersionId="other") == (400, "400")

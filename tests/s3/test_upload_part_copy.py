@@ -164,7 +164,7 @@ def test_a_range_of_an_empty_source(s3, bucket, refusal):
 def test_what_is_missing(refusal, s3, bucket, source, new_name):
     assert refusal(CopySource=f"{bucket}/none") == (404, "NoSuchKey")
     assert refusal(CopySource=f"{new_name()}/key") == (404, "NoSuchBucket")
-    assert refusal(CopySource=f"{source}?versionId=abc") == (404, "NoSuchVersion")
+    assert refusal(CopySource=f"{source}?versionId=abc") == (400, "InvalidArgument")
     named = begin(s3, bucket)
     for wrong in ({"UploadId": "nonsense"}, {"Key": "other"}, {"UploadId": "0" * 32}):
         call = {**named, **wrong, "PartNumber": 1, "CopySource": source}

@@ -128,6 +128,11 @@ NO_SUCH_UPLOAD: Final = ErrorCode(
     "The specified multipart upload does not exist. The upload ID may be invalid, or the upload"
     " may have been aborted or completed.",
 )
+ILLEGAL_VERSIONING_CONFIGURATION: Final = ErrorCode(
+    "IllegalVersioningConfigurationException",
+    400,
+    "The versioning configuration specified in the request is invalid.",
+)
 NO_SUCH_VERSION: Final = ErrorCode("NoSuchVersion", 404, "The specified version does not exist.")
 TOO_MANY_PARTS: Final = ErrorCode(
     "TooManyParts",

@@ -18,6 +18,10 @@ PARTS: Final = 6  # upload id + part number + four random bytes -> PartRecord
 DUE: Final = 7  # the time index: due hour + what is due + its id -> a record of what that is
 JOBS: Final = 8  # name of a job -> a record of how far it is
 DAMAGED: Final = 9  # kind + data id, or kind + space + row key -> DamageRecord
+# Bucket id + escaped object key + inverted order -> ObjectRecord: versions that are not current,
+# and delete markers, the newest of a key first.
+HISTORY: Final = 10
+STAMPS: Final = 11  # bucket id + object key -> StampRecord, where there is or was versioning
 CONFIGS: Final = 12  # bucket id + kind + chunk number -> ConfigRecord
 
 DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
@@ -31,6 +35,8 @@ DAMAGED_ROW: Final = 2  # space (1 byte) + row key
 BUCKET_ID_BYTES: Final = 8
 OBJECT_KEY: Final = slice(BUCKET_ID_BYTES, None)  # of a row key, for who takes very many
 UPLOAD_ID_BYTES: Final = 16
+ORDER_BYTES: Final = 8
+ORDER_MAX: Final = 2 ** (8 * ORDER_BYTES) - 1
 PART_NUMBER_BYTES: Final = 2
 PART_SUFFIX_BYTES: Final = PART_NUMBER_BYTES + 4  # what tells one part of an upload from another
 FIRST: Final = b""
@@ -45,6 +51,11 @@ def current(bucket_id: bytes, key: bytes) -> bytes:
 def object_key(row_key: bytes) -> bytes:
     """The object key in a row key of `CURRENT`."""
     return row_key[OBJECT_KEY]
+
+
+def stamp(bucket_id: bytes, key: bytes) -> bytes:
+    """The row that orders the versions of an object key."""
+    return bucket_id + key
 
 
 def after(prefix: bytes) -> bytes:
@@ -71,15 +82,38 @@ def segment_id(row_key: bytes) -> int:
 
 
 def bucket_counter(bucket_id: bytes) -> bytes:
-    """The counter of a bucket in space `CURRENT`: objects, bytes."""
+    """The counter of a bucket in space `CURRENT`: objects, bytes; those in `HISTORY`."""
     return bucket_id
 
 
-# --- multipart uploads: a key may be the beginning of another, so it ends in two zero bytes
+# --- what several rows of one object key have behind it: a key may be the beginning of another, so
+# it ends in two zero bytes
 
 
 def _escape(key: bytes) -> bytes:
     return key.replace(b"\0", b"\0\xff")
+
+
+def history(bucket_id: bytes, key: bytes, order: int) -> bytes:
+    """The row of a version that is not current: by object key, then the newest first."""
+    return histories(bucket_id, key) + (ORDER_MAX - order).to_bytes(ORDER_BYTES, "big")
+
+
+def histories(bucket_id: bytes, key: bytes) -> bytes:
+    """What the rows in `HISTORY` of an object key begin with."""
+    return bucket_id + _escape(key) + b"\0\0"
+
+
+def history_under(bucket_id: bytes, prefix: bytes) -> bytes:
+    """What the rows in `HISTORY` of all object keys begin with that begin with `prefix`."""
+    return bucket_id + _escape(prefix)
+
+
+def history_of(row_key: bytes) -> tuple[bytes, int]:
+    """Object key and order in a row key of `HISTORY`."""
+    escaped = row_key[BUCKET_ID_BYTES : -ORDER_BYTES - 2]
+    inverted = int.from_bytes(row_key[-ORDER_BYTES:], "big")
+    return escaped.replace(b"\0\xff", b"\0"), ORDER_MAX - inverted
 
 
 def upload(bucket_id: bytes, key: bytes, upload_id: bytes) -> bytes:

@@ -23,6 +23,10 @@ _LOCATION_HEAD_BYTES: Final = len(_LOCATION_HEAD)
 BUCKET_ACTIVE: Final = 0
 BUCKET_DELETING: Final = 1
 
+NEVER_VERSIONED: Final = 0
+VERSIONING_ENABLED: Final = 1
+VERSIONING_SUSPENDED: Final = 2
+
 
 GRANTEE_USER: Final = "CanonicalUser"
 GRANTEE_GROUP: Final = "Group"
@@ -65,7 +69,8 @@ class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch.
 
     Bit n of `configs` says that it has a configuration of kind n (objects.configs), and
-    `configs_revision` how often one of them has changed.
+    `configs_revision` how often one of them has changed. `versioning` never goes back to
+    NEVER_VERSIONED.
     """
 
     format: int
@@ -77,10 +82,11 @@ class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     acl: Acl = None
     configs: int = 0
     configs_revision: int = 0
+    versioning: int = NEVER_VERSIONED
 
 
 class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An object without versions. An empty body has neither data id nor location.
+    """An object, or a version of one. An empty body has neither data id nor location.
 
     The location of a shared body is b"": its SharedRecord has it, under the data id.
     Where there is an `upload_id`, the body is a manifest (objects.manifest) of `parts` parts that
@@ -92,7 +98,8 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     a body of parts has none, nor has one that is encrypted. `encryption` says how; `size` and
     `checksums` are of what was encrypted. `tags` are the user's, key to value, in the order in
     which they came. `rename_token` tells the rename that brought the object here (objects.rename),
-    b"" where none did or its client named no token.
+    b"" where none did or its client named no token. `version` is b"" for the null version. A
+    delete marker has no body and stands in no other space than `HISTORY`.
     """
 
     format: int
@@ -111,6 +118,23 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     tags: dict[str, str] = {}
     rename_token: bytes = b""
     encryption: Encryption | None = None
+    version: bytes = b""
+    is_delete_marker: bool = False
+
+
+class StampRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What orders the versions of a key; every change of the key checks and rewrites it.
+
+    `latest` is the order of the latest version, which is a delete marker where `is_marker` says so,
+    `highest` the highest that was ever given out, `null` the order of the null version where it
+    stands in `HISTORY`, 0 elsewhere.
+    """
+
+    format: int
+    latest: int
+    highest: int
+    null: int = 0
+    is_marker: bool = False
 
 
 class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -254,6 +278,7 @@ Record = TypeVar(
     ScrubRecord,
     DamageRecord,
     ConfigRecord,
+    StampRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

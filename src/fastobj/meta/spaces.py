@@ -37,6 +37,13 @@ def _is_current(key: bytes) -> bool:
     return len(name) <= KEY_BYTES_MAX and _is_text(name)
 
 
+def _is_history(key: bytes) -> bool:
+    name, order = keys.history_of(key)
+    bucket_id = key[: keys.BUCKET_ID_BYTES]
+    is_name = len(name) <= KEY_BYTES_MAX and _is_text(name)
+    return is_name and keys.history(bucket_id, name, order) == key
+
+
 def _is_upload(key: bytes) -> bool:
     name, upload_id = keys.upload_of(key)
     return keys.upload(key[: keys.BUCKET_ID_BYTES], name, upload_id) == key and _is_text(name)
@@ -80,6 +87,8 @@ SPACES: Final = {
     keys.DUE: Space("due", lambda key: _DUE_RECORDS[keys.due_of(key)[1]], _is_due),
     keys.JOBS: Space("job", _always(records.ScrubRecord), lambda key: key == keys.JOB_SCRUB),
     keys.DAMAGED: Space("damage", _always(records.DamageRecord), _is_damage),
+    keys.HISTORY: Space("version", _always(records.ObjectRecord), _is_history),
+    keys.STAMPS: Space("stamp", _always(records.StampRecord), _is_current),
     keys.CONFIGS: Space(
         "configuration", _always(records.ConfigRecord), _of_length(keys.BUCKET_ID_BYTES + 2)
     ),

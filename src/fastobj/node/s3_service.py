@@ -33,6 +33,7 @@ from fastobj.s3.handlers import (
     post_object,
     rename,
     service,
+    versioning,
 )
 from fastobj.s3.names import bucket_of_host
 
@@ -53,6 +54,7 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     attributes,
     rename,
     post_object,
+    versioning,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

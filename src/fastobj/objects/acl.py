@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from fastobj.meta.records import Acl
+import msgspec
+
+from fastobj.meta.records import Acl, ObjectRecord
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.change import change
+from fastobj.objects.change import rewrite_object
 from fastobj.objects.store import Store
+from fastobj.objects.versions import Wanted
 
 
-async def set_object_acl(store: Store, bucket: Bucket, key: bytes, acl: Acl) -> None:
-    """Replaces the list; nothing else of the object changes, its date neither. Raises NoSuchKey."""
-    await change(store, bucket, key, acl=acl)
+async def set_object_acl(
+    store: Store, bucket: Bucket, key: bytes, acl: Acl, wanted: Wanted = None
+) -> ObjectRecord:
+    """Replaces the list; nothing else of the object changes, its date neither.
+
+    Raises what `rewrite_object` raises.
+    """
+
+    def edit(record: ObjectRecord) -> ObjectRecord:
+        return msgspec.structs.replace(record, acl=acl)
+
+    return await rewrite_object(store, bucket, key, wanted, edit)

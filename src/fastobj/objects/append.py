@@ -19,29 +19,29 @@ import msgspec
 
 from fastobj.core import codes
 from fastobj.core.crc_combine import CRCS, combine
-from fastobj.core.errors import ChecksumMismatch, Conflict, S3Error, StaleLocation
+from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
 from fastobj.core.ids import random_id
 from fastobj.core.limits import PART_NUMBER_MAX, UPLOADED_OBJECT_BYTES_MAX
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, Row, Token, Txn
+from fastobj.meta.base import ABSENT, Row, Token
 from fastobj.meta.records import ObjectRecord, PartRecord, PartsDue
-from fastobj.objects import bodies, buckets, copy_part, manifest, parts, put
+from fastobj.objects import bodies, copy_part, manifest, parts, put, versions
 from fastobj.objects.bodies import Release
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.carried import Carried, LargeBody, carry, carry_large, carry_small
+from fastobj.objects.change import Change, Stale, change_key
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.get import Span
-from fastobj.objects.ledger import Entry
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.part_sums import PartSums, is_composite
 from fastobj.objects.parts import Part
-from fastobj.objects.put import OBJECT_ROW, Content
-from fastobj.objects.retry import Retry
+from fastobj.objects.put import Content
 from fastobj.objects.store import Store
-from fastobj.objects.turns import Turn
+from fastobj.storage.base import NO_LOCATION
 
 _UNIQUE_BYTES: Final = keys.PART_SUFFIX_BYTES - keys.PART_NUMBER_BYTES
-_Present = tuple[bytes, Token] | None
+_WHAT: Final = "Appending to an object"
+_NO_BODY: Final = Carried(b"", NO_LOCATION)
 
 
 async def find(
@@ -50,10 +50,10 @@ async def find(
     """The object to append to, None where one is to be made: before its body is asked for.
 
     Raises S3Error (InvalidWriteOffset, TooManyParts, EncryptionTypeMismatch, PreconditionFailed,
-    NoSuchKey).
+    NoSuchKey, InvalidRequest).
     """
-    row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
-    present = put.decode(row)
+    versions.check_never(bucket, _WHAT)
+    present = await versions.current_object(store, bucket, key)
     _check(store, present, offset, conditions)
     return present
 
@@ -71,7 +71,8 @@ async def append_small(
 
     Where there is none, one is made as `content` says; else that tells of the bytes alone. Raises
     S3Error (InvalidWriteOffset, TooManyParts, EntityTooLarge, PreconditionFailed, NoSuchKey,
-    NoSuchBucket, ConditionalRequestConflict), Unknown, Unavailable, NoSpace.
+    NoSuchBucket, ConditionalRequestConflict, InvalidRequest where there is or was versioning),
+    Unknown, Unavailable, NoSpace.
     """
     carried = carry_small(body, bucket.name.encode() + b"/" + key)
     return await _append(store, bucket, key, offset, content, carried, conditions)
@@ -103,12 +104,17 @@ async def _append(
     carried: Carried,
     conditions: WriteConditions,
 ) -> ObjectRecord:
-    row_key = keys.current(bucket.record.id, key)
-    with store.turns.of(row_key) as turn:
-        await turn.join()
-        async with AsyncExitStack() as held:
-            appending = _Appending(store, bucket, key, content, carried, held)
-            return await appending.run(offset, conditions, turn)
+    async with AsyncExitStack() as held:
+        appending = _Appending(store, bucket, key, content, carried, held)
+
+        async def plan(change: Change) -> _Appended:
+            return await appending.plan(change, offset, conditions)
+
+        exhausted = codes.CONDITIONAL_REQUEST_CONFLICT
+        record, listed = await change_key(store, bucket, key, plan, exhausted)
+    if listed is not None:
+        store.manifests.keep(record.data_id, listed)
+    return record
 
 
 def _check(
@@ -144,6 +150,13 @@ class _Kept(NamedTuple):
     carried: Carried | None = None
 
 
+class _Appended(NamedTuple):
+    """The object, and its parts where it has such."""
+
+    record: ObjectRecord
+    parts: Parts | None
+
+
 class _Appending:
     """The tries of one append. `held` closes what they have stored."""
 
@@ -157,82 +170,54 @@ class _Appending:
         held: AsyncExitStack,
     ) -> None:
         self._store = store
-        self._bucket = bucket
-        self._row_key = keys.current(bucket.record.id, key)
         self._hint = bucket.name.encode() + b"/" + key
         self._content = content
         self._carried = carried
         self._held = held
         self._copies: dict[bytes, Carried] = {}  # by the data id of the shared body
+        self._found_stale: Token | None = None  # the object's row whose body was not found
 
-    async def run(self, offset: int, conditions: WriteConditions, turn: Turn) -> ObjectRecord:
-        retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT, turn)
-        present = await self._read()
-        while True:
-            self._bucket = await buckets.writable(self._store, self._bucket)
-            old = put.decode(present)
-            _check(self._store, old, offset, conditions)
-            if await bodies.join(turn, old):
-                present = await self._read()
-                continue
-            try:
-                return await self._try(present, old, retry)
-            except Conflict as conflict:
-                lost = conflict
-            except StaleLocation as stale:
-                before, present = present, await self._read()
-                if before == present:
-                    raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
-                continue
-            self._bucket = put.same_bucket(self._bucket, lost)
-            present = lost.present[OBJECT_ROW]
-            if await retry.after(lost):
-                present = await self._read()
+    async def plan(self, change: Change, offset: int, conditions: WriteConditions) -> _Appended:
+        """What one try comes to. Raises Stale, and ChecksumMismatch where a body is not found
+        though the object's row did not change."""
+        versions.check_never(change.bucket, _WHAT)
+        _check(self._store, change.object, offset, conditions)
+        if change.current is None:
+            record = put.record_of(self._store, self._content, self._carried)
+            return _Appended(await change.put(record, self._carried), None)
+        await change.join(change.object)
+        try:
+            return await self._lengthen(change, change.current.record)
+        except StaleLocation as stale:
+            if change.current.token == self._found_stale:
+                raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
+            self._found_stale = change.current.token
+            raise Stale from stale
 
-    async def _read(self) -> _Present:
-        return await self._store.meta.get(keys.CURRENT, self._row_key)
-
-    async def _try(self, present: _Present, old: ObjectRecord | None, retry: Retry) -> ObjectRecord:
-        """Raises Conflict, and StaleLocation where the object has changed."""
-        if old is None:
-            return await self._make(retry)
+    async def _lengthen(self, change: Change, old: ObjectRecord) -> _Appended:
+        """Raises StaleLocation where the object has changed."""
         kept = await self._keep(old)
         number = kept.listed[-1].number + 1 if kept.listed else 1
         if number > min(self._store.parts_max, PART_NUMBER_MAX):
             raise _too_many(self._store)
-        content, carried = self._content, self._carried
-        added = ManifestPart(number, content.size, carried.data_id, carried.location)
+        added = ManifestPart(
+            number, self._content.size, self._carried.data_id, self._carried.location
+        )
         listed = [*kept.listed, added]
         part = self._part()
         checksums = await self._checksums(old, kept, Part(number, b"", part))
-        async with await carry(self._store, manifest.encode(listed), self._hint) as named:
-            record = _longer(old, part, named, kept.upload_id, len(listed), checksums)
-            rows = [_part_row(kept.upload_id, number, part)]
-            rows += [_part_row(kept.upload_id, 1, first) for first in kept.rows]
-            due = await _still_kept(self._store, kept.upload_id, keys.part_suffix(rows[0].key))
-            txn = put.transaction(
-                *(self._bucket, self._row_key, record, named, present, old, kept.release),
-                [*rows, *due],
-            )
-            small = [*named.bodies]
-            for at, body in enumerate((carried, *([kept.carried] if kept.carried else ()))):
-                _carry_part(txn, OBJECT_ROW + 1 + at, body)
-                small += body.bodies
-                body.send()
-            named.send()
-            await self._store.ledger.commit(Entry(txn, small, retry.arrival))
-        self._store.manifests.keep(record.data_id, Parts(listed, kept.upload_id))
-        return record
-
-    async def _make(self, retry: Retry) -> ObjectRecord:
-        """Makes the object: it is one like any other."""
-        record = put.record_of(self._store, self._content, self._carried)
-        txn = put.transaction(
-            *(self._bucket, self._row_key, record, self._carried, None, None, bodies.NOTHING)
-        )
-        self._carried.send()
-        await self._store.ledger.commit(Entry(txn, self._carried.bodies, retry.arrival))
-        return record
+        named = await carry(self._store, manifest.encode(listed), self._hint)
+        await self._held.enter_async_context(named)
+        record = _longer(old, part, named, kept.upload_id, len(listed), checksums)
+        await change.put(record, named, keeps_body=True)
+        change.carry(kept.release.rows, kept.release.adds)
+        row = _part_row(kept.upload_id, number, part)
+        change.carry_body(row, self._carried)
+        for first in kept.rows:
+            change.carry_body(_part_row(kept.upload_id, 1, first), kept.carried or _NO_BODY)
+        suffix = keys.part_suffix(row.key)
+        change.carry(await _still_kept(self._store, kept.upload_id, suffix))
+        return _Appended(record, Parts(listed, kept.upload_id))
 
     def _part(self) -> PartRecord:
         content, carried = self._content, self._carried
@@ -369,15 +354,6 @@ def _first_part(old: ObjectRecord, location: bytes, data_id: bytes) -> PartRecor
 def _part_row(upload_id: bytes, number: int, record: PartRecord) -> Row:
     row_key = keys.part(upload_id, number, random_id(_UNIQUE_BYTES))
     return Row(keys.PARTS, row_key, ABSENT, records.encode(record))
-
-
-def _carry_part(txn: Txn, at: int, carried: Carried) -> None:
-    """The transaction carries the body of the part whose row stands at `at`."""
-    value = txn.rows[at].value
-    assert isinstance(value, bytes), "the row of a part is written"
-    txn.bodies.extend(carried.refs(at, value))
-    txn.rows.extend(carried.rows)
-    txn.adds.extend(carried.adds)
 
 
 async def _still_kept(store: Store, upload_id: bytes, suffix: bytes) -> list[Row]:

@@ -11,6 +11,7 @@ from fastobj.objects.buckets import Bucket
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.store import Store
+from fastobj.objects.versions import Wanted
 
 
 class PartSeen(NamedTuple):
@@ -29,11 +30,13 @@ class Page(NamedTuple):
 
 
 async def find_parts(
-    store: Store, bucket: Bucket, key: bytes, *, after: int, entries_max: int
+    store: Store, bucket: Bucket, key: bytes, wanted: Wanted, *, after: int, entries_max: int
 ) -> tuple[ObjectRecord, Page | None]:
-    """The object, and its parts whose numbers are above `after`, at most `entries_max`.
+    """The version that is wanted, and its parts whose numbers are above `after`, at most
+    `entries_max`.
 
-    None for an object that was put as a whole. Raises NoSuchKey, ChecksumMismatch.
+    None for an object that was put as a whole. Raises what `get.find_object` raises, and
+    ChecksumMismatch.
     """
     listed: list[ManifestPart] = []
 
@@ -41,7 +44,7 @@ async def find_parts(
         listed[:] = found.page(after, entries_max + 1) if found is not None else []
         return None
 
-    record, _ = await get.read_part(store, bucket, key, choose, with_bytes=False)
+    record, _ = await get.read_part(store, bucket, key, choose, False, wanted=wanted)
     if not record.upload_id:
         return record, None
     sums = await _checksums(store, record, listed[:entries_max]) if record.checksums else {}

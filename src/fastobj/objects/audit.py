@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
+from fastobj.core.limits import COUNTER_AMOUNTS_MAX
 from fastobj.meta import keys, records, spaces, walk
 from fastobj.meta.base import Add
 from fastobj.meta.records import ObjectRecord, PartRecord, SharedRecord
@@ -18,7 +19,7 @@ from fastobj.objects.store import Store
 from fastobj.objects.verify import read_body
 
 # The spaces whose rows counters and counts are made of.
-COUNTED: Final = (keys.CURRENT, keys.SHARED, keys.PARTS)
+COUNTED: Final = (keys.CURRENT, keys.SHARED, keys.PARTS, keys.HISTORY)
 _Place = tuple[int, bytes]
 
 
@@ -54,8 +55,9 @@ async def wrong_sums(store: Store) -> list[WrongSum]:
 
 
 async def _bodies(store: Store) -> AsyncIterator[tuple[int, bytes, ObjectRecord | PartRecord]]:
-    async for row in walk.rows(store.meta, keys.CURRENT):
-        yield keys.CURRENT, row.key, records.decode(ObjectRecord, row.value)
+    for space in (keys.CURRENT, keys.HISTORY):
+        async for row in walk.rows(store.meta, space):
+            yield space, row.key, records.decode(ObjectRecord, row.value)
     async for row in walk.rows(store.meta, keys.PARTS):
         yield keys.PARTS, row.key, records.decode(PartRecord, row.value)
 
@@ -80,7 +82,7 @@ async def differences(store: Store) -> list[Difference]:
     counts = Counts(store)
     for space in COUNTED:
         async for row in walk.rows(store.meta, space):
-            counts.add(row.key, spaces.decode(space, row.key, row.value))
+            counts.add(space, row.key, spaces.decode(space, row.key, row.value))
     return await counts.differences()
 
 
@@ -89,10 +91,12 @@ class Counts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._counted: defaultdict[_Place, list[int]] = defaultdict(lambda: [0, 0])
+        self._counted: defaultdict[_Place, list[int]] = defaultdict(
+            lambda: [0] * COUNTER_AMOUNTS_MAX
+        )
         self._stored: dict[_Place, tuple[int, ...]] = {}
 
-    def add(self, key: bytes, record: ObjectRecord | SharedRecord | PartRecord) -> None:
+    def add(self, space: int, key: bytes, record: ObjectRecord | SharedRecord | PartRecord) -> None:
         """Takes the row with that key of a space in `COUNTED`."""
         if isinstance(record, PartRecord):
             self._fold(accounts(self._store.volume.accounts, record, +1))
@@ -102,7 +106,8 @@ class Counts:
             self._stored[keys.SHARED, key] = (record.count,)
             return
         counter = keys.bucket_counter(key[: keys.BUCKET_ID_BYTES])
-        self._fold([Add(keys.CURRENT, counter, (1, record.size))])
+        counted = (1, record.size) if space == keys.CURRENT else (0, 0, 1, record.size)
+        self._fold([Add(keys.CURRENT, counter, counted)])
         if not record.location:
             self._fold([Add(keys.SHARED, record.data_id, (1,))])
 

@@ -42,10 +42,13 @@ class Bucket(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What a bucket holds."""
+    """What a bucket holds: objects, and what stands behind them in `HISTORY`: versions that are
+    not current, and delete markers."""
 
     objects: int = 0
     bytes: int = 0
+    noncurrent: int = 0
+    noncurrent_bytes: int = 0
 
 
 class BucketCache:
@@ -132,10 +135,10 @@ def _scanned(row: ScanRow) -> Bucket:
 
 
 async def usage(store: Store, bucket: Bucket) -> Usage:
-    """Objects and bytes in the bucket: exact, because they move with each transaction."""
+    """What is in the bucket: exact, because the figures move with each transaction."""
     key = keys.bucket_counter(bucket.record.id)
     found = await store.meta.counters(keys.CURRENT, key, keys.next_key(key))
-    return Usage(*found[0][1][:2]) if found else Usage()
+    return Usage(*found[0][1][:4]) if found else Usage()
 
 
 # --- changing
@@ -212,6 +215,14 @@ async def set_acl(store: Store, bucket: Bucket, acl: records.Acl) -> None:
     await change(store, bucket, with_acl)
 
 
+async def set_versioning(store: Store, bucket: Bucket, versioning: int) -> None:
+    """Has versions of objects kept from now on, or no longer. Moves no rows: whoever changes an
+    object checks the bucket's row. Raises NoSuchBucket, OperationAborted."""
+    await change(
+        store, bucket, lambda record: msgspec.structs.replace(record, versioning=versioning)
+    )
+
+
 async def change(
     store: Store,
     bucket: Bucket,
@@ -258,7 +269,7 @@ async def _outwait(store: Store, bucket: Bucket) -> Bucket | None:
 
 
 async def delete(store: Store, bucket: Bucket) -> None:
-    """Deletes a bucket without objects; uploads in it are aborted.
+    """Deletes a bucket without objects and versions; uploads in it are aborted.
 
     Raises BucketNotEmpty, NoSuchBucket, OperationAborted.
     """
@@ -283,7 +294,10 @@ async def delete(store: Store, bucket: Bucket) -> None:
 
 
 async def _is_empty(store: Store, bucket_id: bytes) -> bool:
-    return not await store.meta.scan(keys.CURRENT, bucket_id, keys.after(bucket_id), 1)
+    for space in (keys.CURRENT, keys.HISTORY):
+        if await store.meta.scan(space, bucket_id, keys.after(bucket_id), 1):
+            return False
+    return True
 
 
 async def _config_rows(store: Store, record: BucketRecord) -> list[Row]:

@@ -22,6 +22,7 @@ from fastobj.meta.records import (
     PartRecord,
     PartsDue,
     SegmentRecord,
+    StampRecord,
     UploadDue,
     UploadRecord,
 )
@@ -34,6 +35,7 @@ from fastobj.storage.base import Location
 
 RESTORE: Final = "restore the store from a backup, or copy its objects into a new one"
 _ROWS_PER_TURN: Final = 256
+_BUCKET_UNITS: Final = ("objects", "bytes", "noncurrent versions", "bytes of those")
 _COUNTER_CURE: Final = f"no object is lost by this; {RESTORE}"
 _TOO_FEW_CURE: Final = f"what is counted too low may be released too early: {RESTORE}"
 
@@ -106,6 +108,7 @@ class Check:
             PartsDue: self._parts_due,
             PartRecord: self._part,
             ObjectRecord: self._object,
+            StampRecord: self._stamp,
         }
 
     async def run(self) -> Progress:
@@ -152,7 +155,7 @@ class Check:
         about = Fault(space, row.key, b"", b"", "")
         try:
             if space in COUNTED:
-                self._counts.add(row.key, record)
+                self._counts.add(space, row.key, record)
             look = self._looks.get(type(record))
             reason = await look(about, record) if look is not None else ""
             if reason and not is_told:
@@ -227,6 +230,20 @@ class Check:
             self._accounted_uploads.add(record.upload_id)
         return self._in_bucket(about)
 
+    async def _stamp(self, about: Fault, record: StampRecord) -> str:
+        """Why the key's rows are not as its stamp says, or ""."""
+        meta, bucket_id = self._store.meta, about.key[: keys.BUCKET_ID_BYTES]
+        key = keys.object_key(about.key)
+        has_object = await meta.get(keys.CURRENT, about.key) is not None
+        if has_object == record.is_marker:
+            latest = "a delete marker" if record.is_marker else "an object"
+            return f"it says that the latest version is {latest}, and it is not"
+        for order in (record.latest if record.is_marker else 0, record.null):
+            row_key = keys.history(bucket_id, key, order)
+            if order and await meta.get(keys.HISTORY, row_key) is None:
+                return f"the version of order {order} that it names has no row"
+        return self._in_bucket(about)
+
     def _in_bucket(self, about: Fault) -> str:
         """Why the row of an object or an upload is in no bucket, or ""."""
         is_there = about.key[: keys.BUCKET_ID_BYTES] in self._buckets
@@ -285,7 +302,8 @@ class Check:
         units: tuple[str, ...]
         if space == keys.CURRENT:
             name = await damage.bucket_name(self._store.meta, key)
-            subject, units = f"counter of bucket {damage.quoted(name)}", ("objects", "bytes")
+            subject = f"counter of bucket {damage.quoted(name)}"
+            units = _BUCKET_UNITS[: max(2, len(counted), len(stored))]
         elif space == keys.SEGMENTS:
             segment = keys.segment_id(key)
             subject, units = f"counter of segment {segment:016x}", ("live bytes", "bodies")

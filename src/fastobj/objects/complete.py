@@ -8,42 +8,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from fastobj.core import codes
 from fastobj.core.crash_points import reach
-from fastobj.core.errors import Conflict, S3Error
+from fastobj.core.errors import S3Error
 from fastobj.core.limits import UPLOADED_OBJECT_BYTES_MAX
 from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
-from fastobj.meta.base import Row
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import (
-    bodies,
-    buckets,
-    encryption,
-    manifest,
-    parts,
-    put,
-    upload_rows,
-    uploads,
-)
+from fastobj.objects import encryption, manifest, parts, upload_rows, uploads, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.carried import Carried, carry
+from fastobj.objects.change import Change, Tries
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
-from fastobj.objects.ledger import Entry
 from fastobj.objects.manifest import ManifestPart
 from fastobj.objects.part_sums import PartSums
 from fastobj.objects.parts import Part
-from fastobj.objects.put import OBJECT_ROW
-from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
-from fastobj.objects.turns import Turn
 from fastobj.objects.uploads import Upload
 
-_UPLOAD_ROW: Final = OBJECT_ROW + 1
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -96,31 +83,29 @@ async def complete(
     if any(one.number >= other.number for one, other in pairwise(listed)):
         raise S3Error(codes.INVALID_PART_ORDER, extra=[("UploadId", upload_id)])
     conditional = conditions != UNCONDITIONAL
-    exhausted = codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN
-    row_key = keys.current(bucket.record.id, key)
-    with store.turns.of(row_key) as turn:
+    with store.turns.of(keys.current(bucket.record.id, key)) as turn:
         await turn.join()
-        retry = Retry(exhausted, turn)
+        tries = Tries(store, bucket, key, turn, conditions.exhausted)
         while upload := await uploads.find(store, bucket, key, uploads.parse_id(upload_id)):
             encryption.check_end(upload.record, customer)
-            if conditional and await _is_made(store, row_key, upload, conditions):
+            if conditional and await _is_made(store, bucket, upload, conditions):
                 break
             plan = await _plan(store, bucket, upload, listed, expected)
             async with plan.carried:
-                made = await _commit(store, bucket, row_key, plan, conditions, retry, turn)
+                made = await tries.run(partial(_try, store, plan=plan, conditions=conditions))
             if made is not None:
                 return made
     return await _completed(store, bucket, key, upload_id, listed)
 
 
 async def _is_made(
-    store: Store, row_key: bytes, upload: Upload, conditions: WriteConditions
+    store: Store, bucket: Bucket, upload: Upload, conditions: WriteConditions
 ) -> bool:
     """Whether the upload has become the object meanwhile; else checks the conditions on that.
 
     Who asks twice at once, and wins once, is not told by the other answer that it lost.
     """
-    present = put.decode(await store.meta.get(keys.CURRENT, row_key))
+    present = await versions.current_object(store, bucket, upload.key)
     if present is not None and present.upload_id == upload.id:
         return True
     conditions.check(present)
@@ -131,7 +116,7 @@ async def _completed(
     store: Store, bucket: Bucket, key: bytes, upload_id: str, listed: Sequence[Listed]
 ) -> ObjectRecord:
     """The object that this upload has become with these parts. Raises NoSuchUpload."""
-    record = put.decode(await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key)))
+    record = await versions.current_object(store, bucket, key)
     wanted = uploads.parse_id(upload_id)
     if (
         record is None
@@ -232,42 +217,25 @@ def _etag(etags: Sequence[str]) -> str:
 # --- the transaction
 
 
-async def _commit(
-    store: Store,
-    bucket: Bucket,
-    row_key: bytes,
-    plan: _Plan,
-    conditions: WriteConditions,
-    retry: Retry,
-    turn: Turn,
+async def _try(
+    store: Store, change: Change, *, plan: _Plan, conditions: WriteConditions
 ) -> ObjectRecord | None:
     """The object's record; None where the upload has ended, or a part of it was replaced."""
-    while True:
-        present = await store.meta.get(keys.CURRENT, row_key)
-        bucket = await buckets.writable(store, bucket)
-        old = put.decode(present)
-        if old is not None and old.upload_id == plan.upload.id:
+    upload = plan.upload
+    place = keys.UPLOADS, upload.row_key
+    if place in change.lost:
+        row = change.lost[place]
+        if row is None or row[1] != upload.token:
             return None
-        conditions.check(old)
-        if await bodies.join(turn, old):
-            continue
-        record = _record(store, plan)
-        release = await bodies.release(store, old)
-        txn = put.transaction(
-            bucket, row_key, record, plan.carried, present, old, release, _ending(plan)
-        )
-        reach("complete.planned")
-        plan.carried.send()
-        try:
-            await store.ledger.commit(Entry(txn, plan.carried.bodies, retry.arrival))
-            return record
-        except Conflict as conflict:
-            lost = conflict
-        await retry.after(lost)
-        bucket = put.same_bucket(bucket, lost)
-        upload = lost.present[_UPLOAD_ROW]
-        if upload is None or upload[1] != plan.upload.token:
-            return None
+    old = change.object
+    if old is not None and old.upload_id == upload.id:
+        return None
+    conditions.check(old)
+    record = await change.put(_record(store, plan), plan.carried)
+    change.carry(upload_rows.closing(upload.row_key, upload.token, upload.record))
+    change.carry([upload_rows.parts_due(upload.id, plan.kept)])
+    reach("complete.planned")
+    return record
 
 
 def _record(store: Store, plan: _Plan) -> ObjectRecord:
@@ -287,12 +255,3 @@ def _record(store: Store, plan: _Plan) -> ObjectRecord:
         tags=plan.upload.record.tags,
         encryption=plan.upload.record.encryption,
     )
-
-
-def _ending(plan: _Plan) -> list[Row]:
-    """The rows by which the upload ends; its own stands first."""
-    upload = plan.upload
-    return [
-        *upload_rows.closing(upload.row_key, upload.token, upload.record),
-        upload_rows.parts_due(upload.id, plan.kept),
-    ]

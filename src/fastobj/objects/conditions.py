@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from fastobj.core import codes
+from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.meta.records import ObjectRecord
 
@@ -53,6 +54,12 @@ class WriteConditions(NamedTuple):
         modified_s = self.if_modified_at_s
         if modified_s is not None and present.modified_ns // _NS_PER_S != modified_s:
             raise failed("x-amz-if-match-last-modified-time")
+
+    @property
+    def exhausted(self) -> ErrorCode:
+        """What a write answers that lost too many races."""
+        is_free = self == UNCONDITIONAL
+        return codes.SLOW_DOWN if is_free else codes.CONDITIONAL_REQUEST_CONFLICT
 
 
 UNCONDITIONAL: Final = WriteConditions()

@@ -7,44 +7,43 @@ byte moves.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from fastobj.core import codes
 from fastobj.core.crash_points import reach
-from fastobj.core.errors import Conflict
-from fastobj.meta import keys
-from fastobj.meta.base import KEEP, Row, Token
+from fastobj.meta.base import KEEP, Row
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import bodies, buckets, get, put
+from fastobj.objects import bodies, versions
 from fastobj.objects.bodies import Share
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.carried import Carried
+from fastobj.objects.change import Change, change_key
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
-from fastobj.objects.ledger import Entry
-from fastobj.objects.put import OBJECT_ROW
-from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
-from fastobj.objects.turns import Turn
-
-_SOURCE_ROW: Final = OBJECT_ROW + 1  # an object that is copied onto itself has only the one
+from fastobj.objects.versions import Version, Wanted
 
 # What a copy of this object is to be, apart from its body and its time. Asked for each try; what
 # it raises is passed on. Where the object has changed meanwhile there will be another try.
 Describe = Callable[[ObjectRecord], Awaitable[ObjectRecord]]
-_Present = tuple[bytes, Token] | None
 
 
 class Source(NamedTuple):
-    """The object to copy from."""
+    """The object to copy from, or the version of it."""
 
     bucket: Bucket
     key: bytes
+    version: Wanted = None
 
 
 class NotByReference(Exception):
     """What `describe` raises where the copy cannot have the source's body."""
+
+
+class Copied(NamedTuple):
+    """A copy, and the object that it was made from."""
+
+    record: ObjectRecord
+    source: ObjectRecord
 
 
 async def copy_object(
@@ -54,83 +53,60 @@ async def copy_object(
     key: bytes,
     describe: Describe,
     conditions: WriteConditions = UNCONDITIONAL,
-) -> ObjectRecord:
+) -> Copied:
     """Stores under `key` what `describe` makes of the source, with the source's body.
 
-    `conditions` are on the object that it replaces. Raises S3Error (NoSuchKey of the source,
-    PreconditionFailed, NoSuchBucket, SlowDown), Unknown, Unavailable, NoSpace.
+    `conditions` are on the object that it replaces. Raises S3Error (NoSuchKey and NoSuchVersion of
+    the source, PreconditionFailed, NoSuchBucket, SlowDown), Unknown, Unavailable, NoSpace.
     """
-    row_key = keys.current(bucket.record.id, key)
-    with store.turns.of(row_key) as turn:
-        await turn.join()
-        copying = _Copying(store, source, row_key, describe)
-        return await copying.run(bucket, conditions, turn)
+
+    async def plan(change: Change) -> Copied:
+        found = await _find(store, source, change)
+        conditions.check(change.object)
+        await change.join(found.record)
+        described = await describe(found.record)
+        copy = msgspec.structs.replace(
+            described, modified_ns=store.clock.now_ns(), rename_token=b"", version=versions.NULL
+        )
+        record = await _put(store, change, found, copy)
+        reach("copy.placed")
+        return Copied(record, found.record)
+
+    return await change_key(store, bucket, key, plan, conditions.exhausted)
 
 
-class _Copying:
-    """The tries of one copy."""
+async def _find(store: Store, source: Source, change: Change) -> Version:
+    """The source as it is now; where the change has read it already, without reading it again."""
+    if change.current is not None and source.version is None and _is_same_key(source, change):
+        return change.current
+    return await versions.find(store, source.bucket, source.key, source.version)
 
-    def __init__(self, store: Store, source: Source, row_key: bytes, describe: Describe) -> None:
-        self._store = store
-        self._source = source
-        self._source_key = keys.current(source.bucket.record.id, source.key)
-        self._row_key = row_key
-        self._is_onto_itself = self._source_key == row_key
-        self._describe = describe
 
-    async def run(self, bucket: Bucket, conditions: WriteConditions, turn: Turn) -> ObjectRecord:
-        store = self._store
-        conditional = conditions != UNCONDITIONAL
-        retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT if conditional else codes.SLOW_DOWN, turn)
-        present, origin = await self._read()
-        while True:
-            bucket = await buckets.writable(store, bucket)
-            source, old = put.decode(origin), put.decode(present)
-            if source is None or origin is None:
-                raise get.missing(self._source.key)
-            conditions.check(old)
-            if await bodies.join(turn, source):
-                present, origin = await self._read()
-                continue
-            described = await self._describe(source)
-            copy = msgspec.structs.replace(
-                described, modified_ns=store.clock.now_ns(), rename_token=b""
-            )
-            if self._is_onto_itself:
-                carried, release = Carried(copy.data_id, copy.location), bodies.NOTHING
-            else:
-                copy = bodies.as_shared(copy)
-                carried, release = await self._place(source, origin[1], old)
-            txn = put.transaction(bucket, self._row_key, copy, carried, present, old, release)
-            reach("copy.placed")
-            try:
-                await store.ledger.commit(Entry(txn, arrival=retry.arrival))
-                return copy
-            except Conflict as conflict:
-                lost = conflict
-            bucket = put.same_bucket(bucket, lost)
-            present = lost.present[OBJECT_ROW]
-            origin = present if self._is_onto_itself else lost.present[_SOURCE_ROW]
-            if await retry.after(lost):
-                present, origin = await self._read()
+def _is_same_key(source: Source, change: Change) -> bool:
+    return (source.bucket.record.id, source.key) == (change.bucket.record.id, change.key)
 
-    async def _read(self) -> tuple[_Present, _Present]:
-        """The rows of the object to replace and of the source."""
-        pairs = [(keys.CURRENT, self._row_key), (keys.CURRENT, self._source_key)]
-        present, origin = await self._store.meta.get_many(pairs)
-        return present, origin
 
-    async def _place(
-        self, source: ObjectRecord, token: Token, old: ObjectRecord | None
-    ) -> tuple[Carried, bodies.Release]:
-        """The row of the source, checked; the body's new name, and that of the one recarried.
+async def _put(store: Store, change: Change, source: Version, copy: ObjectRecord) -> ObjectRecord:
+    """Puts the copy, and counts the body's new name unless an old one goes in its favour.
 
-        Where both are of one body, its count stays.
-        """
-        if old is not None and old.data_id == source.data_id:
-            share, release = Share(KEEP), bodies.NOTHING
-        else:
-            share = await bodies.share(self._store, source)
-            release = await bodies.release(self._store, old)
-        checked = Row(keys.CURRENT, self._source_key, token, share.source)
-        return Carried(source.data_id, b"", rows=(checked, *share.rows)), release
+    The source's row is checked, whatever else the change does of it.
+    """
+    gone = await change.replaced()
+    if gone is not None and _is_same_row(gone, source):
+        return await change.put(copy, keeps_body=True)
+    copy = bodies.as_shared(copy)
+    keeps_body = gone is not None and gone.record.data_id == source.record.data_id
+    share = Share(KEEP) if keeps_body else await bodies.share(store, source.record)
+    if change.current is not None and _is_same_row(change.current, source):  # it stays as a version
+        change.carry(share.rows)
+        return await change.put(copy, left=share.source or None, keeps_body=keeps_body)
+    change.carry([_checked(source, share.source), *share.rows])
+    return await change.put(copy, keeps_body=keeps_body)
+
+
+def _is_same_row(one: Version, other: Version) -> bool:
+    return (one.space, one.row_key) == (other.space, other.row_key)
+
+
+def _checked(source: Version, left: bytes | Literal[0] = KEEP) -> Row:
+    return Row(source.space, source.row_key, source.token, left)

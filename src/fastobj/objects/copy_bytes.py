@@ -13,7 +13,7 @@ from fastobj.meta.records import ObjectRecord
 from fastobj.objects import copy_part, encryption, get, put
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
-from fastobj.objects.copy import Describe, Source
+from fastobj.objects.copy import Copied, Describe, Source
 from fastobj.objects.copy_part import Measure
 from fastobj.objects.encryption import Wish
 from fastobj.objects.get import Span
@@ -32,7 +32,7 @@ async def copy_bytes(
     wish: Wish | None,
     customers: copy_part.Customers,
     conditions: WriteConditions = UNCONDITIONAL,
-) -> ObjectRecord:
+) -> Copied:
     """Stores under `key` what `describe` makes of the source, with the source's bytes.
 
     They are encrypted as is wished for, with a fresh key. Raises what `copy.copy_object` raises,
@@ -41,7 +41,7 @@ async def copy_bytes(
     seal = None if wish is None else await encryption.begin(store, wish)
     fresh = None if seal is None else seal.key
 
-    async def copy(record: ObjectRecord, location: bytes) -> ObjectRecord:
+    async def copy(record: ObjectRecord, location: bytes) -> Copied:
         get.check_customer(record, customers.source)
         described, sums, length = await describe(record), begin(), record.size
         span = Span(0, length)
@@ -52,11 +52,13 @@ async def copy_bytes(
 
         if length <= store.small_body_bytes_max:
             body = await copy_part.read_small(reader, length, sums.digests)
-            return await put.put_small(store, bucket, key, content(), body, conditions, fresh)
+            made = await put.put_small(store, bucket, key, content(), body, conditions, fresh)
+            return Copied(made, record)
         large = await copy_part.read_large(store, reader, length, sums.digests, fresh)
-        return await put.put_large(store, bucket, key, content(), large, conditions)
+        made = await put.put_large(store, bucket, key, content(), large, conditions)
+        return Copied(made, record)
 
-    return await get.with_body(store, source.bucket, source.key, copy)
+    return await get.with_body(store, source.bucket, source.key, copy, source.version)
 
 
 def _content(described: ObjectRecord, measure: Measure, seal: encryption.Seal | None) -> Content:

@@ -96,7 +96,7 @@ async def copy_part(
         content = _content(upload, span, sums, key)
         return await parts.put_large(store, upload, number, content, large)
 
-    return await get.with_body(store, source.bucket, source.key, copy)
+    return await get.with_body(store, source.bucket, source.key, copy, source.version)
 
 
 async def _parts_of(store: Store, record: ObjectRecord, location: bytes) -> Parts:

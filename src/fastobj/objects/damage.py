@@ -18,6 +18,7 @@ from fastobj.storage.segment_files import segment_path
 REASON_CHARS_MAX: Final = 1000  # of what a row remembers
 _CURES: Final = {
     keys.CURRENT: "restore the object from a backup, or delete it",
+    keys.HISTORY: "restore the version from a backup, or delete it by its id",
     keys.PARTS: "upload the part again, or abort the upload; an object that has it is named too",
     keys.SHARED: "restore the objects that share it: each is named too",
 }
@@ -97,6 +98,11 @@ async def _names(meta: MetaReader, space: int, row_key: bytes) -> tuple[str, str
         return await bucket_name(meta, bucket_id), key_text(keys.object_key(row_key))
     if space == keys.CONFIGS:
         return await bucket_name(meta, row_key[: keys.BUCKET_ID_BYTES]), ""
+    if space == keys.STAMPS:
+        return await _names(meta, keys.CURRENT, row_key)
+    if space == keys.HISTORY:
+        bucket_id = row_key[: keys.BUCKET_ID_BYTES]
+        return await bucket_name(meta, bucket_id), key_text(keys.history_of(row_key)[0])
     if space == keys.UPLOADS:
         bucket_id = row_key[: keys.BUCKET_ID_BYTES]
         return await bucket_name(meta, bucket_id), key_text(keys.upload_of(row_key)[0])
@@ -159,7 +165,7 @@ async def is_gone(meta: MetaReader, remembered: bytes, record: DamageRecord) -> 
 
 def _names_body(space: int, row_key: bytes, value: bytes, data_id: bytes) -> bool:
     """Whether the row has that body; one that cannot be read may have."""
-    if space not in (keys.CURRENT, keys.PARTS):
+    if space not in (keys.CURRENT, keys.HISTORY, keys.PARTS):
         return False
     try:
         return bytes(spaces.decode(space, row_key, value).data_id) == data_id

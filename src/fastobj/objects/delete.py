@@ -8,70 +8,82 @@ from typing import NamedTuple
 
 from fastobj.core.errors import Conflict, FastobjError, S3Error
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
-from fastobj.meta import keys, records
-from fastobj.meta.base import DELETE, Add, Row, Token, Txn, new_txn_id
-from fastobj.meta.records import ObjectRecord
-from fastobj.objects import bodies
+from fastobj.meta import keys
+from fastobj.meta.records import BUCKET_ACTIVE, NEVER_VERSIONED
+from fastobj.objects import bodies, buckets, versions
 from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
+from fastobj.objects.change import Change, Stale, change_key
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
-
-_Present = tuple[bytes, Token] | None
+from fastobj.objects.versions import KeyRows, Wanted
 
 
 class Deletion(NamedTuple):
-    """A key to delete, and what must hold of the object under it."""
+    """A key to delete, or a version of it, and what must hold of the object there."""
 
     key: bytes
     conditions: WriteConditions = UNCONDITIONAL
+    version: Wanted = None
 
 
-class _Old(NamedTuple):
-    """The object to delete, and the token of its row."""
+class Deleted(NamedTuple):
+    """What a deletion has to tell: the delete marker that it left, or the version that it was of.
 
-    record: ObjectRecord
-    token: Token
-
-
-async def delete_object(store: Store, bucket: Bucket, deletion: Deletion) -> None:
-    """Deletes the object if there is one.
-
-    Raises S3Error (PreconditionFailed, NoSuchKey where a condition needs an object), Unknown,
-    Unavailable.
+    `is_marker`: it left one, or took one away.
     """
-    row_key = keys.current(bucket.record.id, deletion.key)
-    with store.turns.of(row_key) as turn:
-        await turn.join()
-        present = await store.meta.get(keys.CURRENT, row_key)
-        retry = Retry(turn=turn)
-        while (old := _wanted(deletion, present)) is not None:
-            if await bodies.join(turn, old.record):
-                present = await store.meta.get(keys.CURRENT, row_key)
-                continue
-            txn = await _txn(store, bucket, deletion.key, old)
-            try:
-                await store.ledger.commit(Entry(txn, arrival=retry.arrival))
-                return
-            except Conflict as conflict:
-                lost = conflict
-            present = lost.present[0]
-            if await retry.after(lost):
-                present = await store.meta.get(keys.CURRENT, row_key)
+
+    version: bytes
+    is_marker: bool
+
+
+Result = Deleted | FastobjError | None
+
+
+async def delete_object(store: Store, bucket: Bucket, deletion: Deletion) -> Deleted | None:
+    """Deletes the object if there is one, or the version that is named.
+
+    Where versions are kept an object is not deleted but becomes one, under a delete marker. None:
+    there is nothing to tell. Raises S3Error (PreconditionFailed, NoSuchKey where a condition needs
+    an object), Unknown, Unavailable.
+    """
+
+    async def plan(change: Change) -> Deleted | None:
+        return await _plan(change, deletion)
+
+    return await change_key(store, bucket, deletion.key, plan)
+
+
+async def _plan(change: Change, deletion: Deletion) -> Deleted | None:
+    if deletion.version is None:
+        deletion.conditions.check(change.object)
+        marker = await change.delete()
+        return None if marker is None else Deleted(marker.version, True)
+    found = await change.version(deletion.version)
+    is_versioned = change.bucket.record.versioning != NEVER_VERSIONED
+    if found is None:  # a version that is not there is deleted, whatever was asked of it
+        return Deleted(deletion.version, False) if is_versioned else None
+    deletion.conditions.check(found.record)
+    await change.remove(found)
+    is_marker = found.record.is_delete_marker
+    return Deleted(deletion.version, is_marker) if is_versioned else None
+
+
+# --- many
 
 
 async def delete_objects(
     store: Store, bucket: Bucket, deletions: Sequence[Deletion]
-) -> list[FastobjError | None]:
+) -> list[Result]:
     """Deletes many objects in one commit; one result each. Only keys that lost a race go again.
 
     A key that is named again goes in a round of its own, as if it had come in another request.
     """
-    results: list[FastobjError | None] = [None] * len(deletions)
+    results: list[Result] = [None] * len(deletions)
     for indexes in _rounds(deletions):
-        await _delete_distinct(store, bucket, deletions, indexes, results)
+        bucket = await _Round(store, bucket, deletions, results).run(indexes)
     return results
 
 
@@ -88,88 +100,102 @@ def _rounds(deletions: Sequence[Deletion]) -> list[list[int]]:
     return rounds
 
 
-async def _delete_distinct(
-    store: Store,
-    bucket: Bucket,
-    deletions: Sequence[Deletion],
-    indexes: list[int],
-    results: list[FastobjError | None],
-) -> None:
-    present = await _read(store, bucket, deletions, indexes)
-    retry = Retry()
-    while indexes:
-        txns: dict[int, Txn] = {}
+class _Round:
+    """Deletions of keys that differ, by their indexes: one commit, and one more for the losers."""
+
+    def __init__(
+        self,
+        store: Store,
+        bucket: Bucket,
+        deletions: Sequence[Deletion],
+        results: list[Result],
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._deletions = deletions
+        self._results = results
+        self._rows: dict[int, KeyRows] = {}
+        self._retry = Retry()
+
+    async def run(self, indexes: list[int]) -> Bucket:
+        """Notes a result for each of them; returns the bucket as it is then."""
+        while indexes:
+            if self._bucket.record.state != BUCKET_ACTIVE:
+                self._bucket = await buckets.writable(self._store, self._bucket)
+                self._rows.clear()
+            await self._read([index for index in indexes if index not in self._rows])
+            planned, stale = await self._plan(indexes)
+            indexes = stale + await self._commit(planned)
+        return self._bucket
+
+    async def _read(self, indexes: list[int]) -> None:
+        """The present rows, read in portions between which others get their turn."""
+        bucket_id = self._bucket.record.id
+        is_versioned = self._bucket.record.versioning != NEVER_VERSIONED
+        for start in range(0, len(indexes), LOOP_SCAN_ROWS_MAX):
+            portion = indexes[start : start + LOOP_SCAN_ROWS_MAX]
+            names = [self._deletions[index].key for index in portion]
+            stamps: list[versions.RawRow] = [None] * len(portion)
+            if is_versioned:  # before the other row, as in `versions.read`
+                pairs = [(keys.STAMPS, keys.stamp(bucket_id, name)) for name in names]
+                stamps = await self._store.meta.get_many(pairs)
+            pairs = [(keys.CURRENT, keys.current(bucket_id, name)) for name in names]
+            found = await self._store.meta.get_many(pairs)
+            for index, current, stamp in zip(portion, found, stamps, strict=True):
+                self._rows[index] = KeyRows(current, stamp)
+            await asyncio.sleep(0)
+
+    async def _plan(self, indexes: list[int]) -> tuple[dict[int, tuple[Change, Entry]], list[int]]:
+        """The changes to commit, in one commit of many, and the indexes whose rows are stale."""
+        planned: dict[int, tuple[Change, Entry]] = {}
+        stale: list[int] = []
         ahead: Ahead = {}
         for index in indexes:
+            deletion = self._deletions[index]
+            rows = self._rows.pop(index)
+            change = Change(self._store, self._bucket, deletion.key, rows, ahead=ahead)
             try:
-                old = _wanted(deletions[index], present[index])
+                self._results[index] = await _plan(change, deletion)
             except S3Error as error:
-                results[index] = error
+                self._results[index] = error
                 continue
-            if old is not None:
-                txn = await _txn(store, bucket, deletions[index].key, old, ahead)
-                bodies.foresee(ahead, txn)
-                txns[index] = txn
-        indexes = await _commit(store, txns, present, results, retry)
+            except Stale:
+                stale.append(index)
+                continue
+            if not change.is_empty:
+                entry = change.entry(self._retry.arrival)
+                bodies.foresee(ahead, entry.txn)
+                planned[index] = change, entry
+        return planned, stale
 
+    async def _commit(self, planned: dict[int, tuple[Change, Entry]]) -> list[int]:
+        """Commits, and notes what failed; the indexes that lost a race and go again."""
+        if not planned:
+            return []
+        entries = [entry for _, entry in planned.values()]
+        lost: dict[int, Conflict] = {}
+        for index, result in zip(
+            planned, await self._store.ledger.commit_many(entries), strict=True
+        ):
+            if isinstance(result, Conflict):
+                lost[index] = result
+            elif result is not None:
+                self._results[index] = result
+        if not lost:
+            return []
+        try:
+            for index, conflict in lost.items():
+                self._look_again(index, planned[index][0], conflict)
+            await self._retry.after(next(iter(lost.values())))
+        except S3Error as error:
+            for index in lost:
+                self._results[index] = error
+            return []
+        return list(lost)
 
-async def _commit(
-    store: Store,
-    txns: dict[int, Txn],
-    present: dict[int, _Present],
-    results: list[FastobjError | None],
-    retry: Retry,
-) -> list[int]:
-    """Commits, notes results and present rows; the indexes that lost a race and go again."""
-    if not txns:
-        return []
-    entries = [Entry(txn, arrival=retry.arrival) for txn in txns.values()]
-    lost: dict[int, Conflict] = {}
-    for index, result in zip(txns, await store.ledger.commit_many(entries), strict=True):
-        if isinstance(result, Conflict):
-            lost[index] = result
-            present[index] = result.present[0]
-        else:
-            results[index] = result
-    if not lost:
-        return []
-    try:
-        await retry.after(next(iter(lost.values())))
-    except S3Error as error:
-        results[:] = [error if at in lost else result for at, result in enumerate(results)]
-        return []
-    return list(lost)
-
-
-async def _read(
-    store: Store, bucket: Bucket, deletions: Sequence[Deletion], indexes: Sequence[int]
-) -> dict[int, _Present]:
-    """The present rows, read in portions between which others get their turn."""
-    rows: list[_Present] = []
-    for start in range(0, len(indexes), LOOP_SCAN_ROWS_MAX):
-        portion = [deletions[index].key for index in indexes[start : start + LOOP_SCAN_ROWS_MAX]]
-        pairs = [(keys.CURRENT, keys.current(bucket.record.id, key)) for key in portion]
-        rows += await store.meta.get_many(pairs)
-        await asyncio.sleep(0)
-    return dict(zip(indexes, rows, strict=True))
-
-
-def _wanted(deletion: Deletion, present: _Present) -> _Old | None:
-    """What is to be deleted, None where nothing is there. Raises S3Error."""
-    record = None if present is None else records.decode(ObjectRecord, present[0])
-    deletion.conditions.check(record)
-    return None if record is None or present is None else _Old(record, present[1])
-
-
-async def _txn(
-    store: Store, bucket: Bucket, key: bytes, old: _Old, ahead: Ahead | None = None
-) -> Txn:
-    """The transaction that deletes."""
-    counter = keys.bucket_counter(bucket.record.id)
-    release = await bodies.release(store, old.record, ahead)
-    row = Row(keys.CURRENT, keys.current(bucket.record.id, key), old.token, DELETE)
-    return Txn(
-        new_txn_id(),
-        [row, *release.rows],
-        [Add(keys.CURRENT, counter, (-1, -old.record.size)), *release.adds],
-    )
+    def _look_again(self, index: int, change: Change, conflict: Conflict) -> None:
+        """The rows of the next try, where the Conflict shows them. Raises NoSuchBucket."""
+        self._bucket = change.same_bucket(conflict)
+        rows = change.present_rows(conflict, self._bucket)
+        if rows is not None:
+            self._rows[index] = rows

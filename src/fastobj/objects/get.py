@@ -15,11 +15,12 @@ from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PIECE_FRAME_BYTES
 from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
 from fastobj.meta.records import ObjectRecord, PartRecord
-from fastobj.objects import bodies, encryption, manifest
+from fastobj.objects import bodies, encryption, manifest, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.encryption import Readable
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.store import Store
+from fastobj.objects.versions import Wanted
 from fastobj.storage.base import BodyStream, Location
 
 READ_AGAIN_MAX: Final = 8
@@ -35,17 +36,16 @@ class Span(NamedTuple):
     length: int
 
 
-async def find_object(store: Store, bucket: Bucket, key: bytes) -> ObjectRecord:
-    """The object under that key. Raises NoSuchKey."""
+async def find_object(
+    store: Store, bucket: Bucket, key: bytes, wanted: Wanted = None
+) -> ObjectRecord:
+    """The object under that key, or the version of it. Raises what `versions.find` raises."""
+    if wanted is not None:
+        return (await versions.find(store, bucket, key, wanted)).record
     row = await store.meta.get(keys.CURRENT, keys.current(bucket.record.id, key))
     if row is None:
-        raise missing(key)
+        raise await versions.absent(store, bucket, key)
     return records.decode(ObjectRecord, row[0])
-
-
-def missing(key: bytes) -> S3Error:
-    """NoSuchKey, naming the key."""
-    return S3Error(codes.NO_SUCH_KEY, extra=(("Key", key.decode(errors="replace")),))
 
 
 async def read_object(
@@ -54,12 +54,14 @@ async def read_object(
     key: bytes,
     choose: Callable[[ObjectRecord], Span | None],
     customer: Secret | None = None,
+    wanted: Wanted = None,
 ) -> tuple[ObjectRecord, Body]:
-    """The object and the bytes of it that `choose` wants (None: none of them).
+    """The object, or version, and the bytes of it that `choose` wants (None: none of them).
 
     The first bytes are verified before this returns. `choose` is asked again where the object
     changed meanwhile; what it raises is passed on. `customer` is the key that the reader has
-    brought. Raises NoSuchKey, ChecksumMismatch, and what `encryption.unlock` raises.
+    brought. Raises what `find_object` raises, ChecksumMismatch, and what `encryption.unlock`
+    raises.
     """
 
     async def read(record: ObjectRecord, location: bytes) -> tuple[ObjectRecord, Body]:
@@ -69,7 +71,7 @@ async def read_object(
             return record, b""
         return record, await _open(store, record, location, span, customer)
 
-    return await with_body(store, bucket, key, read)
+    return await with_body(store, bucket, key, read, wanted)
 
 
 async def read_part(
@@ -79,6 +81,7 @@ async def read_part(
     choose: Callable[[ObjectRecord, Parts | None], Span | None],
     with_bytes: bool = True,
     customer: Secret | None = None,
+    wanted: Wanted = None,
 ) -> tuple[ObjectRecord, Body]:
     """What `read_object` returns, chosen by parts: None for an object that was put as a whole.
 
@@ -96,7 +99,7 @@ async def read_part(
         volume = await encryption.opened(store, record.encryption, customer)
         return record, await _open_parts(store, volume, parts, span)
 
-    return await with_body(store, bucket, key, read)
+    return await with_body(store, bucket, key, read, wanted)
 
 
 def check_customer(record: ObjectRecord, customer: Secret | None) -> None:
@@ -109,17 +112,22 @@ def check_customer(record: ObjectRecord, customer: Secret | None) -> None:
 
 
 async def with_body(
-    store: Store, bucket: Bucket, key: bytes, use: Callable[[ObjectRecord, bytes], Awaitable[T]]
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    use: Callable[[ObjectRecord, bytes], Awaitable[T]],
+    wanted: Wanted = None,
 ) -> T:
     """What `use` makes of an object and the location of its body (b"" where that is empty).
 
-    It is called again where it finds the body gone, or other bytes. Raises NoSuchKey, what `use`
+    It is called again where it finds the body gone, or other bytes. Raises what `find_object`
+    raises, what `use`
     raises, and ChecksumMismatch where the body is gone though the row did not change.
     """
     stale: StoreError | None = None
     tried = (b"", b"")
     for _ in range(READ_AGAIN_MAX):
-        record = await find_object(store, bucket, key)
+        record = await find_object(store, bucket, key, wanted)
         location = record.location
         if not location and record.data_id:
             location = await bodies.shared_location(store, record.data_id)

@@ -35,7 +35,7 @@ from fastobj.objects.store import Store
 from fastobj.storage.base import Location, Writer, fill
 
 # The spaces whose rows name bodies.
-NAMING: Final = (keys.CURRENT, keys.SHARED, keys.PARTS)
+NAMING: Final = (keys.CURRENT, keys.SHARED, keys.PARTS, keys.HISTORY)
 
 
 class NamingRow(NamedTuple):
@@ -131,9 +131,13 @@ async def _entry(store: Store, row: NamingRow) -> Entry:
 
 def _hint(row: NamingRow) -> bytes:
     """For salvage: what a row key tells where it has the object's key in it."""
-    if row.space != keys.CURRENT:
+    if row.space == keys.CURRENT:
+        key = keys.object_key(row.key)
+    elif row.space == keys.HISTORY:
+        key, _ = keys.history_of(row.key)
+    else:
         return b""
-    return row.key[: keys.BUCKET_ID_BYTES].hex().encode() + b"/" + keys.object_key(row.key)
+    return row.key[: keys.BUCKET_ID_BYTES].hex().encode() + b"/" + key
 
 
 async def move_large(store: Store, row: NamingRow) -> Moved:

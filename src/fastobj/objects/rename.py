@@ -14,23 +14,18 @@ from typing import Final
 import msgspec
 
 from fastobj.core import codes
-from fastobj.core.errors import Conflict, S3Error
+from fastobj.core.errors import S3Error
 from fastobj.meta import keys
-from fastobj.meta.base import DELETE, Add, Row, Token
+from fastobj.meta.base import DELETE, Add, Row
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import bodies, buckets, get, put
+from fastobj.objects import versions
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.carried import Carried
+from fastobj.objects.change import Change, Stale, change_key
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
-from fastobj.objects.ledger import Entry
-from fastobj.objects.put import OBJECT_ROW
-from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
-from fastobj.objects.turns import Turn
+from fastobj.objects.versions import Version
 
-_SOURCE_ROW: Final = OBJECT_ROW + 1
 _HALF: Final = 16  # bytes of each digest in a token
-_Present = tuple[bytes, Token] | None
 
 
 def token_of(client_token: bytes, parameters: Sequence[bytes]) -> bytes:
@@ -52,64 +47,54 @@ async def rename(
 
     `token` is what `token_of` makes; where the object under `key` has it, nothing is done. Where
     there is none under `key`, conditions that need one fail and all others hold. Raises S3Error
-    (NoSuchKey of the source, PreconditionFailed, InvalidRequest for one key, NoSuchBucket,
-    ConditionalRequestConflict, IdempotencyParameterMismatch), Unknown, Unavailable.
+    (NoSuchKey of the source, PreconditionFailed, InvalidRequest for one key and where there is or
+    was versioning, NoSuchBucket, ConditionalRequestConflict, IdempotencyParameterMismatch),
+    Unknown, Unavailable.
     """
     if source == key:
         message = "The source and the destination of a rename must be different keys."
         raise S3Error(codes.INVALID_REQUEST, message)
-    row_key = keys.current(bucket.record.id, key)
-    with store.turns.of(row_key) as turn:
-        await turn.join()
-        renaming = _Renaming(store, bucket, source, row_key, turn, token)
-        return await renaming.run(on_source, on_destination)
+    renaming = _Renaming(store, source, on_source, on_destination, token)
+    exhausted = codes.CONDITIONAL_REQUEST_CONFLICT
+    return await change_key(store, bucket, key, renaming.plan, exhausted)
 
 
 class _Renaming:
-    """The tries of one rename."""
+    """What one rename asks for, and what that comes to in each try."""
 
     def __init__(
         self,
         store: Store,
-        bucket: Bucket,
         source: bytes,
-        row_key: bytes,
-        turn: Turn,
+        on_source: ReadConditions,
+        on_destination: ReadConditions,
         token: bytes,
     ) -> None:
         self._store = store
-        self._bucket = bucket
         self._source = source
-        self._source_key = keys.current(bucket.record.id, source)
-        self._row_key = row_key
-        self._turn = turn
+        self._on_source = on_source
+        self._on_destination = on_destination
         self._token = token
 
-    async def run(self, on_source: ReadConditions, on_destination: ReadConditions) -> ObjectRecord:
-        retry = Retry(codes.CONDITIONAL_REQUEST_CONFLICT, self._turn)
-        present, origin = await self._read()
-        while True:
-            self._bucket = await buckets.writable(self._store, self._bucket)
-            source, old = put.decode(origin), put.decode(present)
-            if old is not None and self._is_done(old):
-                return old
-            if source is None or origin is None:
-                raise get.missing(self._source)
-            _check_source(on_source, source)
-            _check_destination(on_destination, old)
-            if await bodies.join(self._turn, old):
-                present, origin = await self._read()
-                continue
-            try:
-                renamed = msgspec.structs.replace(source, rename_token=self._token)
-                await self._commit(renamed, origin[1], old, present, retry)
-                return renamed
-            except Conflict as conflict:
-                lost = conflict
-            self._bucket = put.same_bucket(self._bucket, lost)
-            present, origin = lost.present[OBJECT_ROW], lost.present[_SOURCE_ROW]
-            if await retry.after(lost):
-                present, origin = await self._read()
+    async def plan(self, change: Change) -> ObjectRecord:
+        """Raises Stale.
+
+        The counter loses the object that is replaced: the other one only goes elsewhere.
+        """
+        versions.check_never(change.bucket, "Renaming an object")
+        if change.object is not None and self._is_done(change.object):
+            return change.object
+        source = await self._find(change)
+        _check_source(self._on_source, source.record)
+        _check_destination(self._on_destination, change.object)
+        renamed = msgspec.structs.replace(source.record, rename_token=self._token)
+        await change.put(renamed)
+        counter = keys.bucket_counter(change.bucket.record.id)
+        change.carry(
+            [Row(source.space, source.row_key, source.token, DELETE)],
+            [Add(keys.CURRENT, counter, (-1, -renamed.size))],
+        )
+        return renamed
 
     def _is_done(self, present: ObjectRecord) -> bool:
         """Whether this rename was done before. Raises IdempotencyParameterMismatch."""
@@ -119,30 +104,21 @@ class _Renaming:
             raise S3Error(codes.IDEMPOTENCY_PARAMETER_MISMATCH)
         return True
 
-    async def _read(self) -> tuple[_Present, _Present]:
-        """The rows of the destination and of the source."""
-        pairs = [(keys.CURRENT, self._row_key), (keys.CURRENT, self._source_key)]
-        present, origin = await self._store.meta.get_many(pairs)
-        return present, origin
+    async def _find(self, change: Change) -> Version:
+        """The source, as it was when the destination was as the change knows it.
 
-    async def _commit(
-        self,
-        source: ObjectRecord,
-        token: Token,
-        old: ObjectRecord | None,
-        present: _Present,
-        retry: Retry,
-    ) -> None:
-        """The counter loses the object that is replaced: the other one only goes elsewhere."""
-        release = await bodies.release(self._store, old)
-        gone = Row(keys.CURRENT, self._source_key, token, DELETE)
-        carried = Carried(source.data_id, source.location)
-        txn = put.transaction(
-            self._bucket, self._row_key, source, carried, present, old, release, [gone]
-        )
-        counter = keys.bucket_counter(self._bucket.record.id)
-        txn.adds.append(Add(keys.CURRENT, counter, (-1, -source.size)))
-        await self._store.ledger.commit(Entry(txn, arrival=retry.arrival))
+        Else a rename that was done between two looks would seem to have no source. Raises Stale,
+        NoSuchKey.
+        """
+        bucket_id = change.bucket.record.id
+        names = [keys.current(bucket_id, key) for key in (self._source, change.key)]
+        origin, present = await self._store.meta.get_many([(keys.CURRENT, it) for it in names])
+        if present != (change.current and (change.current.value, change.current.token)):
+            raise Stale
+        source = versions.current_version(change.bucket, self._source, origin)
+        if source is None:
+            raise versions.missing(self._source)
+        return source
 
 
 def _check_source(conditions: ReadConditions, source: ObjectRecord) -> None:

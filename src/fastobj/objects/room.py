@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from fastobj.core.errors import NoSpace, StoreError
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
 from fastobj.meta import keys, records
-from fastobj.meta.base import Add, LocalEngine, ScanRow, Txn
+from fastobj.meta.base import DELETE, Add, LocalEngine, ScanRow, Txn
 from fastobj.objects.local_engine import DatabaseRoom
 from fastobj.storage.log_format import EXTENT_ID_MIN
 from fastobj.storage.log_writer import LogWriter
@@ -43,9 +43,13 @@ def adds_rows(txn: Txn) -> bool:
     """Whether the transaction writes rows that take room: new ones, and those of objects.
 
     Segments and buckets change their state within the room that their rows have, and so do bodies
-    their places. What says that bodies are due to be let go of must never be refused.
+    their places. What says that bodies are due to be let go of must never be refused, nor must the
+    end of a version by which the one before it becomes the current one: its row only moves.
     """
-    return not only_moves(txn) and any(
+    if only_moves(txn):
+        return False
+    moved = sum(row.space == keys.HISTORY and row.value is DELETE for row in txn.rows)
+    return moved < sum(
         isinstance(row.value, bytes)
         and row.space != keys.DUE
         and (not isinstance(row.expect, bytes) or row.space == keys.CURRENT)

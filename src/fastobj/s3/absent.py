@@ -37,7 +37,6 @@ ANSWERS: Final[Mapping[str, Absent | Mapping[str, Any]]] = {
     "GetBucketPolicyStatus": Absent(codes.NO_SUCH_BUCKET_POLICY),
     "GetBucketReplication": Absent(codes.REPLICATION_CONFIGURATION_NOT_FOUND),
     "GetBucketRequestPayment": {"Payer": "BucketOwner"},
-    "GetBucketVersioning": _EMPTY,
     "GetBucketWebsite": Absent(codes.NO_SUCH_WEBSITE_CONFIGURATION),
     "GetObjectLegalHold": _NO_LOCK,
     "GetObjectLockConfiguration": Absent(codes.OBJECT_LOCK_CONFIGURATION_NOT_FOUND),

@@ -11,8 +11,11 @@ from fastobj.core.limits import OBJECT_BYTES_MAX
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
 from fastobj.iam.identity import Identities, Identity
+from fastobj.objects import versions
 from fastobj.objects.buckets import Bucket, missing
+from fastobj.objects.copy import Source
 from fastobj.objects.store import Store
+from fastobj.objects.versions import Wanted
 from fastobj.s3.chunked_body import ChunkedBody
 from fastobj.s3.form import Form
 from fastobj.s3.names import CopySource
@@ -61,12 +64,17 @@ class Context:
             raise missing(self.bucket)
         return self.found
 
-    def existing_source(self) -> tuple[Bucket, bytes]:
-        """Bucket and key that the request copies from. Raises NoSuchBucket."""
+    def version(self) -> Wanted:
+        """The version that the request names, None for the latest. Raises InvalidArgument."""
+        text = self.query.get("versionId")
+        return None if text is None else versions.parse_id(text)
+
+    def existing_source(self) -> Source:
+        """What the request copies from. Raises NoSuchBucket."""
         assert self.source is not None, "the operation copies nothing"
         if self.found_source is None:
             raise missing(self.source.bucket)
-        return self.found_source, self.source.key
+        return Source(self.found_source, self.source.key, self.source.version)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,9 @@ from fastobj.core.errors import (
 )
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Request, Response
 from fastobj.kms.base import KeyNotFound, KmsUnavailable
+from fastobj.objects.versions import DeleteMarkerFound
 from fastobj.s3 import xml
+from fastobj.s3.object_headers import marker_headers
 
 _RETRY_AFTER: Final = (b"retry-after", b"1")
 _BODILESS_STATUS: Final = frozenset({204, 304})
@@ -66,6 +68,8 @@ def render(error: S3Error, request: Request, request_id: str, host_id: str) -> R
     """The response to `error`: XML, but no body to HEAD and none with 204 and 304."""
     status = error.code.status
     headers = list(error.headers)
+    if isinstance(error, DeleteMarkerFound):
+        headers += marker_headers(error)
     if status == _TRY_AGAIN_STATUS:
         headers.append(_RETRY_AFTER)
     if request.method == b"HEAD" or status in _BODILESS_STATUS:

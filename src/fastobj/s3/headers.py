@@ -16,6 +16,7 @@ from fastobj.core.codes import ErrorCode
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Op
 from fastobj.http.message import Headers, Request
+from fastobj.objects import versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
         CUSTOMER_KEY,
         {b"x-amz-object-attributes", b"x-amz-max-parts", b"x-amz-part-number-marker"},
     ),
+    "PutBucketVersioning": _BODY_CHECKS,
 }
 
 # Nothing is lost by passing these over: there is no billing, and until there are object locks,
@@ -261,10 +263,7 @@ _DIGITS_MAX: Final = 10  # leading zeros are digits too
 
 
 def _check_version_id(value: str) -> None:
-    if not value:
-        raise S3Error(codes.INVALID_ARGUMENT, "Version id cannot be the empty string")
-    if value != "null":
-        raise S3Error(codes.NO_SUCH_VERSION, extra=[("VersionId", value)])
+    versions.parse_id(value)
 
 
 def _check_no_version_id(_: str) -> None:

@@ -10,6 +10,8 @@ from urllib.parse import unquote_to_bytes
 from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Scope
+from fastobj.objects import versions
+from fastobj.objects.versions import Wanted
 
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -28,10 +30,12 @@ class Names(NamedTuple):
 
 
 class CopySource(NamedTuple):
-    """The object that a request copies from. `key` is the exact bytes of the key."""
+    """The object that a request copies from. `key` is the exact bytes of the key, `version` the
+    id of the version that is named, None for the latest."""
 
     bucket: str
     key: bytes
+    version: Wanted = None
 
 
 _SERVICE: Final = Names(Scope.SERVICE)
@@ -125,8 +129,7 @@ def copy_source(value: bytes) -> CopySource:
     """What the header x-amz-copy-source names: `bucket/key`, percent-encoded or not.
 
     Decoded once, as S3 does: a plus sign is a blank. Clients also encode the slash, begin with
-    one, and name the version that all objects here have. Raises InvalidArgument, NoSuchVersion,
-    KeyTooLongError.
+    one, and name a version. Raises InvalidArgument, KeyTooLongError.
     """
     path, question, query = value.partition(b"?")
     try:
@@ -143,9 +146,7 @@ def copy_source(value: bytes) -> CopySource:
         raise _bad_source(value, message)
     if not is_bucket_name(bucket):
         raise _bad_source(value, "Invalid copy source bucket name")
-    if question:
-        _check_version(value, query)
-    return CopySource(bucket, key)
+    return CopySource(bucket, key, _version(value, query) if question else None)
 
 
 def rename_source(value: bytes) -> bytes:
@@ -169,13 +170,11 @@ def rename_source(value: bytes) -> bytes:
     return key
 
 
-def _check_version(source: bytes, query: bytes) -> None:
+def _version(source: bytes, query: bytes) -> bytes:
     version = query.removeprefix(_VERSION_ID)
     if not version or not query.startswith(_VERSION_ID):
         raise _bad_source(source, "Copy source has something other than a version id behind its ?")
-    if version != b"null":
-        text = version.decode("utf-8", "replace")
-        raise S3Error(codes.NO_SUCH_VERSION, extra=[("VersionId", text)])
+    return versions.parse_id(version.decode("utf-8", "replace"))
 
 
 def _bad_source(value: bytes, message: str) -> S3Error:

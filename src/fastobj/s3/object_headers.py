@@ -13,7 +13,9 @@ from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import USER_METADATA_BYTES_MAX
 from fastobj.http.message import Headers, Request
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import NEVER_VERSIONED, ObjectRecord
+from fastobj.objects import versions
+from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import (
     UNCONDITIONAL,
     UNCONDITIONAL_READ,
@@ -21,11 +23,15 @@ from fastobj.objects.conditions import (
     ReadConditions,
     WriteConditions,
 )
+from fastobj.objects.delete import Deleted
 from fastobj.objects.part_sums import is_composite
+from fastobj.objects.versions import DeleteMarkerFound
 from fastobj.s3.dates import http_date, parse_http_date
 from fastobj.s3.headers import CONDITIONS, DELETE_CONDITIONS, STORED
 
 _METADATA: Final = b"x-amz-meta-"
+_VERSION_ID: Final = b"x-amz-version-id"
+_DELETE_MARKER: Final = b"x-amz-delete-marker"
 _CONTENT_TYPE: Final = "binary/octet-stream"
 _CHUNKED: Final = b"aws-chunked"  # describes the transfer, not the object
 _ETAG: Final = re.compile(rb'\s*(?:W/)?(?:"([^"]*)"|([^",\s]+))\s*(?:,|$)')
@@ -164,6 +170,42 @@ def _seconds(request: Request, name: bytes) -> int | None:
 
 
 # --- out
+
+
+def version_header(bucket: Bucket, record: ObjectRecord) -> Headers:
+    """Which version a read has found; none where there never was versioning."""
+    if bucket.record.versioning == NEVER_VERSIONED:
+        return []
+    return [(_VERSION_ID, versions.id_text(record.version).encode())]
+
+
+def new_version_header(record: ObjectRecord) -> Headers:
+    """Which version a write has made; none where it made none, or the null version."""
+    return [(_VERSION_ID, versions.id_text(record.version).encode())] if record.version else []
+
+
+def source_version_header(bucket: Bucket, record: ObjectRecord) -> Headers:
+    """Which version was copied; none where there never was versioning."""
+    found = version_header(bucket, record)
+    return [(b"x-amz-copy-source-version-id", value) for _, value in found]
+
+
+def marker_headers(error: DeleteMarkerFound) -> Headers:
+    """What is told of a delete marker that was found in place of an object."""
+    text = versions.id_text(error.marker.version)
+    found = [(_DELETE_MARKER, b"true"), (_VERSION_ID, text.encode())]
+    if not error.is_latest:
+        found.append((b"allow", b"DELETE"))
+        found.append((b"last-modified", http_date(error.marker.modified_ns).encode()))
+    return found
+
+
+def deleted_headers(deleted: Deleted | None) -> Headers:
+    """What a deletion has to tell."""
+    if deleted is None:
+        return []
+    found = [(_VERSION_ID, versions.id_text(deleted.version).encode())]
+    return [(_DELETE_MARKER, b"true"), *found] if deleted.is_marker else found
 
 
 def etag_header(record: ObjectRecord) -> tuple[bytes, bytes]:

@@ -63,7 +63,7 @@ _CONDITIONS: Final = frozenset({b"if-match", b"if-none-match"})
 
 # What a query key or a header brings with it, where the operation takes it.
 _BY_QUERY: Final[Mapping[str, Codes]] = {
-    "versionId": (codes.NO_SUCH_VERSION,),
+    "versionId": (codes.NO_SUCH_VERSION, codes.METHOD_NOT_ALLOWED),
     "partNumber": (codes.INVALID_PART_NUMBER,),
     "uploadId": (codes.NO_SUCH_UPLOAD,),
 }
@@ -108,6 +108,7 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.INVALID_TAG,
     ),
     "DeleteBucket": (codes.BUCKET_NOT_EMPTY,),
+    "PutBucketVersioning": (codes.ILLEGAL_VERSIONING_CONFIGURATION, codes.NOT_IMPLEMENTED),
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
     "PutBucketAcl": _ACL,
     "GetObjectAcl": (codes.NO_SUCH_KEY,),

@@ -183,10 +183,6 @@ _SERVED_PROBES: Final = (
         "GetBucketRequestPayment", GET, BUCKET, "s3:GetBucketRequestPayment",
         ("requestPayment",), xml_out="RequestPaymentConfiguration",
     ),
-    Op(
-        "GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning",
-        ("versioning",), xml_out="VersioningConfiguration",
-    ),
     Op("GetBucketWebsite", GET, BUCKET, "s3:GetBucketWebsite", ("website",)),
     Op("GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", ("legal-hold",)),
     Op(
@@ -214,6 +210,17 @@ _SERVED_PROBES: Final = (
     Op(
         "ListBucketMetricsConfigurations", GET, BUCKET, "s3:GetMetricsConfiguration",
         ("metrics",), xml_out="ListMetricsConfigurationsResult",
+    ),
+)  # fmt: skip
+
+_SERVED_VERSIONS: Final = (
+    Op(
+        "GetBucketVersioning", GET, BUCKET, "s3:GetBucketVersioning",
+        ("versioning",), xml_out="VersioningConfiguration",
+    ),
+    Op(
+        "PutBucketVersioning", PUT, BUCKET, "s3:PutBucketVersioning",
+        ("versioning",), body=Body.XML, xml_in="VersioningConfiguration",
     ),
     Op(
         "ListObjectVersions", GET, BUCKET, "s3:ListBucketVersions",
@@ -335,7 +342,6 @@ _REFUSED_BUCKET_PUT: Final = (
     _refused(
         "PutBucketReplication", PUT, BUCKET, "s3:PutReplicationConfiguration", "replication"
     ),
-    _refused("PutBucketVersioning", PUT, BUCKET, "s3:PutBucketVersioning", "versioning"),
     _refused("PutBucketWebsite", PUT, BUCKET, "s3:PutBucketWebsite", "website"),
     _refused(
         "PutObjectLockConfiguration", PUT, BUCKET, "s3:PutBucketObjectLockConfiguration",
@@ -445,6 +451,7 @@ OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED_PROBES,
     *_SERVED_CONFIGURATIONS,
     *_SERVED_PREFLIGHTS,
+    *_SERVED_VERSIONS,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,
     *_REFUSED_BUCKET_PUT,

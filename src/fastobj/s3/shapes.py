@@ -31,6 +31,14 @@ _CONTENTS: Final = (
 
 _VERSION: Final = (*_CONTENTS, Field("VersionId"), Field("IsLatest", Kind.BOOL))
 
+_DELETE_MARKER: Final = (
+    Field("Owner", _OWNER),
+    Field("Key"),
+    Field("VersionId", Kind.TOKEN),
+    Field("IsLatest", Kind.BOOL),
+    Field("LastModified", Kind.TIME),
+)
+
 _LISTED: Final = (
     Field("Contents", _CONTENTS, many=True),
     Field("CommonPrefixes", (Field("Prefix"),), many=True),
@@ -72,7 +80,6 @@ _EMPTY_CONFIGURATIONS: Final = (
             "ListMetricsConfigurationsResult",
         )
     ),
-    Shape("VersioningConfiguration", "VersioningConfiguration"),
 )
 
 _CHECKSUMS: Final = tuple(
@@ -287,6 +294,7 @@ _ROWS: Final = (
             Field("EncodingType"),
             Field("IsTruncated", Kind.BOOL),
             Field("Version", _VERSION, many=True),
+            Field("DeleteMarker", _DELETE_MARKER, many=True),
             Field("CommonPrefixes", (Field("Prefix"),), many=True),
         ),
     ),
@@ -296,6 +304,11 @@ _ROWS: Final = (
         "PostResponse",
         (Field("Location"), Field("Bucket"), Field("Key"), Field("ETag", Kind.ETAG)),
         has_namespace=False,
+    ),
+    Shape(
+        "VersioningConfiguration",
+        "VersioningConfiguration",
+        (Field("Status"), Field("MfaDelete")),
     ),
     Shape(
         "Error",

@@ -17,7 +17,9 @@ from fastobj.core.limits import KIB, MIB
 from fastobj.core.segments import SEGMENT_SEALED
 from fastobj.meta import keys, records
 from fastobj.meta.base import ANY, Row, Txn, new_txn_id
-from fastobj.objects import audit, complete, delete, get
+from fastobj.meta.records import VERSIONING_ENABLED
+from fastobj.objects import audit, buckets, complete, delete, get, version_listing
+from fastobj.objects.conditions import UNCONDITIONAL
 from fastobj.objects.delete import Deletion
 from fastobj.objects.get import Span
 from fastobj.objects.ledger import Entry
@@ -448,3 +450,38 @@ async def test_moved_bodies_survive_a_recovery(room):
         again = Room(store, FixedClock(START_NS), local)
         again.bucket, again.bodies = bucket, bodies
         await again.verify()
+
+
+@in_a_room
+async def test_versions_move(room):
+    """The rows of those that are not current are looked at too, and so are shared bodies."""
+    await room.put(b"key", b"0" * 5000)
+    await buckets.set_versioning(room.store, room.bucket, VERSIONING_ENABLED)
+    room.bucket = await buckets.get(room.store, room.bucket.name)
+    bodies = {}
+    for number in range(3):
+        for other in range(8):
+            await room.put(b"filler %d" % other, os.urandom(9000))
+        await room.put(b"key", b"%d" % number * 5000)
+        record = await get.find_object(room.store, room.bucket, b"key")
+        bodies[record.version] = b"%d" % number * 5000
+    for version in await versions_of(room, b"filler"):
+        await delete.delete_object(room.store, room.bucket, Deletion(*version))
+    before = await room.places(keys.HISTORY)
+    await room.roll()
+    await room.compact(room=1 << 30)
+    after = await room.places(keys.HISTORY)
+    assert {key for key in before if key in after and before[key] != after[key]}
+    for version, body in bodies.items():
+        _, read = await get.read_object(
+            room.store, room.bucket, b"key", lambda it: Span(0, it.size), version
+        )
+        assert bytes(read) == body
+    assert await audit.differences(room.store) == []
+
+
+async def versions_of(room, prefix):
+    page = await version_listing.list_versions(
+        room.store, room.bucket, prefix=prefix, entries_max=1000
+    )
+    return [(one.key, UNCONDITIONAL, one.record.version) for one in page.versions]

@@ -169,6 +169,8 @@ async def test_a_row_that_does_not_decode(tmp_path, errors, space):
         keys.PARTS: keys.part(b"0123456789abcdef", 1, b"uniq"),
         keys.SHARED: b"0123456789abcdef",
         keys.CURRENT: keys.current(b"-bucket-", b"key"),
+        keys.HISTORY: keys.history(b"-bucket-", b"key", 7),
+        keys.STAMPS: keys.stamp(b"-bucket-", b"key"),
     }
     async with opened(tmp_path) as bench:
         key = row_keys[space]

@@ -19,6 +19,8 @@ ROWS = {
     keys.DUE: (keys.due(7, keys.DUE_PARTS, ID16), records.PartsDue(1)),
     keys.JOBS: (keys.JOB_SCRUB, records.ScrubRecord(1, 1, 7)),
     keys.DAMAGED: (keys.damaged_row(2, b"key"), records.DamageRecord(1, 2, b"", b"", 7, "why")),
+    keys.HISTORY: (keys.history(ID8, b"k\0y", 7), OBJECT),
+    keys.STAMPS: (keys.stamp(ID8, "kéy".encode()), records.StampRecord(1, 7, 9)),
     keys.CONFIGS: (keys.config(ID8, 1, 0), records.ConfigRecord(1, 1, b"content")),
 }
 
@@ -33,6 +35,8 @@ NAMES = {
     "DUE",
     "JOBS",
     "DAMAGED",
+    "HISTORY",
+    "STAMPS",
     "CONFIGS",
 }
 

@@ -8,6 +8,7 @@ from fastobj.core import codes, limits
 from fastobj.core.errors import NoSpace, S3Error
 from fastobj.objects import audit, delete
 from fastobj.objects.buckets import Usage
+from fastobj.objects.change import OBJECT_ROW
 from fastobj.objects.conditions import WriteConditions
 from fastobj.objects.delete import Deletion
 
@@ -113,7 +114,12 @@ async def test_only_lost_keys_go_again(world):
     world.gate.entries.clear()
     deletions = [Deletion(key) for key in (b"a", b"b", b"c")]
     assert await delete.delete_objects(world.store, bucket, deletions) == [None] * 3
-    assert [entry.txn.rows[0].key[8:] for entry in world.gate.entries] == [b"a", b"b", b"c", b"b"]
+    assert [entry.txn.rows[OBJECT_ROW].key[8:] for entry in world.gate.entries] == [
+        b"a",
+        b"b",
+        b"c",
+        b"b",
+    ]
     assert await audit.differences(world.store) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from fastobj.core import codes
 from fastobj.core.errors import S3Error, Unavailable
 from fastobj.meta import keys
-from fastobj.objects import complete, copy, delete, get, parts, put, uploads
+from fastobj.objects import buckets, complete, copy, delete, get, parts, put, uploads
 from fastobj.objects.complete import Listed
 from fastobj.objects.conditions import WriteConditions
 from fastobj.objects.copy import Source
@@ -36,7 +36,7 @@ async def test_parts_become_one_object(site):
     assert (record.size, record.parts) == (len(whole), 4)
     assert (record.headers, record.metadata) == ({"content-type": "a/b"}, {"a": "b"})
     assert await site.read() == whole
-    assert await site.usage() == (1, len(whole))
+    assert await site.usage() == buckets.Usage(1, len(whole))
     assert await site.rows(keys.UPLOADS) == []
     await site.check(bodies=4, parts=4)  # three of parts, and the manifest
 
@@ -140,18 +140,18 @@ async def test_abort(site):
 async def test_an_object_goes_with_its_parts(site):
     await site.upload([b"a" * 2000, b"b" * 20])
     await site.upload([b"c" * 2000, b"d" * 20])
-    assert await site.usage() == (1, 2020)
+    assert await site.usage() == buckets.Usage(1, 2020)
     await site.check(bodies=3, parts=2)
     await site.upload([b"e" * 20], key=b"other")
     body = b"whole"
     await put.put_small(site.store, site.bucket, b"key", describe(body), body)
-    assert await site.usage() == (2, 25)
+    assert await site.usage() == buckets.Usage(2, 25)
     await site.check(bodies=3, parts=1)
     await site.upload([b"c" * 2000], key=b"third")
     await delete.delete_object(site.store, site.bucket, Deletion(b"third"))
     keys_left = [Deletion(b"other"), Deletion(b"key")]
     assert await delete.delete_objects(site.store, site.bucket, keys_left) == [None, None]
-    assert await site.usage() == (0, 0)
+    assert await site.usage() == buckets.Usage(0, 0)
     await site.check(bodies=0, parts=0)
     assert await site.rows(keys.DUE) == []
 
@@ -211,7 +211,7 @@ async def test_completes_that_race_are_one(site):
     listed = [await site.part(upload, 1, b"x" * 2000)]
     records = await together(*(site.complete(upload, listed) for _ in range(5)))
     assert {record.upload_id for record in records} == {upload.id}
-    assert await site.usage() == (1, 2000)
+    assert await site.usage() == buckets.Usage(1, 2000)
     await site.check(bodies=2, parts=1)
 
 
@@ -277,7 +277,7 @@ async def test_the_least_size_of_all_but_the_last(quick):
     told = dict(caught.value.extra)
     assert (told["PartNumber"], told["ETag"], told["ProposedSize"]) == ("2", two.etag, "9")
     await quick.complete(upload, [one, three])
-    assert await quick.usage() == (1, 11)
+    assert await quick.usage() == buckets.Usage(1, 11)
 
 
 async def test_the_size_that_is_expected(quick):

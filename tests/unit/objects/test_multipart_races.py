@@ -122,7 +122,7 @@ async def test_an_upload_that_ends_under_a_complete(site):
 
     site.gate.before = [abort]
     assert await refused(site.complete(upload, listed)) == "NoSuchUpload"
-    assert await site.usage() == (0, 0)
+    assert await site.usage() == buckets.Usage(0, 0)
     await site.check(bodies=0, parts=0)
 
 

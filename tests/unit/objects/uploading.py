@@ -89,7 +89,7 @@ class Site:
             return source
 
         source = copy.Source(self.bucket, key)
-        return await copy.copy_object(self.store, source, self.bucket, target, same)
+        return (await copy.copy_object(self.store, source, self.bucket, target, same)).record
 
     async def upload(self, bodies, key=b"key", **described):
         """A whole upload, from begin to end; the parts have the numbers 1, 2, ..."""

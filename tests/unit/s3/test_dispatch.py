@@ -43,6 +43,9 @@ XML_BODIES = {
         b"</CompleteMultipartUpload>"
     ),
     "Tagging": b"<Tagging><TagSet/></Tagging>",
+    "VersioningConfiguration": (
+        b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    ),
 }
 
 

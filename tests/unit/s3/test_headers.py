@@ -98,7 +98,9 @@ def test_a_refusal_does_not_repeat_the_value() -> None:
 @pytest.mark.parametrize("operation", ["GetObject", "HeadObject", "DeleteObject"])
 def test_versions(operation: str) -> None:
     assert code_of(operation, query="versionId=null") is None
-    assert code_of(operation, query="versionId=abc") == "NoSuchVersion"
+    assert code_of(operation, query=f"versionId={'A' * 16}") is None
+    for other in ("abc", "A" * 15, "A" * 20, "%C3%A9" * 8, "Null", "-" * 15 + "%3D"):
+        assert code_of(operation, query=f"versionId={other}") == "InvalidArgument"
     assert code_of(operation, query="versionId=") == "InvalidArgument"
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from fastobj.core.errors import S3Error
 from fastobj.core.op import Scope
+from fastobj.objects import versions
 from fastobj.s3.names import (
     Names,
     bucket_of_host,
@@ -200,7 +201,14 @@ def test_what_is_refused_in_virtual_host_style(path: bytes) -> None:
     ],
 )
 def test_sources_of_copies(value: bytes, key: bytes) -> None:
-    assert copy_source(value) == ("bucket", key)
+    version = b"" if value.endswith(b"?versionId=null") else None
+    assert copy_source(value) == ("bucket", key, version)
+
+
+def test_a_source_by_version() -> None:
+    version = versions.new_id(7)
+    source = b"bucket/key?versionId=" + versions.id_text(version).encode()
+    assert copy_source(source) == ("bucket", b"key", version)
 
 
 @pytest.mark.parametrize(
@@ -228,9 +236,9 @@ def test_bad_sources_of_copies(value: bytes) -> None:
 @pytest.mark.parametrize(
     ("value", "code"),
     [
-        (b"bucket/key?versionId=abc", "NoSuchVersion"),
-        (b"bucket/key?versionId=\xff", "NoSuchVersion"),
-        (b"bucket/key?versionId=null&a", "NoSuchVersion"),
+        (b"bucket/key?versionId=abc", "InvalidArgument"),
+        (b"bucket/key?versionId=\xff", "InvalidArgument"),
+        (b"bucket/key?versionId=null&a", "InvalidArgument"),
         (b"bucket/" + b"a" * 1025, "KeyTooLongError"),
     ],
 )

@@ -49,6 +49,8 @@ SERVED = {
     "ListMultipartUploads",
     "GetBucketAcl",
     "PutBucketAcl",
+    "PutBucketVersioning",
+    "GetBucketVersioning",
     "GetObjectAcl",
     "PutObjectAcl",
     "GetObjectAttributes",

@@ -134,6 +134,8 @@ def test_spaces_and_values_are_as_documented():
         keys.DUE: "time index",
         keys.JOBS: "jobs",
         keys.DAMAGED: "damage",
+        keys.HISTORY: "versions",
+        keys.STAMPS: "stamps",
         keys.CONFIGS: "configurations",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
@@ -149,6 +151,7 @@ def test_spaces_and_values_are_as_documented():
         "scrub": list(records.ScrubRecord.__struct_fields__),
         "damage": list(records.DamageRecord.__struct_fields__),
         "configuration": list(records.ConfigRecord.__struct_fields__),
+        "stamp": list(records.StampRecord.__struct_fields__),
     }
     assert records.FORMAT == 1
 

@@ -6,6 +6,7 @@ from fastobj.objects import buckets, get
 from fastobj.objects.acl import set_object_acl
 from fastobj.s3 import acl
 from fastobj.s3.context import Context, Result
+from fastobj.s3.object_headers import version_header
 
 
 async def get_bucket_acl(ctx: Context) -> Result:
@@ -24,13 +25,14 @@ async def put_bucket_acl(ctx: Context) -> Result:
 async def get_object_acl(ctx: Context) -> Result:
     """Who is granted what on an object."""
     bucket = ctx.existing()
-    record = await get.find_object(ctx.store, bucket, ctx.key)
-    return Result(document=acl.document(record.acl, bucket.record.owner, ctx.identities))
+    record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
+    document = acl.document(record.acl, bucket.record.owner, ctx.identities)
+    return Result(headers=version_header(bucket, record), document=document)
 
 
 async def put_object_acl(ctx: Context) -> Result:
     """Replaces the list of an object."""
     bucket = ctx.existing()
     grants = acl.from_request(ctx, bucket.record.owner)
-    await set_object_acl(ctx.store, bucket, ctx.key, grants)
-    return Result()
+    record = await set_object_acl(ctx.store, bucket, ctx.key, grants, ctx.version())
+    return Result(headers=version_header(bucket, record))

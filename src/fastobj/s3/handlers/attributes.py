@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_PARTS_MAX
-from fastobj.http.message import Request
+from fastobj.http.message import Headers, Request
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import attributes, get
 from fastobj.objects.attributes import Page
-from fastobj.objects.change import change
+from fastobj.objects.change import rewrite_object
 from fastobj.objects.conditions import Verdict
 from fastobj.s3 import paging, tagging
 from fastobj.s3.context import Context, Document, Result
@@ -23,6 +25,7 @@ from fastobj.s3.object_headers import (
     read_conditions,
     sum_elements,
     validators,
+    version_header,
 )
 
 # --- tags
@@ -30,21 +33,31 @@ from fastobj.s3.object_headers import (
 
 async def get_object_tagging(ctx: Context) -> Result:
     """The tags of an object."""
-    record = await get.find_object(ctx.store, ctx.existing(), ctx.key)
-    return Result(document=tagging.document(record.tags))
+    bucket = ctx.existing()
+    record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
+    return Result(headers=version_header(bucket, record), document=tagging.document(record.tags))
 
 
 async def put_object_tagging(ctx: Context) -> Result:
     """Replaces the tags of an object."""
     tags = tagging.from_document(ctx.document or {})
-    await change(ctx.store, ctx.existing(), ctx.key, tags=tags)
-    return Result()
+    return Result(headers=await _set_tags(ctx, tags))
 
 
 async def delete_object_tagging(ctx: Context) -> Result:
     """Takes all tags from an object."""
-    await change(ctx.store, ctx.existing(), ctx.key, tags={})
-    return Result(204)
+    return Result(204, await _set_tags(ctx, {}))
+
+
+async def _set_tags(ctx: Context, tags: dict[str, str]) -> Headers:
+    """What is told of the version whose tags these are now."""
+    bucket = ctx.existing()
+
+    def edit(record: ObjectRecord) -> ObjectRecord:
+        return msgspec.structs.replace(record, tags=tags)
+
+    record = await rewrite_object(ctx.store, bucket, ctx.key, ctx.version(), edit)
+    return version_header(bucket, record)
 
 
 # --- attributes
@@ -65,10 +78,10 @@ async def get_object_attributes(ctx: Context) -> Result:
     bucket, page = ctx.existing(), None
     if "ObjectParts" in asked:
         record, page = await attributes.find_parts(
-            ctx.store, bucket, ctx.key, after=after, entries_max=entries_max
+            ctx.store, bucket, ctx.key, ctx.version(), after=after, entries_max=entries_max
         )
     else:
-        record = await get.find_object(ctx.store, bucket, ctx.key)
+        record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
     get.check_customer(record, customer)
     if conditions.judge(record) is Verdict.NOT_MODIFIED:
         return Result(304, validators(record))
@@ -80,7 +93,8 @@ async def get_object_attributes(ctx: Context) -> Result:
         "ObjectSize": record.size,
     }
     shown = {name: value for name, value in known.items() if name in asked}
-    return Result(headers=[last_modified_header(record)], document=shown)
+    headers = [last_modified_header(record), *version_header(bucket, record)]
+    return Result(headers=headers, document=shown)
 
 
 def _asked(request: Request) -> set[str]:

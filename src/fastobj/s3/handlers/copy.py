@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -13,18 +15,23 @@ from fastobj.core.errors import S3Error
 from fastobj.core.limits import OBJECT_BYTES_MAX
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import copy, copy_bytes, copy_part, encryption, get, uploads
+from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
-from fastobj.objects.copy import Source
+from fastobj.objects.copy import Copied, Source
 from fastobj.objects.copy_part import Customers
 from fastobj.objects.encryption import Wish
 from fastobj.objects.get import Span
+from fastobj.objects.versions import DeleteMarkerFound
 from fastobj.s3 import acl, ranges, tagging
 from fastobj.s3 import encryption as wanted
 from fastobj.s3.context import Context, Result
 from fastobj.s3.headers import check_part_number
+from fastobj.s3.names import CopySource
 from fastobj.s3.object_headers import (
     checksum_elements,
+    new_version_header,
     source_conditions,
+    source_version_header,
     stored_headers,
     sum_elements,
     user_metadata,
@@ -38,15 +45,25 @@ _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
 
 async def copy_object(ctx: Context) -> Result:
     """Makes an object from another one, or changes what is said of an object."""
-    bucket, source = ctx.existing(), Source(*ctx.existing_source())
+    bucket, source = ctx.existing(), ctx.existing_source()
     wish = _Wish(ctx, source, await wanted.wish(ctx))
+    with _source_of_bytes():
+        record, copied = await _copy(ctx, source, bucket, wish)
+    told = {"ETag": record.etag, "LastModified": record.modified_ns}
+    headers = wanted.told(record.encryption, wish.customers.target)
+    headers += new_version_header(record) + source_version_header(source.bucket, copied)
+    return Result(headers=headers, document={**told, **checksum_elements(record)})
+
+
+async def _copy(ctx: Context, source: Source, bucket: Bucket, wish: _Wish) -> Copied:
+    """By reference; by bytes where that cannot be."""
     conditions = write_conditions(ctx.request)
     try:
-        record = await copy.copy_object(
+        return await copy.copy_object(
             ctx.store, source, bucket, ctx.key, wish.describe_reference, conditions
         )
     except copy.NotByReference:
-        record = await copy_bytes.copy_bytes(
+        return await copy_bytes.copy_bytes(
             ctx.store,
             source,
             bucket,
@@ -57,9 +74,21 @@ async def copy_object(ctx: Context) -> Result:
             wish.customers,
             conditions,
         )
-    told = {"ETag": record.etag, "LastModified": record.modified_ns}
-    headers = wanted.told(record.encryption, wish.customers.target)
-    return Result(headers=headers, document={**told, **checksum_elements(record)})
+
+
+@contextmanager
+def _source_of_bytes() -> Iterator[None]:
+    """A delete marker has none, even where its own id names it."""
+    try:
+        yield
+    except DeleteMarkerFound as error:
+        if error.is_latest:
+            raise
+        message = (
+            "The source of a copy request may not specifically refer to a delete marker by"
+            " version id."
+        )
+        raise S3Error(codes.INVALID_REQUEST, message) from None
 
 
 class _Wish:
@@ -81,7 +110,7 @@ class _Wish:
         self.encryption = wish
         target = None if self.encryption is None else self.encryption.customer
         self.customers = Customers(wanted.customer_key(ctx, of_source=True), target)
-        if ctx.source == (ctx.bucket, ctx.key):
+        if ctx.source == CopySource(ctx.bucket, ctx.key):
             self._check_change()
 
     def _check_change(self) -> None:
@@ -151,10 +180,10 @@ class _Wish:
         return self._sums.get(source.data_id, {})
 
     async def _read(self, name: str) -> None:
-        store, (bucket, key) = self._ctx.store, self._source
+        store, (bucket, key, version) = self._ctx.store, self._source
         digest = ALGORITHMS[name].begin()
         record, body = await get.read_object(
-            store, bucket, key, lambda it: Span(0, it.size), self.customers.source
+            store, bucket, key, lambda it: Span(0, it.size), self.customers.source, version
         )
         if isinstance(body, bytes):
             digest.update(body)
@@ -170,23 +199,29 @@ async def upload_part_copy(ctx: Context) -> Result:
     upload = await uploads.get(ctx.store, ctx.existing(), ctx.key, ctx.query["uploadId"])
     source_key = wanted.customer_key(ctx, of_source=True)
     customers = Customers(source_key, wanted.customer_key(ctx))
-    source = Source(*ctx.existing_source())
+    source = ctx.existing_source()
+    found: list[ObjectRecord] = []
     conditions = source_conditions(ctx.request)
     asked = ranges.parse_copy(ctx.request.header(b"x-amz-copy-source-range"))
 
     def choose(record: ObjectRecord) -> Span:
+        found[:] = [record]
         _check_conditions(conditions, record)
-        found = asked.resolve(record.size)
-        _check_size(found.length)
-        check_length(found.length, ctx.object_bytes_max)
-        return Span(found.offset, found.length)
+        span = asked.resolve(record.size)
+        _check_size(span.length)
+        check_length(span.length, ctx.object_bytes_max)
+        return Span(span.offset, span.length)
 
     number = int(ctx.query["partNumber"])
     whole = ctx.store.whole_sum if upload.record.encryption is None else None
     measure = partial(Computed, upload.record.algorithm, whole)
-    part = await copy_part.copy_part(ctx.store, source, upload, number, choose, measure, customers)
+    with _source_of_bytes():
+        part = await copy_part.copy_part(
+            ctx.store, source, upload, number, choose, measure, customers
+        )
     told = {"ETag": part.etag, "LastModified": part.modified_ns}
     headers = wanted.told(upload.record.encryption, customers.target)
+    headers += source_version_header(source.bucket, *found)
     return Result(headers=headers, document=told | sum_elements(part.checksums))
 
 

@@ -1,13 +1,11 @@
-"""Handlers that list the objects of a bucket: in the first form, the second, and as versions."""
+"""Handlers that list the objects of a bucket, in the first form and the second."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from fastobj._ext import xmlout
-from fastobj.core import codes
-from fastobj.core.errors import S3Error
 from fastobj.core.limits import LIST_KEYS_MAX
 from fastobj.objects import listing
 from fastobj.objects.buckets import Bucket
@@ -16,7 +14,6 @@ from fastobj.s3 import paging, xml
 from fastobj.s3.context import Context, Result
 
 Text = Callable[[bytes], str]
-_NULL_VERSION: Final = "null"
 
 
 async def list_objects(ctx: Context) -> Result:
@@ -27,7 +24,7 @@ async def list_objects(ctx: Context) -> Result:
     if page.is_truncated and "Delimiter" in document:  # else clients take the last key
         next_marker = text(page.last)
     document |= {"Marker": text(marker), "NextMarker": next_marker}
-    document["Contents"] = _entries(ctx, page, "Contents", _owner(ctx, bucket))
+    document["Contents"] = _entries(ctx, page, "Contents", owner_of(ctx, bucket))
     return Result(document=document)
 
 
@@ -43,27 +40,8 @@ async def list_objects_v2(ctx: Context) -> Result:
         "NextContinuationToken": paging.encode_token(page.last) if page.is_truncated else None,
         "KeyCount": len(page.objects) + len(page.prefixes),
     }
-    owner = _owner(ctx, bucket) if query.get("fetch-owner") == "true" else None
+    owner = owner_of(ctx, bucket) if query.get("fetch-owner") == "true" else None
     document["Contents"] = _entries(ctx, page, "Contents", owner)
-    return Result(document=document)
-
-
-async def list_object_versions(ctx: Context) -> Result:
-    """A page of all versions; without versioning each object is the only one of its key."""
-    marker, version = ctx.query.get("key-marker", ""), ctx.query.get("version-id-marker", "")
-    if version and not marker:
-        message = "A version-id marker cannot be specified without a key marker."
-        raise S3Error(codes.INVALID_ARGUMENT, message)
-    if version not in ("", _NULL_VERSION):
-        raise S3Error(codes.INVALID_ARGUMENT, "Invalid version id specified")
-    bucket, text, page, document = await _page(ctx, marker.encode())
-    document |= {"KeyMarker": text(marker.encode()), "VersionIdMarker": version}
-    if page.is_truncated:
-        document["NextKeyMarker"] = text(page.last)
-        if page.objects and page.objects[-1].key == page.last:  # else a common prefix
-            document["NextVersionIdMarker"] = _NULL_VERSION
-    same = {"VersionId": _NULL_VERSION, "IsLatest": True}
-    document["Version"] = _entries(ctx, page, "Version", _owner(ctx, bucket), **same)
     return Result(document=document)
 
 
@@ -95,12 +73,10 @@ async def _page(ctx: Context, after: bytes) -> tuple[Bucket, Text, Page, dict[st
     return bucket, text, page, document
 
 
-def _entries(
-    ctx: Context, page: Page, element: str, owner: dict[str, str] | None, **more: Any
-) -> str:
-    """The page's objects, each in an element of that name; `more` is the same for all of them."""
+def _entries(ctx: Context, page: Page, element: str, owner: dict[str, str] | None) -> str:
+    """The page's objects, each in an element of that name."""
     assert ctx.op.xml_out is not None
-    same = {"Owner": owner, "StorageClass": "STANDARD", **more}
+    same = {"Owner": owner, "StorageClass": "STANDARD"}
     tail = xml.encode_inside(ctx.op.xml_out, element, same).encode()
     try:
         written = xmlout.entries(page.objects, element.encode(), tail, paging.is_url(ctx.query))
@@ -111,7 +87,7 @@ def _entries(
     return written.decode()
 
 
-def _owner(ctx: Context, bucket: Bucket) -> dict[str, str]:
+def owner_of(ctx: Context, bucket: Bucket) -> dict[str, str]:
     """Objects belong to the bucket's owner. Only the sender's own display name is known."""
     owner = {"ID": bucket.record.owner}
     if owner["ID"] == ctx.identity.id:

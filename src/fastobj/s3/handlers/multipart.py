@@ -24,6 +24,7 @@ from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
     checksum_type,
     exact_seconds,
+    new_version_header,
     stored_headers,
     sum_elements,
     sum_headers,
@@ -182,14 +183,14 @@ async def _upload(ctx: Context) -> Upload:
 
 async def complete_multipart_upload(ctx: Context) -> Result:
     """Makes one object of the parts that are listed."""
-    document = ctx.document or {}
+    asked = ctx.document or {}
     bucket, customer = ctx.existing(), wanted.customer_key(ctx)
     record = await complete.complete(
         ctx.store,
         bucket,
         ctx.key,
         ctx.query["uploadId"],
-        [_listed(part) for part in document["Part"]],
+        [_listed(part) for part in asked["Part"]],
         _expected(ctx.request),
         write_conditions(ctx.request),
         customer,
@@ -202,7 +203,7 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         "ETag": record.etag,
         "ChecksumType": checksum_type(record.checksums),
     }
-    headers = wanted.told(record.encryption, customer)
+    headers = [*wanted.told(record.encryption, customer), *new_version_header(record)]
     return Result(headers=headers, document=told | sum_elements(record.checksums))
 
 

@@ -10,29 +10,33 @@ from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
 from fastobj.core.secret import Secret
 from fastobj.http.message import Headers
 from fastobj.meta.records import Encryption, ObjectRecord
-from fastobj.objects import delete, get, put
+from fastobj.objects import delete, get, put, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
-from fastobj.objects.delete import Deletion
+from fastobj.objects.delete import Deleted, Deletion
 from fastobj.objects.encryption import Wish, begin, etag
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
 from fastobj.objects.store import Store
+from fastobj.objects.versions import Wanted
 from fastobj.s3 import acl, appending, encryption, errors, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.dates import parse_http_date
 from fastobj.s3.object_headers import (
     checksum_headers,
     checksum_type_header,
+    deleted_headers,
     deletion_conditions,
     etag_header,
+    new_version_header,
     object_headers,
     read_conditions,
     stored_headers,
     sum_headers,
     user_metadata,
     validators,
+    version_header,
     write_conditions,
 )
 from fastobj.s3.payload import PayloadCheck, Sums
@@ -54,7 +58,7 @@ async def put_object(ctx: Context) -> Result:
         record = await _put_small(ctx, upload)
     else:
         record = await _put_large(ctx, upload)
-    headers = [etag_header(record), *checksum_headers(record)]
+    headers = [etag_header(record), *checksum_headers(record), *new_version_header(record)]
     if upload.wish is not None:
         headers += encryption.told(record.encryption, upload.wish.customer)
     return Result(headers=headers)
@@ -137,12 +141,14 @@ async def get_object(ctx: Context) -> Result:
     bucket = ctx.existing()
     if "partNumber" in ctx.query:
         record, body = await get.read_part(
-            ctx.store, bucket, ctx.key, view.choose_part, customer=view.customer
+            ctx.store, bucket, ctx.key, view.choose_part, True, view.customer, ctx.version()
         )
         await view.find_checksums(record)
     else:
-        record, body = await get.read_object(ctx.store, bucket, ctx.key, view.choose, view.customer)
-    return view.result(record, body)
+        record, body = await get.read_object(
+            ctx.store, bucket, ctx.key, view.choose, view.customer, ctx.version()
+        )
+    return view.result(bucket, record, body)
 
 
 async def head_object(ctx: Context) -> Result:
@@ -151,14 +157,14 @@ async def head_object(ctx: Context) -> Result:
     bucket = ctx.existing()
     if "partNumber" in ctx.query:
         record, _ = await get.read_part(
-            ctx.store, bucket, ctx.key, view.choose_part, False, view.customer
+            ctx.store, bucket, ctx.key, view.choose_part, False, view.customer, ctx.version()
         )
         await view.find_checksums(record)
     else:
-        record = await get.find_object(ctx.store, bucket, ctx.key)
+        record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
         get.check_customer(record, view.customer)
         view.choose(record)
-    return view.result(record, b"")
+    return view.result(bucket, record, b"")
 
 
 class _View:
@@ -207,11 +213,13 @@ class _View:
                 name: sum for name, sum in found.items() if name in record.checksums
             }
 
-    def result(self, record: ObjectRecord, body: get.Body) -> Result:
+    def result(self, bucket: Bucket, record: ObjectRecord, body: get.Body) -> Result:
         """The answer, for the record that was chosen from last."""
         if self._verdict is Verdict.NOT_MODIFIED:
             return Result(304, validators(record))
         headers = object_headers(record, self._ctx.query)
+        if bucket.record.versioning:
+            headers += version_header(bucket, record)
         if record.encryption is not None:
             headers += encryption.told(record.encryption, self.customer)
         if self._is_part and record.parts:
@@ -253,11 +261,11 @@ def _place(
 
 
 async def delete_object(ctx: Context) -> Result:
-    """Deletes an object; one that is not there is no error."""
+    """Deletes an object, or a version of it; one that is not there is no error."""
     bucket = ctx.existing()
-    deletion = Deletion(ctx.key, deletion_conditions(ctx.request))
-    await delete.delete_object(ctx.store, bucket, deletion)
-    return Result(204)
+    deletion = Deletion(ctx.key, deletion_conditions(ctx.request), ctx.version())
+    deleted = await delete.delete_object(ctx.store, bucket, deletion)
+    return Result(204, deleted_headers(deleted))
 
 
 async def delete_objects(ctx: Context) -> Result:
@@ -273,10 +281,10 @@ async def delete_objects(ctx: Context) -> Result:
     results = [next(done) if error is None else error for error in refused]
     answer: dict[str, list[Document]] = {"Deleted": [], "Error": []}
     for wish, result in zip(asked, results, strict=True):
-        if result is not None:
+        if isinstance(result, FastobjError):
             answer["Error"].append(_not_deleted(wish, result))
         elif not document.get("Quiet"):
-            answer["Deleted"].append(_named(wish))
+            answer["Deleted"].append(_named(wish) | _marker(result))
     return Result(document=answer)
 
 
@@ -284,9 +292,16 @@ def _refusal(wish: Document) -> S3Error | None:
     """What makes a key of the list one that cannot be deleted, or None."""
     if len(wish["Key"].encode()) > KEY_BYTES_MAX:
         return S3Error(codes.KEY_TOO_LONG)
-    if wish.get("VersionId", "null") != "null":
+    try:
+        _version(wish)
+    except S3Error:
         return S3Error(codes.NO_SUCH_VERSION)
     return None
+
+
+def _version(wish: Document) -> Wanted:
+    text = wish.get("VersionId")
+    return None if text is None else versions.parse_id(text)
 
 
 def _deletion(wish: Document) -> Deletion:
@@ -296,11 +311,18 @@ def _deletion(wish: Document) -> Deletion:
         message = f"{codes.MALFORMED_XML.message} (LastModifiedTime has a bad value)"
         raise S3Error(codes.MALFORMED_XML, message)
     conditions = WriteConditions((etag,) if etag else None, None, modified_s, wish.get("Size"))
-    return Deletion(wish["Key"].encode(), conditions)
+    return Deletion(wish["Key"].encode(), conditions, _version(wish))
 
 
 def _named(wish: Document) -> dict[str, Any]:
     return {"Key": wish["Key"], "VersionId": wish.get("VersionId")}
+
+
+def _marker(deleted: Deleted | None) -> dict[str, Any]:
+    """What is told of the delete marker that a deletion left, or took away."""
+    if deleted is None or not deleted.is_marker:
+        return {}
+    return {"DeleteMarker": True, "DeleteMarkerVersionId": versions.id_text(deleted.version)}
 
 
 def _not_deleted(wish: Document, error: FastobjError) -> Document:
