@@ -151,5 +151,5 @@ def test_not_there(s3, place, new_name):
     assert refused(s3.get_object_attributes, Bucket=place, **asked) == (404, "NoSuchKey")
     assert refused(s3.get_object_attributes, Bucket=new_name(), **asked) == (404, "NoSuchBucket")
     assert refused(s3.get_object_attributes, Bucket=place, VersionId="x", **asked) == (
-        (404, "NoSuchVersion")
+        (400, "InvalidArgument")
     )

@@ -20,4 +20,4 @@ def test_not_there(s3, bucket, new_name):
     assert refused(s3.get_object_tagging, Bucket=bucket, Key="none") == (404, "NoSuchKey")
     assert refused(s3.get_object_tagging, Bucket=new_name(), Key="none") == (404, "NoSuchBucket")
     other = {"Bucket": bucket, "Key": "none", "VersionId": "other"}
-    assert refused(s3.get_object_tagging, **other) == (404, "NoSuchVersion")
+    assert refused(s3.get_object_tagging, **other) == (400, "InvalidArgument")

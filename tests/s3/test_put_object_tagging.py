@@ -89,7 +89,7 @@ def test_not_there(s3, bucket, new_name):
     assert refused(s3.put_object_tagging, Bucket=bucket, **asked) == (404, "NoSuchKey")
     assert refused(s3.put_object_tagging, Bucket=new_name(), **asked) == (404, "NoSuchBucket")
     assert refused(s3.put_object_tagging, Bucket=bucket, VersionId="x", **asked) == (
-        (404, "NoSuchVersion")
+        (400, "InvalidArgument")
     )
 
 

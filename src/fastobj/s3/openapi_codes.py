@@ -85,6 +85,7 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"x-amz-write-offset-bytes": (
         codes.INVALID_WRITE_OFFSET,
         codes.TOO_MANY_PARTS,
+        codes.ENCRYPTION_TYPE_MISMATCH,
         codes.INVALID_REQUEST,
         codes.INVALID_ARGUMENT,
     ),

@@ -7,6 +7,7 @@ import pytest
 from fastobj.background.garbage import Garbage
 from fastobj.meta import keys, walk
 from fastobj.objects import append, buckets, delete, moves
+from fastobj.objects.buckets import Usage
 from fastobj.objects.conditions import UNCONDITIONAL
 from fastobj.objects.delete import Deletion
 from fastobj.objects.moves import NamingRow
@@ -56,14 +57,14 @@ async def test_sizes(site):
             whole += body
             assert await site.read() == whole
             assert record.size == len(whole)
-            assert await site.usage() == (1, len(whole))
+            assert await site.usage() == Usage(1, len(whole))
         await sound(site)
         parts = 2 + bool(first)
         assert record.parts == parts
         await site.check(bodies=parts + 1, parts=parts)
     await delete.delete_object(site.store, site.bucket, Deletion(b"key"))
     await site.check(bodies=0, parts=0)
-    assert await site.usage() == (0, 0)
+    assert await site.usage() == Usage(0, 0)
 
 
 @everywhere

@@ -3,6 +3,7 @@
 import pytest
 
 from fastobj.objects import rename
+from fastobj.objects.buckets import Usage
 from fastobj.objects.conditions import UNCONDITIONAL_READ
 from tests.unit.objects.uploading import code_of, everywhere, refused, together
 
@@ -21,7 +22,7 @@ async def test_bodies(site):
         record = await move(site, b"old", b"new")
         assert await site.read(b"new") == body
         assert (record.data_id, record.modified_ns) == (before.data_id, before.modified_ns)
-        assert await site.usage() == (1, len(body))
+        assert await site.usage() == Usage(1, len(body))
         await site.check(bodies=bool(body), parts=0)
 
 
@@ -31,7 +32,7 @@ async def test_what_is_replaced_goes(site):
     await site.upload([SMALL], b"old")
     await move(site, b"old", b"new")
     assert await site.read(b"new") == SMALL
-    assert await site.usage() == (1, len(SMALL))
+    assert await site.usage() == Usage(1, len(SMALL))
     await site.check(bodies=2, parts=1)
 
 
@@ -84,5 +85,5 @@ async def test_in_a_ring(site, body):
         calls = [move(site, names[at], names[(at + 1) % 3]) for at in range(3)]
         for result in await together(*calls[turn % 3 :], *calls[: turn % 3]):
             assert not isinstance(result, Exception) or code_of(result) == "NoSuchKey"
-        assert await site.usage() == (1, len(body))
+        assert await site.usage() == Usage(1, len(body))
     await site.check(bodies=1)

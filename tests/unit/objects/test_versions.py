@@ -37,7 +37,7 @@ async def as_it_is(record):
 
 async def body_of(world, bucket, key, version=None):
     _, body = await get.read_object(
-        world.store, bucket, key, lambda it: get.Span(0, it.size), version
+        world.store, bucket, key, lambda it: get.Span(0, it.size), wanted=version
     )
     return body
 
