@@ -474,7 +474,7 @@ async def test_versions_move(room):
     assert {key for key in before if key in after and before[key] != after[key]}
     for version, body in bodies.items():
         _, read = await get.read_object(
-            room.store, room.bucket, b"key", lambda it: Span(0, it.size), version
+            room.store, room.bucket, b"key", lambda it: Span(0, it.size), wanted=version
         )
         assert bytes(read) == body
     assert await audit.differences(room.store) == []
