@@ -32,7 +32,7 @@ GROUPS = (
     Group(
         "Server-side encryption",
         r"enc\b|encrypt|sse_|_enc_conflict|kms_|s3_kms|s3_noenc",
-        "",
+        "no bucket policies yet; the rest: see below",
     ),
     Group("Object lock", "object_lock", "no retention and no legal hold yet"),
     Group(
@@ -56,9 +56,9 @@ GROUPS = (
         "ownership|bucket_owner_|object_writer",
         "kept and told; the test lets others in by a policy, and there are none yet",
     ),
-    Group("Lifecycle", "lifecycle|expiration", "no lifecycle rules yet"),
-    Group("Object attributes", "attributes|cksum_helper", "GetObjectAttributes is refused"),
-    Group("Tags", "tag", "no tags of buckets and objects yet"),
+    Group("Lifecycle", "lifecycle|expiration", "rules are kept and told; none is run yet"),
+    Group("Object attributes", "attributes|cksum_helper", "versioning cannot be switched on yet"),
+    Group("Tags", "tag", "only a bucket's owner has access, whatever its access control lists say"),
     Group(
         "Versions",
         "version(ed|ing)|delete_marker|put_acl_mtime|current_(object_)?if_",

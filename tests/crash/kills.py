@@ -142,12 +142,12 @@ class Killer:
 
     def _next_round(self) -> random.Random:
         self.rounds += 1
-        figures.count("kill rounds", 1)
         return random.Random(f"{self._seed} round {self.rounds}")
 
     @contextmanager
     def _load(self, server: SmallServer) -> Iterator[None]:
         load = HttpLoad(server.port, self.history, f"{self._seed} {self.rounds}")
+        figures.count("kill rounds", 1)
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(load.run, 1 << 30)
             try:

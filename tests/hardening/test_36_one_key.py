@@ -14,8 +14,12 @@ from tests.unit.s3 import signing
 from tests.unit.s3.test_dispatch import Recorder, ask
 
 S3 = Path(fastobj.s3.__file__).parent
-# Who looks at the path as it came: to decode it, to verify the signature, to name it in an error.
-READERS_OF_THE_PATH = {"dispatch.py", "auth_session.py", "auth_v2.py", "errors.py"}
+# Who looks at the path as it came: to decode it, to verify the signature, to name it in an error or
+# in the URL of what a form has stored.
+READERS_OF_THE_PATH = {
+    *("dispatch.py", "auth_session.py", "auth_v2.py", "errors.py"),
+    "post_object.py",
+}
 DECODERS = {"names.py"}
 # Signed for the first, sent as the second: two keys, whatever some proxy would make of it.
 DISGUISES = [

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
+
+import apsw
 
 from fastobj.background.compaction import Compaction
 from fastobj.background.garbage import Garbage
@@ -37,6 +40,7 @@ OWN_FILE_BYTES_MIN = MIB + 64 * KIB
 PART_BYTES_MIN = 3 * KIB
 _BODY_MEMORY_BYTES = 64 * MIB
 _LOOK_NS = 50_000_000
+_TRIES, _PAUSE_S = 500, 0.01
 _HANDLERS = find_handlers(HANDLERS)
 _OWNER = Identity("model", "model", "MODEL", "never asked for")
 
@@ -95,7 +99,13 @@ class Site(Node):
 
     def checkpoint(self) -> None:
         """Makes the database durable by itself. Not while anything commits."""
-        assert self.engine.checkpointer.checkpoint_now()
+        for _ in range(_TRIES):
+            try:
+                assert self.engine.checkpointer.checkpoint_now()
+                return
+            except apsw.ThreadingViolationError:  # what was answered last is on its way out of it
+                time.sleep(_PAUSE_S)
+        raise AssertionError("the ledger's thread does not come to rest")
 
     async def seal(self) -> None:
         """Closes the open extent file, so that it may be compacted."""

@@ -225,3 +225,12 @@ def test_a_file_is_sent_in_parts_and_fetched_by_ranges(s3, bucket, kind, tmp_pat
     s3.upload_file(str(source), bucket, "file", ExtraArgs=KINDS[kind][0])
     s3.download_file(bucket, "file", str(target), ExtraArgs=KINDS[kind][1])
     assert target.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("attributes", [["ETag"], ["ObjectParts", "ObjectSize"]])
+def test_attributes_ask_for_the_customers_key(s3, bucket, attributes):
+    s3.put_object(Bucket=bucket, Key="key", Body=b"body", **KINDS["customer"][0])
+    reading = customers(b64encode(KEY).decode()) | {"SSECustomerKeyMD5": md5_of(KEY)}
+    asked = {"Bucket": bucket, "Key": "key", "ObjectAttributes": attributes}
+    assert message(s3.get_object_attributes, **asked)[:2] == (400, "InvalidRequest")
+    assert set(attributes) & s3.get_object_attributes(**asked, **reading).keys()

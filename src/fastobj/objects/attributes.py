@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from fastobj.core.secret import Secret
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import get, parts
 from fastobj.objects.buckets import Bucket
@@ -30,13 +31,20 @@ class Page(NamedTuple):
 
 
 async def find_parts(
-    store: Store, bucket: Bucket, key: bytes, wanted: Wanted, *, after: int, entries_max: int
+    store: Store,
+    bucket: Bucket,
+    key: bytes,
+    wanted: Wanted = None,
+    *,
+    after: int,
+    entries_max: int,
+    customer: Secret | None = None,
 ) -> tuple[ObjectRecord, Page | None]:
     """The version that is wanted, and its parts whose numbers are above `after`, at most
     `entries_max`.
 
-    None for an object that was put as a whole. Raises what `get.find_object` raises, and
-    ChecksumMismatch.
+    None for an object that was put as a whole. `customer` is the key that the reader has brought.
+    Raises what `get.find_object` and `get.check_customer` raise, and ChecksumMismatch.
     """
     listed: list[ManifestPart] = []
 
@@ -44,7 +52,7 @@ async def find_parts(
         listed[:] = found.page(after, entries_max + 1) if found is not None else []
         return None
 
-    record, _ = await get.read_part(store, bucket, key, choose, False, wanted=wanted)
+    record, _ = await get.read_part(store, bucket, key, choose, False, customer, wanted)
     if not record.upload_id:
         return record, None
     sums = await _checksums(store, record, listed[:entries_max]) if record.checksums else {}

@@ -42,10 +42,10 @@ async def copy_bytes(
     fresh = None if seal is None else seal.key
 
     async def copy(record: ObjectRecord, location: bytes) -> Copied:
-        get.check_customer(record, customers.source)
+        get.check_customer(record, customers.source_key)
         described, sums, length = await describe(record), begin(), record.size
         span = Span(0, length)
-        reader = await copy_part.open_reader(store, record, location, span, customers.source)
+        reader = await copy_part.open_reader(store, record, location, span, customers.source_key)
 
         def content() -> Content:
             return _content(described, sums, seal)

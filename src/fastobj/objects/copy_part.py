@@ -28,8 +28,8 @@ from fastobj.storage.base import Digest, Writer
 class Customers(NamedTuple):
     """The keys of their own that the sender of a copy has brought: to read, and to write with."""
 
-    source: Secret | None = None
-    target: Secret | None = None
+    source_key: Secret | None = None
+    copy_key: Secret | None = None
 
 
 NO_CUSTOMERS: Final = Customers()
@@ -82,12 +82,12 @@ async def copy_part(
     place; what it raises is passed on. Raises S3Error (NoSuchKey of the source, NoSuchUpload,
     SlowDown, and what `encryption.unlock` raises), ChecksumMismatch, Unknown, Unavailable, NoSpace.
     """
-    key = await encryption.seal_of_upload(store, upload.record.encryption, customers.target)
+    key = await encryption.seal_of_upload(store, upload.record.encryption, customers.copy_key)
 
     async def copy(record: ObjectRecord, location: bytes) -> PartRecord:
-        get.check_customer(record, customers.source)
+        get.check_customer(record, customers.source_key)
         span, sums = choose(record), begin()
-        reader = await open_reader(store, record, location, span, customers.source)
+        reader = await open_reader(store, record, location, span, customers.source_key)
         if span.length <= store.small_body_bytes_max:
             body = await read_small(reader, span.length, sums.digests)
             content = _content(upload, span, sums, key)

@@ -83,9 +83,9 @@ _BY_HEADER: Final[Mapping[bytes, Codes]] = {
     b"x-amz-if-match-last-modified-time": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
     b"x-amz-if-match-size": (codes.PRECONDITION_FAILED, codes.INVALID_ARGUMENT),
     b"x-amz-write-offset-bytes": (
+        codes.ENCRYPTION_TYPE_MISMATCH,
         codes.INVALID_WRITE_OFFSET,
         codes.TOO_MANY_PARTS,
-        codes.ENCRYPTION_TYPE_MISMATCH,
         codes.INVALID_REQUEST,
         codes.INVALID_ARGUMENT,
     ),

@@ -232,7 +232,9 @@ class _Details:
 
     def _document(self, title: str, body: Json) -> Iterator[str]:
         for media in body.get("content", {}).values():
-            if "schema" in media:
+            if "properties" in media.get("schema", ()):
+                yield _fields(media["schema"])
+            elif "schema" in media:
                 schema = self._schemas[_last(media["schema"]["$ref"])]
                 outline = "\n".join(_outline(schema["xml"]["name"], schema))
                 yield f"<h3>{title}</h3><pre><code>{escape(outline)}</code></pre>"
@@ -254,6 +256,12 @@ def _error_names(operation: Json) -> list[str]:
     return [
         name for answer in answers if "$ref" in answer for name in answer["description"].split(", ")
     ]
+
+
+def _fields(schema: Json) -> str:
+    """The fields of a form."""
+    rows = [(_code(name), escape(it["description"])) for name, it in schema["properties"].items()]
+    return f"<h3>Fields of the form</h3>{_table(('Name', ''), rows)}"
 
 
 def _outline(name: str, schema: Json, depth: int = 0, note: str = "") -> Iterator[str]:

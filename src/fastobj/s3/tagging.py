@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
@@ -11,6 +10,7 @@ from fastobj.core.limits import OBJECT_TAGS_MAX
 from fastobj.http.message import Request
 from fastobj.objects import tags
 from fastobj.s3.context import Document
+from fastobj.s3.names import parse_pairs
 
 _HEADER: Final = b"x-amz-tagging"
 _DIRECTIVE: Final = b"x-amz-tagging-directive"
@@ -48,20 +48,16 @@ def document(found: dict[str, str]) -> Document:
 
 def _pairs(value: bytes) -> list[tuple[str, str]]:
     try:
-        pairs = [
-            tuple(unquote_to_bytes(text.replace(b"+", b" ")).decode() for text in pair)
-            for pair in (part.partition(b"=")[::2] for part in value.split(b"&"))
-        ]
-    except UnicodeDecodeError:
+        pairs = [(key.decode(), (text or b"").decode()) for key, text in parse_pairs(value)]
+    except (S3Error, UnicodeDecodeError):
         pairs = []
-    found = [(key, text) for key, text in pairs]
-    if not found or len({key for key, _ in found}) < len(found):
+    if not pairs or len({key for key, _ in pairs}) < len(pairs):
         message = (
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query"
             " parameters without tag name duplicates."
         )
         raise _bad(_HEADER, value, message)
-    return found
+    return pairs
 
 
 def _bad(name: bytes, value: bytes, message: str) -> S3Error:

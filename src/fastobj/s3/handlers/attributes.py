@@ -78,11 +78,17 @@ async def get_object_attributes(ctx: Context) -> Result:
     bucket, page = ctx.existing(), None
     if "ObjectParts" in asked:
         record, page = await attributes.find_parts(
-            ctx.store, bucket, ctx.key, ctx.version(), after=after, entries_max=entries_max
+            ctx.store,
+            bucket,
+            ctx.key,
+            ctx.version(),
+            after=after,
+            entries_max=entries_max,
+            customer=customer,
         )
     else:
         record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
-    get.check_customer(record, customer)
+        get.check_customer(record, customer)
     if conditions.judge(record) is Verdict.NOT_MODIFIED:
         return Result(304, validators(record))
     known: Document = {

@@ -50,7 +50,7 @@ async def copy_object(ctx: Context) -> Result:
     with _source_of_bytes():
         record, copied = await _copy(ctx, source, bucket, wish)
     told = {"ETag": record.etag, "LastModified": record.modified_ns}
-    headers = wanted.told(record.encryption, wish.customers.target)
+    headers = wanted.told(record.encryption, wish.customers.copy_key)
     headers += new_version_header(record) + source_version_header(source.bucket, copied)
     return Result(headers=headers, document={**told, **checksum_elements(record)})
 
@@ -138,15 +138,17 @@ class _Wish:
         """The copy of that source, with its body. Raises what `describe` raises, AccessDenied,
         NotByReference, and what `encryption.shared` raises."""
         found, wish = source.encryption, self.encryption
-        if found is None and wish is None and self.customers.source is None:
+        if found is None and wish is None and self.customers.source_key is None:
             return await self.describe(source)
-        get.check_customer(source, self.customers.source)
+        get.check_customer(source, self.customers.source_key)
         if not encryption.may_share(found, wish):
             raise copy.NotByReference
         described = await self.describe(source)
         if found is None or wish is None:
             return described
-        record, etag = await encryption.shared(self._ctx.store, source, self.customers.source, wish)
+        record, etag = await encryption.shared(
+            self._ctx.store, source, self.customers.source_key, wish
+        )
         return msgspec.structs.replace(described, etag=etag, encryption=record)
 
     async def describe(self, source: ObjectRecord) -> ObjectRecord:
@@ -183,7 +185,7 @@ class _Wish:
         store, (bucket, key, version) = self._ctx.store, self._source
         digest = ALGORITHMS[name].begin()
         record, body = await get.read_object(
-            store, bucket, key, lambda it: Span(0, it.size), self.customers.source, version
+            store, bucket, key, lambda it: Span(0, it.size), self.customers.source_key, version
         )
         if isinstance(body, bytes):
             digest.update(body)
@@ -220,7 +222,7 @@ async def upload_part_copy(ctx: Context) -> Result:
             ctx.store, source, upload, number, choose, measure, customers
         )
     told = {"ETag": part.etag, "LastModified": part.modified_ns}
-    headers = wanted.told(upload.record.encryption, customers.target)
+    headers = wanted.told(upload.record.encryption, customers.copy_key)
     headers += source_version_header(source.bucket, *found)
     return Result(headers=headers, document=told | sum_elements(part.checksums))
 
