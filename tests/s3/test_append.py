@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from tests.s3.calls import refused
 from tests.s3.uploading import PART, begin, complete, part
+from tests.s3.versioned import set_status
 
 KIB, MIB = 1 << 10, 1 << 20
 SIZES = [1, 64 * KIB, 64 * KIB + 1, 3 * MIB + 5]
@@ -182,3 +183,25 @@ def test_what_is_refused(s3, bucket, send):
     assert refused(append, **call, **wrong) == (400, "BadDigest")
     assert refused(append, **{**call, "bucket": "not-there-x"}, offset=0) == (404, "NoSuchBucket")
     assert read(s3, bucket) == b"12345"
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+def test_where_there_are_versions(s3, bucket, status):
+    """Refused before the body is asked for; what is there stays."""
+    set_status(s3, bucket, status)
+    s3.put_object(Bucket=bucket, Key="key", Body=b"body")
+    for offset, key in ((4, "key"), (0, "other")):
+        call = {"Bucket": bucket, "Key": key, "WriteOffsetBytes": offset, "Body": b"more"}
+        assert refused(s3.put_object, **call) == (400, "InvalidRequest")
+    assert read(s3, bucket) == b"body"
+    assert refused(s3.head_object, Bucket=bucket, Key="other")[0] == 404
+
+
+def test_what_was_appended_becomes_a_version(s3, bucket):
+    append(s3, bucket, 0, b"one ")
+    append(s3, bucket, 4, b"two")
+    set_status(s3, bucket, "Enabled")
+    s3.put_object(Bucket=bucket, Key="key", Body=b"new")
+    assert (read(s3, bucket), read(s3, bucket, VersionId="null")) == (b"new", b"one two")
+    s3.delete_object(Bucket=bucket, Key="key", VersionId="null")
+    assert refused(s3.get_object, Bucket=bucket, Key="key", VersionId="null")[0] == 404

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from tests.s3.calls import refused
+from tests.s3.versioned import put, set_status, stack
 
 
 def test_delete(s3, bucket):
@@ -78,3 +79,25 @@ def test_date_and_size(s3, bucket, send):
     s3.delete_object(**call, **conditions)
     assert refused(s3.head_object, **call) == (404, "404")
     s3.delete_object(**call, IfMatchSize=5, IfMatchLastModifiedTime=date)  # nothing is there
+
+
+def test_conditions_on_a_version(s3, bucket):
+    set_status(s3, bucket, "Enabled")
+    old, new = put(s3, bucket, body=b"old one"), put(s3, bucket, body=b"new")
+    call = {"Bucket": bucket, "Key": "key", "VersionId": old}
+    head = s3.head_object(**call)
+    etag = s3.head_object(Bucket=bucket, Key="key")["ETag"]
+    for condition in (
+        {"IfMatch": etag},
+        {"IfMatchSize": 3},
+        {"IfMatchLastModifiedTime": head["LastModified"] - timedelta(seconds=1)},
+    ):
+        assert refused(s3.delete_object, **call, **condition) == (412, "PreconditionFailed")
+    answer = s3.delete_object(
+        **call,
+        IfMatch=head["ETag"],
+        IfMatchSize=7,
+        IfMatchLastModifiedTime=head["LastModified"],
+    )
+    assert answer["VersionId"] == old
+    assert stack(s3.list_object_versions(Bucket=bucket)) == [[("key", new, True)], []]

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.s3.calls import refused
+from tests.s3.versioned import put, read, set_status, stack
 
 ONE = b"<Delete><Object><Key>a</Key></Object></Delete>"
 
@@ -203,3 +204,37 @@ def test_no_bucket(s3, new_name):
     document = {"Objects": [{"Key": "a"}]}
     call = {"Bucket": new_name(), "Delete": document}
     assert refused(s3.delete_objects, **call) == (404, "NoSuchBucket")
+
+
+def test_conditions_on_versions(s3, bucket):
+    """They are on the version that is named, and on the current object where none is."""
+    set_status(s3, bucket, "Enabled")
+    old, new = put(s3, bucket, body=b"old one"), put(s3, bucket, body=b"new")
+    etags = {body: hashlib.md5(body).hexdigest() for body in (b"old one", b"new")}
+    date = s3.head_object(Bucket=bucket, Key="key", VersionId=old)["LastModified"]
+    refusals = [
+        {"Key": "key", "VersionId": old, "ETag": etags[b"new"]},
+        {"Key": "key", "VersionId": old, "Size": 3},
+        {"Key": "key", "VersionId": old, "LastModifiedTime": date - timedelta(seconds=1)},
+        {"Key": "key", "ETag": etags[b"old one"]},
+    ]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": refusals})
+    assert [found["Code"] for found in answer["Errors"]] == ["PreconditionFailed"] * 4
+    assert [found.get("VersionId") for found in answer["Errors"]] == [old, old, old, None]
+    assert read(s3, bucket) == b"new"
+    wanted = [
+        {"Key": "key", "VersionId": old, "ETag": etags[b"old one"], "Size": 7},
+        {"Key": "key", "ETag": etags[b"new"]},
+        {"Key": "key", "ETag": etags[b"new"]},  # by then a delete marker is the latest
+    ]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": wanted})
+    deleted = answer["Deleted"]
+    assert [(found.get("VersionId"), found.get("DeleteMarker")) for found in deleted] == [
+        (old, None),
+        (None, True),
+    ]
+    assert [found["Code"] for found in answer["Errors"]] == ["NoSuchKey"]
+    assert stack(s3.list_object_versions(Bucket=bucket)) == [
+        [("key", new, False)],
+        [("key", deleted[1]["DeleteMarkerVersionId"], True)],
+    ]

@@ -6,6 +6,7 @@ import pytest
 
 from tests.s3.calls import refused
 from tests.s3.uploading import begin, complete, part, random_parts
+from tests.s3.versioned import headers_of, set_status
 
 ALL = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
 BODIES = random_parts()
@@ -153,3 +154,29 @@ def test_not_there(s3, place, new_name):
     assert refused(s3.get_object_attributes, Bucket=place, VersionId="x", **asked) == (
         (400, "InvalidArgument")
     )
+
+
+def test_by_version(s3, bucket, place):
+    """The parts and checksums of a version that is not current are its own."""
+    set_status(s3, bucket, "Enabled")
+    said = {"ChecksumAlgorithm": "SHA256"}
+    named = begin(s3, bucket, "key", ChecksumType="COMPOSITE", **said)
+    made = complete(s3, named, [part(s3, named, *one, **said) for one in enumerate(BODIES, 1)])
+    whole = s3.put_object(Bucket=bucket, Key="key", Body=b"hello", ChecksumAlgorithm="SHA1")
+    found = attributes(s3, bucket, "key", VersionId=made["VersionId"])
+    assert found["VersionId"] == made["VersionId"]
+    assert found["Checksum"]["ChecksumSHA256"] == made["ChecksumSHA256"]
+    assert found["ObjectSize"] == sum(map(len, BODIES))
+    assert [one["Size"] for one in found["ObjectParts"]["Parts"]] == list(map(len, BODIES))
+    for more in ({}, {"VersionId": whole["VersionId"]}):
+        found = attributes(s3, bucket, "key", **more)
+        assert (found["VersionId"], found["ObjectSize"]) == (whole["VersionId"], 5)
+        assert "ObjectParts" not in found
+    marker = s3.delete_object(Bucket=bucket, Key="key")["VersionId"]
+    asked = {"Bucket": bucket, "Key": "key", "ObjectAttributes": ALL}
+    assert refused(s3.get_object_attributes, **asked) == (404, "NoSuchKey")
+    told = headers_of(s3.get_object_attributes, **asked)
+    assert (told["x-amz-delete-marker"], told["x-amz-version-id"]) == ("true", marker)
+    by_id = refused(s3.get_object_attributes, **asked, VersionId=marker)
+    assert by_id == (405, "MethodNotAllowed")
+    assert "VersionId" not in attributes(s3, place, "whole")

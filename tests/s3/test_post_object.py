@@ -19,6 +19,7 @@ from tests.s3.forms import (
     sign_v2,
     told,
 )
+from tests.s3.versioned import read, set_status, stack
 
 KIB, MIB = 1024, 1024 * 1024
 SIZES = [
@@ -300,3 +301,32 @@ def test_tags(s3, bucket, post):
     assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == tags
     for wrong in ("", "<Tagging>", "<Other/>", "a=b"):
         assert post({"tagging": wrong}).code == "MalformedXML"
+
+
+# --- into a bucket with versions
+
+
+@pytest.mark.parametrize("size", [10, 64 * KIB + 5])
+def test_each_form_makes_a_version(s3, bucket, post, size):
+    set_status(s3, bucket, "Enabled")
+    bodies = [os.urandom(size) for _ in range(2)]
+    tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>1</Value></Tag></TagSet></Tagging>"
+    answers = [
+        post({"tagging": tags, "success_action_status": "201"}, bodies[0]),
+        post({"x-amz-server-side-encryption": "AES256"}, bodies[1]),
+    ]
+    assert [answer.status for answer in answers] == [201, 204]
+    first, second = (answer.headers["x-amz-version-id"] for answer in answers)
+    assert [read(s3, bucket, version=version) for version in (first, second)] == bodies
+    assert read(s3, bucket) == bodies[1]
+    heads = [
+        s3.head_object(Bucket=bucket, Key="key", VersionId=version) for version in (first, second)
+    ]
+    assert [head.get("TagCount") for head in heads] == [1, None]
+    assert [head.get("ServerSideEncryption") for head in heads] == [None, "AES256"]
+    set_status(s3, bucket, "Suspended")
+    assert "x-amz-version-id" not in post(content=b"null").headers
+    assert stack(s3.list_object_versions(Bucket=bucket)) == [
+        [("key", "null", True), ("key", second, False), ("key", first, False)],
+        [],
+    ]

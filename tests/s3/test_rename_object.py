@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.s3.calls import refused
 from tests.s3.uploading import begin, complete, part
+from tests.s3.versioned import set_status
 
 
 @pytest.fixture
@@ -202,3 +203,12 @@ def test_to_and_fro(s3, bucket, rename):
     assert None in told
     assert told <= {None, "NoSuchKey"}
     assert len(keys_of(s3, bucket)) == 1
+
+
+@pytest.mark.parametrize("status", ["Enabled", "Suspended"])
+def test_where_there_are_versions(s3, bucket, refusal, status):
+    s3.put_object(Bucket=bucket, Key="old", Body=b"body")
+    set_status(s3, bucket, status)
+    assert refusal() == (400, "InvalidRequest")
+    assert refusal("none") == (400, "InvalidRequest")
+    assert keys_of(s3, bucket) == ["old"]

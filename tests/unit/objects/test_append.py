@@ -235,3 +235,30 @@ async def test_checksums(name):
     assert record.checksums == {}
     record = await add(site, 3 * len(SMALL), SMALL, **sums)
     assert record.checksums == {}
+
+
+@pytest.mark.parametrize("first", [b"", SMALL, LARGE])
+async def test_versioning_that_is_enabled_meanwhile(first):
+    """The transaction checks the bucket: it refuses, and nothing of the append is left."""
+    for body in (SMALL, LARGE):
+        site = await site_in_memory().begin()
+        if first:
+            await site.put(b"key", first)
+        site.gate.before = [site.enable_versions]
+        assert await refused(add(site, len(first), body)) == "InvalidRequest"
+        assert site.gate.before == []
+        assert not first or await site.read() == first
+        assert await site.usage() == (Usage(1, len(first)) if first else Usage())
+        await site.check(bodies=bool(first), parts=0)
+
+
+async def test_a_shared_body_while_versioning_is_enabled():
+    """What was copied for the append goes too."""
+    for body in (SMALL, LARGE):
+        site = await site_in_memory().begin()
+        await site.put(b"key", body)
+        await site.copy(b"key", b"copy")
+        site.gate.before = [site.enable_versions]
+        assert await refused(add(site, len(body), SMALL)) == "InvalidRequest"
+        assert await site.read() == await site.read(b"copy") == body
+        await site.check(bodies=1, parts=0)

@@ -5,7 +5,13 @@ import pytest
 from fastobj.objects import rename
 from fastobj.objects.buckets import Usage
 from fastobj.objects.conditions import UNCONDITIONAL_READ
-from tests.unit.objects.uploading import code_of, everywhere, refused, together
+from tests.unit.objects.uploading import (
+    code_of,
+    everywhere,
+    refused,
+    site_in_memory,
+    together,
+)
 
 SMALL, LARGE = b"small" * 20, b"large" * 700
 
@@ -86,4 +92,40 @@ async def test_in_a_ring(site, body):
         for result in await together(*calls[turn % 3 :], *calls[: turn % 3]):
             assert not isinstance(result, Exception) or code_of(result) == "NoSuchKey"
         assert await site.usage() == Usage(1, len(body))
+    await site.check(bodies=1)
+
+
+@everywhere
+async def test_versioning_that_is_enabled_meanwhile(site):
+    """The transaction checks the bucket: it refuses, and both keys stay as they were."""
+    await site.put(b"old", SMALL)
+    await site.put(b"new", LARGE)
+    site.gate.before = [site.enable_versions]
+    assert await refused(move(site, b"old", b"new")) == "InvalidRequest"
+    assert site.gate.before == []
+    assert (await site.read(b"old"), await site.read(b"new")) == (SMALL, LARGE)
+    await site.check(bodies=2)
+
+
+async def test_done_before_between_two_looks():
+    """Who looks at the destination before another rename of the token and at the source behind it
+    finds it done, and not that there is no source."""
+    site = await site_in_memory().begin()
+    await site.put(b"old", SMALL)
+    token = rename.token_of(b"token", [b"asked"])
+
+    class Reader:
+        """Lets the other rename in before the first read of two rows."""
+
+        def __getattr__(self, name):
+            return getattr(meta, name)
+
+        async def get_many(self, pairs):
+            site.store.meta = meta
+            done.append(await move(site, b"old", b"new", token))
+            return await meta.get_many(pairs)
+
+    meta, done = site.store.meta, []
+    site.store.meta = Reader()
+    assert [await move(site, b"old", b"new", token)] == done
     await site.check(bodies=1)

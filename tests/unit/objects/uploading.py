@@ -17,6 +17,7 @@ from fastobj.core.clock import FixedClock
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import PARTS_GRACE_S
 from fastobj.meta import keys
+from fastobj.meta.records import VERSIONING_ENABLED
 from fastobj.objects import audit, buckets, carried, complete, copy, get, parts, put, uploads
 from fastobj.objects.complete import Expected, Listed
 from fastobj.objects.conditions import UNCONDITIONAL
@@ -105,6 +106,10 @@ class Site:
         if isinstance(body, bytes):
             return body
         return b"".join([bytes(piece) async for piece in body])
+
+    async def enable_versions(self):
+        """As another process does it: what this one knows of the bucket is old then."""
+        await buckets.set_versioning(self.store, self.bucket, VERSIONING_ENABLED)
 
     async def usage(self):
         return await buckets.usage(self.store, self.bucket)
