@@ -119,3 +119,25 @@ def test_conditions_take_a_delete_marker_for_nothing(s3, bucket):
     assert refused(s3.put_object, **named, IfMatch="*") == (404, "NoSuchKey")
     assert refused(s3.delete_object, **named, IfMatch="*") == (404, "NoSuchKey")
     put(s3, bucket, IfNoneMatch="*")
+
+
+def test_beside_configurations(s3, bucket):
+    """Both stand in the bucket's row; a bucket with versions keeps all, and then loses all."""
+    tags = [{"Key": "a", "Value": "1"}]
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    set_status(s3, bucket, "Enabled")
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    version = put(s3, bucket)
+    marker = s3.delete_object(Bucket=bucket, Key="key")["VersionId"]
+    assert refused(s3.delete_bucket, Bucket=bucket) == (409, "BucketNotEmpty")
+    s3.delete_bucket_tagging(Bucket=bucket)
+    assert status(s3, bucket) == "Enabled"
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    set_status(s3, bucket, "Suspended")
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    for one in (version, marker):
+        s3.delete_object(Bucket=bucket, Key="key", VersionId=one)
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket)
+    assert status(s3, bucket) is None
+    assert refused(s3.get_bucket_tagging, Bucket=bucket) == (404, "NoSuchTagSet")

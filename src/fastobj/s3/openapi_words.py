@@ -29,7 +29,7 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "ListMultipartUploads": "Lists the uploads of a bucket that are not complete.",
     "ListObjects": "Lists the keys of a bucket, the older form: pages are found by marker.",
     "ListObjectsV2": "Lists the keys of a bucket; pages are found by continuation token.",
-    "ListObjectVersions": "Lists the keys of a bucket; each has one version, whose id is null.",
+    "ListObjectVersions": "Lists versions and delete markers by key, the newest of each first.",
     "GetObjectAttributes": "Answers what is named of an object: ETag, checksum, parts, size.",
     "RenameObject": "Gives an object another key, at once and whatever its size.",
     "GetObjectTagging": "Answers the tags of an object.",
