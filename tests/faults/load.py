@@ -17,7 +17,7 @@ WRITERS = 4
 REFUSALS = 8  # in a row, of each writer: then the store counts as full
 KEYS_MAX = 1000
 PAUSE_S = 0.1
-WAIT_S = 20.0
+WAIT_S = 60.0
 _POOL = random.Random(7).randbytes(9 << 20)
 _REFUSED = 507
 

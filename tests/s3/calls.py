@@ -1,6 +1,7 @@
 """Ways to talk to the server in tests: what a call is refused with, and requests by hand."""
 
 import http.client
+import os
 import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -12,6 +13,11 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 REGION = "us-east-1"
+
+
+def with_processes(reason):
+    """Marks what only the form of the server can run that has all its processes, and why."""
+    return pytest.mark.skipif(os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess", reason=reason)
 
 
 def refused(call, **arguments):

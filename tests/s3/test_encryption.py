@@ -9,7 +9,7 @@ import pytest
 
 from fastobj.core.limits import MIB
 from fastobj.objects.frames import PLAIN_BYTES, STORED_BYTES
-from tests.s3.calls import refused
+from tests.s3.calls import refused, with_processes
 from tests.s3.encrypting import (
     ENCRYPTED,
     KEY,
@@ -84,9 +84,8 @@ def test_an_overwrite_takes_nothing_along(s3, bucket):
     assert told(s3.head_object(Bucket=bucket, Key="key")) == {}
 
 
+@with_processes("the store of the server in this process is in memory")
 def test_nothing_of_the_body_is_on_the_disk(server, s3, bucket):
-    if not hasattr(server, "directory"):
-        pytest.skip("the store of this form of server is in memory")
     line = b"a line that is easy to find, %d\n"
     body = b"".join([line % number for number in range(20_000)])
     for kind in ENCRYPTED:

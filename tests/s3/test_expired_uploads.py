@@ -4,20 +4,16 @@ The days pass for the server alone: its processes are started with their clock p
 takes requests without a signature meanwhile, for a signature is good for minutes only.
 """
 
-import os
 import time
 
 import pytest
 
 from fastobj.testing.process_server import ProcessServer
-from tests.s3.calls import refused
+from tests.s3.calls import refused, with_processes
 from tests.s3.conftest import client_of
 from tests.s3.uploading import PART, begin, part
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
-    reason="maintenance works in a process of its own, which these tests start",
-)
+pytestmark = with_processes("maintenance works in a process of its own, which these tests start")
 
 DAY_S = 24 * 3600
 OWN_FILE = 64 << 20  # so large a part has a file of its own, which can be seen to go

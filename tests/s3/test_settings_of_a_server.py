@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import http.client
-import os
 import time
 
 import blake3
@@ -15,14 +14,11 @@ from botocore.config import Config
 from fastobj.meta import keys, records
 from fastobj.testing.audited import audited_at, wrong_sums_at
 from fastobj.testing.process_server import ProcessServer
-from tests.s3.calls import refused
+from tests.s3.calls import refused, with_processes
 from tests.s3.conftest import client_of
 from tests.s3.uploading import MIB, PART, begin, complete, part, upload
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
-    reason="these tests start servers of their own, with all processes",
-)
+pytestmark = with_processes("these tests start servers of their own, with all processes")
 
 
 def ask(server, method, path, body=b"", headers=None):

@@ -1,20 +1,16 @@
 """What settings and the key file change for encryption: switches, rotation, loss, restarts."""
 
-import os
 import socket
 
 import pytest
 
 from fastobj.cli.main import main
 from fastobj.testing.process_server import ProcessServer
-from tests.s3.calls import refused
+from tests.s3.calls import refused, with_processes
 from tests.s3.conftest import client_of
 from tests.s3.encrypting import KEY, KINDS, customers, message, read
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
-    reason="these tests start servers of their own, with all processes",
-)
+pytestmark = with_processes("these tests start servers of their own, with all processes")
 
 
 def started(tmp_path, *arguments):

@@ -1,7 +1,6 @@
 """Virtual-host style: the bucket stands in the Host header, the whole path is the key."""
 
 import http.client
-import os
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,14 +8,11 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.s3.calls import REGION, Answer
+from tests.s3.calls import REGION, Answer, with_processes
 
 DOMAIN = "s3.test"
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("FASTOBJ_TEST_SERVER") == "inprocess",
-    reason="the server in this process has no domain",
-)
+pytestmark = with_processes("the server in this process has no domain")
 
 
 @pytest.fixture

@@ -125,23 +125,24 @@ def _bound(kind: str, context: str = "") -> bytes:
     return f"{kind}\n{context}".encode()
 
 
-def check(encryption: Encryption | None, customer: Secret | None) -> None:
+def check(encryption: Encryption | None, customer: Secret | None) -> Secret | None:
     """Whether a reader has brought the right key, or none where none is needed.
 
-    Raises InvalidRequest, and AccessDenied for another customer's key.
+    The object's key where it is a customer's. Raises InvalidRequest, and AccessDenied for another
+    customer's key.
     """
     if encryption is None or encryption.kind != SSE_C:
         if customer is not None:
             message = "The encryption parameters are not applicable to this object."
             raise S3Error(codes.INVALID_REQUEST, message)
-    elif customer is None:
+        return None
+    if customer is None:
         message = (
             "The object was stored using a form of Server Side Encryption. The correct parameters"
             " must be provided to retrieve the object."
         )
         raise S3Error(codes.INVALID_REQUEST, message)
-    else:
-        _unwrap_customers(encryption, customer)
+    return _unwrap_customers(encryption, customer)
 
 
 def _unwrap_customers(encryption: Encryption, customer: Secret) -> Secret:
@@ -154,10 +155,9 @@ def _unwrap_customers(encryption: Encryption, customer: Secret) -> Secret:
 async def unlock(store: Store, encryption: Encryption, customer: Secret | None) -> Secret:
     """The object's key. Raises what `check` raises, KeyNotFound, KmsUnavailable, and
     ChecksumMismatch where the record does not hold what was wrapped."""
-    if encryption.kind == SSE_C:
-        check(encryption, customer)
-        assert customer is not None, "it was checked"
-        return _unwrap_customers(encryption, customer)
+    customers = check(encryption, customer) if encryption.kind == SSE_C else None
+    if customers is not None:
+        return customers
     context = _bound(encryption.kind, encryption.context)
     try:
         return await store.encryption.service().unwrap(

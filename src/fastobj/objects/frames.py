@@ -59,9 +59,8 @@ class FrameCipher:
     def __init__(self, key: Secret, data_id: bytes, size: int) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-        self.stored_bytes = stored_size(size)
+        self.cut(size)
         self._data_id = data_id
-        self._last = _count(size) - 1
         self._gcm = AESGCM(derive(key, data_id, _PURPOSE))
 
     def cut(self, size: int) -> None:
