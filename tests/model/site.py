@@ -21,7 +21,7 @@ from fastobj.iam.identity import Identity
 from fastobj.meta import keys, records
 from fastobj.meta.records import PartRecord
 from fastobj.node.s3_service import HANDLERS
-from fastobj.objects import bodies, buckets, get
+from fastobj.objects import bodies, buckets, get, versions
 from fastobj.objects.segment_rows import rows_committer
 from fastobj.objects.store import Store
 from fastobj.s3.admission import Admission
@@ -142,10 +142,12 @@ class Site(Node):
 
     # --- damage
 
-    async def places(self, bucket: str, key: str) -> AsyncIterator[tuple[Location, int]]:
-        """Where the object's bytes are now, and how many: its body, and the parts it is made of."""
-        found = await buckets.get(self.store, bucket)
-        record = await get.find_object(self.store, found, key.encode())
+    async def places(
+        self, bucket: str, key: str, version: str
+    ) -> AsyncIterator[tuple[Location, int]]:
+        """Where a version's bytes are now, and how many: its body, and the parts it is made of."""
+        found, wanted = await buckets.get(self.store, bucket), versions.parse_id(version)
+        record = await get.find_object(self.store, found, key.encode(), wanted)
         if record.data_id:
             location = record.location or await bodies.shared_location(self.store, record.data_id)
             yield Location.decode(location), Location.decode(location).length
