@@ -17,7 +17,12 @@ from tests.model.run import Call, expected_of, explain, matches, result_of, show
 from tests.model.steps import Steps
 from tests.model.values import ALWAYS, Description
 
-_LISTINGS = ("list_uploads", "list_versions", "get_versioning")
+# What tells states of the first bucket apart.
+_OF_A_BUCKET = ("list_uploads", "list_versions", "get_versioning")
+_SEEN: list[Call] = [
+    *((name, (BUCKETS[0],)) for name in _OF_A_BUCKET),
+    *((name, (BUCKETS[0], key)) for name in ("head", "get_tags") for key in KEYS),
+]
 
 
 class RulesAtOnce(Steps):
@@ -118,10 +123,7 @@ class RulesAtOnce(Steps):
 
     async def _state(self) -> list[Any]:
         """What tells states of the first bucket apart after operations at once."""
-        heads = [await result_of(self.client.head, BUCKETS[0], key) for key in KEYS]
-        listed = [await result_of(getattr(self.client, name), BUCKETS[0]) for name in _LISTINGS]
-        return [*heads, *listed]
+        return [await result_of(getattr(self.client, name), *asked) for name, asked in _SEEN]
 
     def _state_of(self, reference: Reference) -> list[Any]:
-        heads = [expected_of(reference, "head", (BUCKETS[0], key)) for key in KEYS]
-        return [*heads, *(expected_of(reference, name, (BUCKETS[0],)) for name in _LISTINGS)]
+        return [expected_of(reference, *call) for call in _SEEN]
