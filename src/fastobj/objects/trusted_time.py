@@ -12,12 +12,12 @@ A retention has ended once both clocks say so; one that is given is counted from
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from fastobj.core.clock import Uptime
 from fastobj.core.errors import Conflict, StoreError
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, Row, Token, Txn, new_txn_id
+from fastobj.meta.base import ABSENT, MetaReader, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import TrustedTimeRecord
 from fastobj.objects.ledger import Entry
 from fastobj.objects.store import Store
@@ -29,6 +29,9 @@ JUMP_NS: Final = 300 * _NS_PER_S
 OFF_NS_MAX: Final = 3600 * _NS_PER_S
 # Crystals drift: trusted time follows a wall clock that is ahead by one part in so many.
 _DRIFT: Final = 2000
+
+
+Expected = Token | Literal[0] | None  # a token, ANY or ABSENT
 
 
 class Reading(NamedTuple):
@@ -120,17 +123,21 @@ def reading(store: Store) -> Reading:
     return Reading(store.clock.now_ns(), store.uptime())
 
 
-async def load(store: Store) -> tuple[TrustedTimeRecord, Token] | None:
+async def load(meta: MetaReader) -> tuple[TrustedTimeRecord, Token] | None:
     """The row, None where no bucket was ever locked. Raises StoreDamaged, UnknownFormat."""
-    row = await store.meta.get(keys.JOBS, keys.JOB_TRUSTED_TIME)
+    row = await meta.get(keys.JOBS, keys.JOB_TRUSTED_TIME)
     return None if row is None else (records.decode(TrustedTimeRecord, row[0]), row[1])
 
 
 async def moment(store: Store) -> Moment:
     """The present moment. Where it cannot be known no retention ends."""
-    now = reading(store)
+    return await look(store.meta, reading(store))
+
+
+async def look(meta: MetaReader, now: Reading) -> Moment:
+    """The same for whoever has no store."""
     try:
-        found = await load(store)
+        found = await load(meta)
     except StoreError:
         found = None
     return (
@@ -147,7 +154,7 @@ async def begin(store: Store) -> None:
         await save(store, confirmed(reading(store)), ABSENT)
 
 
-async def save(store: Store, record: TrustedTimeRecord, token: Token | None) -> bool:
+async def save(store: Store, record: TrustedTimeRecord, token: Expected) -> bool:
     """Saves the row unless somebody else was faster: then False.
 
     Raises what `commit` raises but Conflict.
