@@ -26,7 +26,7 @@ from fastobj.storage import io
 
 SAVE_S: Final = 600.0
 LOOK_S: Final = 30.0  # at the clocks, and for what somebody confirms
-AGAIN_S: Final = 5.0  # where they contradict each other, so that somebody is expected
+AGAIN_S: Final = 2.0  # where they contradict each other, so that somebody is expected
 _WORDS: Final = {
     State.AGREES: "the wall clock agrees with the trusted time again",
     State.AHEAD: (

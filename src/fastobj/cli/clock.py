@@ -13,6 +13,7 @@ from fastobj.background.timekeeping import LOOK_S, confirmation
 from fastobj.cli.main import Parser
 from fastobj.core import clock
 from fastobj.node import layout as layouts
+from fastobj.node.layout import StoreLayout
 from fastobj.objects import trusted_time
 from fastobj.objects.trusted_time import Reading
 from fastobj.s3.dates import instant
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     now = Reading(clock.SystemClock().now_ns(), clock.uptime())
     layouts.write_durably(layout.trusted_time, confirmation(trusted_time.confirmed(now)))
     _give_to_owner(layout.trusted_time)
-    sys.stdout.write(f"{instant(now.wall_ns // 10**9)} {_outcome(layout.trusted_time)}\n")
+    sys.stdout.write(f"{instant(now.wall_ns // 10**9)} {_outcome(layout)}\n")
     return 0
 
 
@@ -49,9 +50,12 @@ def _give_to_owner(path: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _outcome(path: Path) -> str:
+def _outcome(layout: StoreLayout) -> str:
+    """Waits for a server that runs, and says what has become of it."""
     for _ in range(int(_WAIT_S / _POLL_S)):
-        if not path.exists():
+        if not layout.trusted_time.exists():
             return "is confirmed: the server trusts its clock"
+        if not layout.processes.exists():
+            break
         time.sleep(_POLL_S)
     return "is confirmed: no server has taken it yet, the next one that starts does"

@@ -94,7 +94,9 @@ def _trusted_ns(record: TrustedTimeRecord, now: Reading) -> int:
     elapsed_ns = up.elapsed_ns - record.elapsed_ns
     if up.boot and up.boot == record.boot and elapsed_ns >= 0:
         drifted_ns = now.wall_ns - record.time_ns - elapsed_ns
-        return record.time_ns + elapsed_ns + max(0, min(drifted_ns, elapsed_ns // _DRIFT))
+        if not 0 <= drifted_ns <= JUMP_NS:
+            return record.time_ns + elapsed_ns
+        return record.time_ns + elapsed_ns + min(drifted_ns, elapsed_ns // _DRIFT)
     off_ns = now.wall_ns - record.time_ns
     is_believed = 0 <= off_ns <= OFF_NS_MAX and not record.jumped
     return now.wall_ns if is_believed else record.time_ns
