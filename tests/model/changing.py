@@ -33,10 +33,10 @@ class Changing(Uploading):
 
     def object_of(self, content: bytes, description: Description) -> Object:
         """An object that is put as a whole."""
-        headers, metadata, algorithm, tags = description
+        headers, metadata, algorithm, tags, lock = description
         checksums, born = sums(algorithm, content), self.birth()
         said = headers, metadata, checksums, born, (), 0, tags
-        return Object(content, md5(content), self.now_s, *said)
+        return Object(content, md5(content), self.now_s, *said, lock=lock)
 
     # --- tags and attributes
 
@@ -104,7 +104,7 @@ class Changing(Uploading):
     ) -> Written:
         """Puts bytes behind those of an object, or makes one."""
         kept = self.bucket(bucket)
-        if not content or kept.versioning:
+        if not content or kept.versioning or description.lock:
             raise Refused("InvalidRequest")
         present = kept.current(key)
         check_write(present, conditions)

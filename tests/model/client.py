@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
-from tests.model.client_uploads import Uploads
+from tests.model.client_locks import Locks, bypassing
 from tests.model.sending import SUM
 from tests.model.values import (
     ALWAYS,
@@ -31,6 +31,7 @@ from tests.model.wire import (
     conditioned,
     copied,
     described,
+    lock_of,
     page_of,
     versions_of,
     written,
@@ -39,7 +40,7 @@ from tests.model.wire import (
 _STORED = ("content-type", "cache-control", "content-encoding")
 
 
-class Client(Uploads):
+class Client(Locks):
     """Operations on buckets and objects."""
 
     # --- buckets
@@ -108,6 +109,7 @@ class Client(Uploads):
             int(told.get("x-amz-mp-parts-count", 0)),
             int(told.get("x-amz-tagging-count", 0)),
             answer.version,
+            lock_of(answer),
         )
 
     async def head(self, *arguments: object) -> Seen:
@@ -137,15 +139,22 @@ class Client(Uploads):
         return written(await self.send("PUT", f"/{bucket}/{key}", None, headers))
 
     async def delete(
-        self, bucket: str, key: str, if_match: str | None = None, version: Version = None
+        self,
+        bucket: str,
+        key: str,
+        if_match: str | None = None,
+        version: Version = None,
+        bypass: bool = False,
     ) -> Deleted:
-        headers = conditioned(Conditions(if_match))
+        headers = conditioned(Conditions(if_match)) | bypassing(bypass)
         answer = await self.send("DELETE", f"/{bucket}/{key}", self.named(version), headers)
         return Deleted(answer.version, answer.is_marker)
 
-    async def delete_many(self, bucket: str, listed: list[tuple[str, str | None, Version]]) -> list:
+    async def delete_many(
+        self, bucket: str, listed: list[tuple[str, str | None, Version]], bypass: bool = False
+    ) -> list:
         body = f"<Delete>{''.join(map(self._wish, listed))}</Delete>".encode()
-        answer = await self.send("POST", f"/{bucket}", {"delete": ""}, None, body)
+        answer = await self.send("POST", f"/{bucket}", {"delete": ""}, bypassing(bypass), body)
         done = [
             (
                 found.findtext("Key"),

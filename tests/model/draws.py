@@ -14,7 +14,7 @@ from tests.model.site import PART_BYTES_MIN
 from tests.model.values import Description
 
 TOGETHER_MAX = 4
-BUCKETS = ("first", "second")
+BUCKETS = ("first", "second", "third")  # the third one is for locks
 KEYS = ("a", "a/b", "a/b/c", "a/ä", "b", "b+ &", "c/")
 PREFIXES = ("", "a", "a/", "b")
 MARKERS = ("", "a", "a/", "a/b", "a/b/zz", "b")
@@ -51,6 +51,7 @@ descriptions = st.builds(
     st.sampled_from(METADATA),
     st.sampled_from(("", "", "crc32", "sha256")),
     st.sampled_from(TAGS),
+    st.none(),
 )
 plain_descriptions = st.sampled_from(
     [Description({}, {}, sum) for sum in ("", "", "crc32", "sha256")]

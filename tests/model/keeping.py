@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from tests.model.values import NULL, Object, Refused, Upload, Version, VersionNumber
+from tests.model.values import NULL, Default, Object, Refused, Upload, Version, VersionNumber
 
 ENABLED, SUSPENDED = "Enabled", "Suspended"
 Self = TypeVar("Self", bound="Keeping")
 
 
 class Bucket:
-    """A bucket. `keys` holds what each key has, the newest first; there is no key with nothing."""
+    """A bucket. `keys` holds what each key has, the newest first; there is no key with nothing.
 
-    def __init__(self, versioning: str = "", keys: dict[str, list[Object]] | None = None) -> None:
-        self.versioning = versioning
-        self.keys = {} if keys is None else keys
+    `lock` is None where its objects cannot be locked.
+    """
+
+    def __init__(self) -> None:
+        self.versioning = ""
+        self.keys: dict[str, list[Object]] = {}
+        self.lock: Default | None = None
 
     def fork(self) -> Bucket:
         """Another one in the same state."""
-        return Bucket(self.versioning, {key: list(stack) for key, stack in self.keys.items()})
+        other = Bucket()
+        other.__dict__.update(self.__dict__)
+        other.keys = {key: list(stack) for key, stack in self.keys.items()}
+        return other
 
     @property
     def objects(self) -> dict[str, Object]:
@@ -120,4 +127,8 @@ class Keeping:
     def add(self, bucket: Bucket, key: str, made: Object) -> Object:
         """Makes it the latest of its key."""
         self.orders += 1
-        return bucket.add(key, made, self.orders)
+        return bucket.add(key, self.locked(bucket, made), self.orders)
+
+    def locked(self, bucket: Bucket, made: Object) -> Object:
+        """An object that is put, with what its bucket does to it."""
+        raise NotImplementedError

@@ -24,6 +24,7 @@ from tests.model.values import (
     Description,
     Entry,
     ListedVersion,
+    Lock,
     Object,
     Page,
     Refused,
@@ -57,7 +58,10 @@ class Reference(Changing):
 
     def set_versioning(self, bucket: str, status: str) -> None:
         """Has versions kept from now on, or no longer."""
-        self.bucket(bucket).versioning = status
+        kept = self.bucket(bucket)
+        if kept.lock is not None and status != kept.versioning:
+            raise Refused("InvalidBucketState")
+        kept.versioning = status
 
     def get_versioning(self, bucket: str) -> str:
         """Whether versions are kept; "" where they never were."""
@@ -75,6 +79,8 @@ class Reference(Changing):
     ) -> Written:
         """Stores an object."""
         kept = self.bucket(bucket)
+        self.check_stated(kept, description.lock)
+        self.check_digest(kept, description)
         check_write(kept.current(key), conditions)
         made = self.add(kept, key, self.object_of(content, description))
         return Written(made.etag, made.checksums, made_version(made))
@@ -112,6 +118,7 @@ class Reference(Changing):
             len(found.parts) if part else 0,
             len(found.tags),
             self.bucket(bucket).told(found),
+            found.lock if found.lock != Lock() else None,
         )
 
     def head(self, *arguments) -> Seen:
@@ -138,13 +145,15 @@ class Reference(Changing):
         Tags are taken along, unless others are named.
         """
         kept, origin = self.bucket(bucket), self.bucket(source_bucket)
+        lock = replaced.lock if replaced is not None else None
+        self.check_stated(kept, lock)
         is_same = (source_bucket, source_key) == (bucket, key)
         if is_same and source_version is None and replaced is None:
             raise Refused("InvalidRequest")
         source = self.find_source(source_bucket, source_key, source_version)
         check_write(kept.current(key), conditions)
         check_copied(source, source_conditions)
-        copied = source._replace(modified_s=self.now_s, renamed=())
+        copied = source._replace(modified_s=self.now_s, renamed=(), lock=lock)
         if replaced is not None:
             copied = copied._replace(headers=replaced.headers, metadata=replaced.metadata)
             if replaced.algorithm:
@@ -158,7 +167,12 @@ class Reference(Changing):
         return Written(made.etag, made.checksums, made_version(made), origin.told(source))
 
     def delete(
-        self, bucket: str, key: str, if_match: str | None = None, version: Version = None
+        self,
+        bucket: str,
+        key: str,
+        if_match: str | None = None,
+        version: Version = None,
+        bypass: bool = False,
     ) -> Deleted:
         """Deletes an object, or a version; one that is not there is no error.
 
@@ -166,7 +180,7 @@ class Reference(Changing):
         """
         kept = self.bucket(bucket)
         if version is not None:
-            return self._delete_version(kept, key, version)
+            return self._delete_version(kept, key, version, bypass)
         check_write(kept.current(key), Conditions(if_match))
         if not kept.versioning:
             kept.keys.pop(key, None)
@@ -174,15 +188,18 @@ class Reference(Changing):
         marker = Object(b"", "", self.now_s, {}, {}, {}, 0, is_marker=True)
         return Deleted(self.add(kept, key, marker).version, True)
 
-    def _delete_version(self, kept: Bucket, key: str, version: Version) -> Deleted:
+    def _delete_version(self, kept: Bucket, key: str, version: Version, bypass: bool) -> Deleted:
         found = kept.version(key, version)
         if found is not None:
+            self.check_removal(found, bypass)
             kept.remove(key, found)
         if not kept.versioning:
             return Deleted()
         return Deleted(version, found is not None and found.is_marker)
 
-    def delete_many(self, bucket: str, listed: list[tuple[str, str | None, Version]]) -> list:
+    def delete_many(
+        self, bucket: str, listed: list[tuple[str, str | None, Version]], bypass: bool = False
+    ) -> list:
         """Deletes keys, each with an etag to match and a version, or None.
 
         Answers by key: the version that was asked for, the code of an error or "", and the delete
@@ -192,7 +209,7 @@ class Reference(Changing):
         deleted, failed = [], []
         for key, if_match, version in listed:
             try:
-                done = self.delete(bucket, key, if_match, version)
+                done = self.delete(bucket, key, if_match, version, bypass)
                 marker = done.version if done.is_marker else None
                 deleted.append((key, version, "", marker))
             except Refused as error:

@@ -96,7 +96,9 @@ def matches(expected: Any, found: Any, names: dict[VersionNumber, str]) -> bool:
     One that is seen for the first time may be any that no other version has; `names` takes it.
     """
     if isinstance(expected, VersionNumber):
-        if expected not in names and isinstance(found, str) and found not in names.values():
+        if not isinstance(found, str):
+            return False
+        if expected not in names and found not in names.values():
             names[expected] = found
         return names.get(expected) == found
     if isinstance(expected, (tuple, list)):

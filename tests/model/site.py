@@ -15,7 +15,7 @@ import apsw
 from fastobj.background.compaction import Compaction
 from fastobj.background.garbage import Garbage
 from fastobj.core import limits
-from fastobj.core.clock import FixedClock
+from fastobj.core.clock import FixedClock, Uptime
 from fastobj.core.limits import KIB, MIB, PIECE_BYTES, PIECE_HEAD_BYTES
 from fastobj.iam.identity import Identity
 from fastobj.meta import keys, records
@@ -85,6 +85,8 @@ class Site(Node):
         other = assemble(
             self.engine, self.volume, self.ledger, epochs=self.store.epochs, clock=clock
         )
+        for store in (self.store, other):  # the machine was never off, and nobody sets its clock
+            store.uptime = lambda: Uptime("boot", clock.now_ns())
         other.small_body_bytes_max = self.store.small_body_bytes_max
         other.part_bytes_min = PART_BYTES_MIN
         # Two, as of two workers: what one has cached and queued, the other knows nothing of.

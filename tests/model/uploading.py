@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from tests.model.checks import check_copied, check_write, folded
-from tests.model.keeping import Keeping
+from tests.model.locking import Locking
 from tests.model.values import (
     ALWAYS,
     KEYS_MAX,
@@ -28,12 +28,12 @@ from tests.model.values import (
 )
 
 
-class Uploading(Keeping):
+class Uploading(Locking):
     """Operations on uploads; each is called by its number."""
 
     def create_upload(self, bucket: str, key: str, description: Description = PLAIN) -> int:
         """Begins an upload; answers its number."""
-        self.bucket(bucket)
+        self.check_stated(self.bucket(bucket), description.lock)
         self.uploads_begun += 1
         self.uploads[self.uploads_begun] = Upload(bucket, key, description, self.now_s, {})
         return self.uploads_begun
@@ -104,11 +104,12 @@ class Uploading(Keeping):
         if any(len(part.content) < self.part_bytes_min for part in parts[:-1]):
             raise Refused("EntityTooSmall")
         del self.uploads[upload]
-        headers, metadata, algorithm, tags = found.description
+        headers, metadata, algorithm, tags, lock = found.description
         checksums = sums_of_parts(algorithm, parts)
         whole = b"".join(part.content for part in parts)
         said = headers, metadata, checksums, self.birth(), parts, upload, tags
-        made = self.add(kept, key, Object(whole, etag, self.now_s, *said))
+        object = Object(whole, etag, self.now_s, *said, lock=lock)
+        made = self.add(kept, key, object)
         return Written(etag, checksums, made_version(made))
 
     def _listed(self, upload: Upload, number: int, etag: str) -> Part:

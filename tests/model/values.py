@@ -55,6 +55,22 @@ class Conditions(NamedTuple):
 ALWAYS = Conditions()
 
 
+class Lock(NamedTuple):
+    """What keeps a version: a retention of that mode until then, "" for none, and a legal hold,
+    None where nothing was ever said of one."""
+
+    mode: str = ""
+    until_s: int = 0
+    hold: bool | None = None
+
+
+class Default(NamedTuple):
+    """What a bucket whose objects may be locked does to those that say nothing."""
+
+    mode: str = ""
+    days: int = 0
+
+
 class Description(NamedTuple):
     """What is said of an object. `algorithm` names a checksum to keep, "" for none."""
 
@@ -62,6 +78,7 @@ class Description(NamedTuple):
     metadata: Mapping[str, str] = MappingProxyType({})
     algorithm: str = ""
     tags: Mapping[str, str] = MappingProxyType({})
+    lock: Lock | None = None
 
 
 PLAIN = Description()
@@ -104,6 +121,7 @@ class Object(NamedTuple):
     is_marker: bool = False
     is_shared: bool = False
     renamed: tuple[object, ...] = ()
+    lock: Lock | None = None
 
 
 class Upload(NamedTuple):
@@ -130,6 +148,7 @@ class Seen(NamedTuple):
     parts: int
     tags: int
     version: Version
+    lock: Lock | None
 
 
 class Written(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
@@ -15,6 +15,7 @@ from tests.model.values import (
     Description,
     Entry,
     ListedVersion,
+    Lock,
     Page,
     VersionPage,
     Written,
@@ -22,6 +23,9 @@ from tests.model.values import (
 )
 
 META = "x-amz-meta-"
+MODE = "x-amz-object-lock-mode"
+UNTIL = "x-amz-object-lock-retain-until-date"
+HOLD = "x-amz-object-lock-legal-hold"
 
 
 # --- requests
@@ -33,7 +37,19 @@ def described(description: Description) -> dict[str, str]:
     found = {**description.headers, **metadata}
     if description.tags:
         found["x-amz-tagging"] = urlencode(description.tags)
-    return found
+    return found | _locked(description.lock or Lock())
+
+
+def _locked(lock: Lock) -> dict[str, str]:
+    found = {}
+    if lock.mode:
+        found = {MODE: lock.mode, UNTIL: instant(lock.until_s)}
+    return found if lock.hold is None else {**found, HOLD: "ON" if lock.hold else "OFF"}
+
+
+def instant(seconds: int) -> str:
+    """A time in seconds as documents and headers of locks have it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def conditioned(conditions: Conditions, prefix: str = "") -> dict[str, str]:
@@ -150,3 +166,17 @@ def attributes_of(answer: Answer) -> Attributes:
         int(parsedate_to_datetime(answer.headers["last-modified"]).timestamp()),
         answer.version,
     )
+
+
+def seconds(text: str) -> int:
+    """A time in a document or a header of locks."""
+    return int(datetime.fromisoformat(text).timestamp())
+
+
+def lock_of(answer: Answer) -> Lock | None:
+    """What a read tells of what keeps the version."""
+    told, hold = answer.headers, answer.headers.get(HOLD)
+    if MODE not in told and hold is None:
+        return None
+    until_s = seconds(told[UNTIL]) if UNTIL in told else 0
+    return Lock(told.get(MODE, ""), until_s, None if hold is None else hold == "ON")
