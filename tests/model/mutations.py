@@ -13,6 +13,7 @@ from fastobj.background.garbage import Garbage
 from fastobj.core.limits import PIECE_BYTES
 from fastobj.meta import keys
 from fastobj.meta.base import ANY, KEEP, Row, Txn
+from fastobj.meta.records import Lock
 from fastobj.objects import (
     append,
     bodies,
@@ -20,6 +21,7 @@ from fastobj.objects import (
     listing,
     manifest,
     moves,
+    object_lock,
     rename,
     upload_rows,
     version_listing,
@@ -265,6 +267,35 @@ def offsets_are_not_checked(patch: Patch) -> None:
     patch.setattr(append, "_check", check)
 
 
+@_fault
+def legal_holds_do_not_hold(patch: Patch) -> None:
+    """A version goes that only a legal hold keeps."""
+    whole = object_lock.check_removal
+
+    def check_removal(lock: Lock, now: Any, *, bypass: bool) -> None:
+        whole(msgspec.structs.replace(lock, legal_hold=None), now, bypass=bypass)
+
+    patch.setattr(object_lock, "check_removal", check_removal)
+
+
+@_fault
+def compliance_is_bypassed(patch: Patch) -> None:
+    """Who may bypass governance ends the other mode too."""
+    patch.setattr(object_lock, "GOVERNANCE", object_lock.COMPLIANCE)
+
+
+@_fault
+def locks_stay_behind(patch: Patch) -> None:
+    """An object that becomes a version loses its lock when its tags change."""
+    whole = Change.rewrite
+
+    def rewrite(self: Change, version: Any, record: Any) -> None:
+        lost = version.space != keys.CURRENT
+        whole(self, version, msgspec.structs.replace(record, lock=None) if lost else record)
+
+    patch.setattr(Change, "rewrite", rewrite)
+
+
 FAULTS: tuple[Fault, ...] = (
     listing_drops_a_key,
     range_stops_short,
@@ -286,6 +317,9 @@ FAULTS: tuple[Fault, ...] = (
     tags_are_not_copied,
     renamed_objects_stay,
     offsets_are_not_checked,
+    legal_holds_do_not_hold,
+    compliance_is_bypassed,
+    locks_stay_behind,
     # of power cuts:
     mutations.answer_before_write,
     mutations.covered_too_early,
