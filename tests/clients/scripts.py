@@ -41,6 +41,7 @@ SCRIPTS: Mapping[str, Callable[[], list[str]]] = {
 FEATURES: Mapping[str, Callable[[], list[str]]] = {
     "minio-py versions": lambda: _python("minio", "versions"),
     "minio-py encryption": lambda: _python("minio", "encryption"),
+    "minio-py locked": lambda: _python("minio", "locked"),
 }
 
 
