@@ -183,7 +183,7 @@ async def _observe(store: Store) -> Observed:
             found[Place(bucket.name, key)] = await _read(store, bucket, key, record)
         usage = await buckets.usage(store, bucket)
         counted = (len(listed), sum(record.size for record in listed.values()))
-        if tuple(usage) != counted:
+        if (usage.objects, usage.bytes) != counted:
             raise Lost(f"{bucket.name} says it has {usage}, the listing has {counted}")
     return found
 
