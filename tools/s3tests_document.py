@@ -57,12 +57,11 @@ GROUPS = (
         "kept and told; the test lets others in by a policy, and there are none yet",
     ),
     Group("Lifecycle", "lifecycle|expiration", "rules are kept and told; none is run yet"),
-    Group("Object attributes", "attributes|cksum_helper", "versioning cannot be switched on yet"),
+    Group("Object attributes", "attributes|cksum_helper"),
     Group("Tags", "tag", "only a bucket's owner has access, whatever its access control lists say"),
     Group(
         "Versions",
         "version(ed|ing)|delete_marker|put_acl_mtime|current_(object_)?if_",
-        "versioning cannot be switched on yet",
     ),
     Group("UploadPartCopy", "multipart_copy|upload_part_copy"),
     Group(
