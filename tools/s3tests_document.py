@@ -34,7 +34,7 @@ GROUPS = (
         r"enc\b|encrypt|sse_|_enc_conflict|kms_|s3_kms|s3_noenc",
         "no bucket policies yet; the rest: see below",
     ),
-    Group("Object lock", "object_lock", "no retention and no legal hold yet"),
+    Group("Object lock", "object_lock"),
     Group(
         "POST forms",
         "post_object",
@@ -106,7 +106,13 @@ _LISTS_AGAIN = (
     "S3 answers 200 in us-east-1 when somebody creates a bucket of theirs again, and takes the new"
     " access control list; the suite wants 409 BucketAlreadyExists"
 )
+_PERIOD = (
+    "S3 answers InvalidArgument for a default retention that is not above zero; the suite wants"
+    " InvalidRetentionPeriod"
+)
 EXPLAINED: Mapping[str, str] = {
+    "test_object_lock_put_obj_lock_invalid_days": _PERIOD,
+    "test_object_lock_put_obj_lock_invalid_years": _PERIOD,
     "test_bucket_create_bad_authorization_empty": _SIGNED_ANEW,
     "test_bucket_create_bad_authorization_none": _SIGNED_ANEW,
     "test_object_create_bad_authorization_empty": _SIGNED_ANEW,

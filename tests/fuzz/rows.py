@@ -73,7 +73,17 @@ def _object(rng: random.Random) -> records.ObjectRecord:
         _texts(rng),
         _texts(rng),
         _texts(rng),
+        lock=rng.choice((None, _lock(rng))),
     )
+
+
+def _lock(rng: random.Random) -> records.Lock:
+    return records.Lock(rng.choice(TEXTS), _integer(rng), rng.choice((None, False, True)))
+
+
+def _trusted_time(rng: random.Random) -> records.TrustedTimeRecord:
+    time_ns, elapsed_ns, jumped = _integer(rng), _integer(rng), rng.random() < 0.5
+    return records.TrustedTimeRecord(records.FORMAT, time_ns, rng.choice(TEXTS), elapsed_ns, jumped)
 
 
 def _segment(rng: random.Random) -> records.SegmentRecord:
@@ -145,6 +155,7 @@ RECORDS = (
     _upload_due,
     _scrub,
     _damage,
+    _trusted_time,
 )
 NAMING = (records.ObjectRecord, records.PartRecord, records.SharedRecord)
 

@@ -22,6 +22,7 @@ VERBS: Final = {
     "config": "show or check the settings that a server would use",
     "check": "say whether the store in a directory is sound",
     "kms": "list, make and rotate the keys that encrypt objects",
+    "clock": "confirm that the clock is right, for locked objects",
     "health": "say whether the server on this machine is ready",
 }
 _VERSION_WORDS: Final = ("version", "--version", "-V")

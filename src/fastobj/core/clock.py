@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Clock(Protocol):
@@ -39,6 +41,29 @@ def configure() -> None:
 
 def _shifted_ns(shift: Path) -> int:
     return time.time_ns() + int(shift.read_text()) * 10**9
+
+
+class Uptime(NamedTuple):
+    """Which start of the machine this is ("": unknown), and for how long it has been up.
+
+    The nanoseconds count while it sleeps, too, and nobody can set them.
+    """
+
+    boot: str
+    elapsed_ns: int
+
+
+@cache
+def _boot() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
+
+
+def uptime() -> Uptime:
+    """That of this machine."""
+    return Uptime(_boot(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
 
 class SystemClock:

@@ -241,6 +241,11 @@ NO_SUCH_WEBSITE_CONFIGURATION: Final = ErrorCode(
     404,
     "The specified bucket does not have a website configuration",
 )
+NO_SUCH_OBJECT_LOCK_CONFIGURATION: Final = ErrorCode(
+    "NoSuchObjectLockConfiguration",
+    404,
+    "The specified object does not have a ObjectLock configuration",
+)
 OBJECT_LOCK_CONFIGURATION_NOT_FOUND: Final = ErrorCode(
     "ObjectLockConfigurationNotFoundError",
     404,

@@ -244,6 +244,16 @@ class Metric:
         "When the last whole round of the scrub ended, in seconds since the Unix epoch.",
     )
 
+    # --- object lock
+    TRUSTED_TIME_OFFSET: Final = _scraped(
+        "fastobj_trusted_time_offset_seconds",
+        "By how much the wall clock is ahead of the time that locked objects are kept by.",
+    )
+    RETENTION_FROZEN: Final = _scraped(
+        "fastobj_retention_frozen",
+        "1 while no retention ends, because the wall clock was set ahead: see docs/object-lock.md.",
+    )
+
     # --- encryption
     KMS_CALLS: Final = Family(
         "fastobj_kms_calls_total", COUNTER, "Keys that the key service was asked to make or unwrap."

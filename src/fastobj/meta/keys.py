@@ -29,6 +29,7 @@ DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
 AT_ONCE: Final = 0  # the due hour of what waits for nothing
 
 JOB_SCRUB: Final = b"scrub"  # -> ScrubRecord
+JOB_TRUSTED_TIME: Final = b"trusted-time"  # -> TrustedTimeRecord
 DAMAGED_BODY: Final = 1  # data id
 DAMAGED_ROW: Final = 2  # space (1 byte) + row key
 

@@ -65,6 +65,19 @@ SSE_C: Final = "SSE-C"
 ENCRYPTIONS: Final = (SSE_S3, SSE_KMS, SSE_C)
 
 
+class Lock(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What keeps a version from being removed.
+
+    Under a `mode` (GOVERNANCE or COMPLIANCE; "" for none) that is so until `retain_until_s`,
+    seconds since the Unix epoch, and while there is a `legal_hold`: None where nothing was ever
+    said of one.
+    """
+
+    mode: str = ""
+    retain_until_s: int = 0
+    legal_hold: bool | None = None
+
+
 class BucketRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A bucket. `id` starts the keys of its rows; times are nanoseconds since the Unix epoch.
 
@@ -99,7 +112,8 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `checksums` are of what was encrypted. `tags` are the user's, key to value, in the order in
     which they came. `rename_token` tells the rename that brought the object here (objects.rename),
     b"" where none did or its client named no token. `version` is b"" for the null version. A
-    delete marker has no body and stands in no other space than `HISTORY`.
+    delete marker has no body and stands in no other space than `HISTORY`. `lock` is what keeps the
+    version, None where nothing was ever said of that.
     """
 
     format: int
@@ -120,6 +134,7 @@ class ObjectRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     encryption: Encryption | None = None
     version: bytes = b""
     is_delete_marker: bool = False
+    lock: Lock | None = None
 
 
 class StampRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -143,7 +158,7 @@ class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     `headers`, `metadata` and `tags` are those of the object to be. `algorithm` is the checksum that
     was asked for, in lower case, and `is_composite` what it makes of parts; "" where none was.
     `expires_hour` is the hour of its row in the time index, 0 where it has none. All parts are
-    encrypted with the key in `encryption`, and so will the object be.
+    encrypted with the key in `encryption`, and so will the object be. `lock` is what was asked for.
     """
 
     format: int
@@ -157,6 +172,7 @@ class UploadRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     acl: Acl = None
     tags: dict[str, str] = {}
     encryption: Encryption | None = None
+    lock: Lock | None = None
 
 
 class PartRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -265,6 +281,20 @@ class ConfigRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     content: bytes
 
 
+class TrustedTimeRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The time that retention is judged by, as it was when it was saved (objects.trusted_time).
+
+    `time_ns` is of the Unix epoch; the machine had then been up for `elapsed_ns` since the start
+    that the system calls `boot`. Where the wall clock `jumped`, it is ahead, and not believed.
+    """
+
+    format: int
+    time_ns: int
+    boot: str
+    elapsed_ns: int
+    jumped: bool = False
+
+
 Record = TypeVar(
     "Record",
     BucketRecord,
@@ -279,6 +309,7 @@ Record = TypeVar(
     DamageRecord,
     ConfigRecord,
     StampRecord,
+    TrustedTimeRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -73,6 +73,10 @@ _DUE_RECORDS: Final[dict[int, type[Any]]] = {
     keys.DUE_PARTS: records.PartsDue,
     keys.DUE_UPLOAD: records.UploadDue,
 }
+_JOB_RECORDS: Final[dict[bytes, type[Any]]] = {
+    keys.JOB_SCRUB: records.ScrubRecord,
+    keys.JOB_TRUSTED_TIME: records.TrustedTimeRecord,
+}
 SPACES: Final = {
     keys.BUCKETS: Space("bucket", _always(records.BucketRecord), _is_text),
     keys.CURRENT: Space("object", _always(records.ObjectRecord), _is_current),
@@ -85,7 +89,7 @@ SPACES: Final = {
         _of_length(keys.UPLOAD_ID_BYTES + keys.PART_SUFFIX_BYTES),
     ),
     keys.DUE: Space("due", lambda key: _DUE_RECORDS[keys.due_of(key)[1]], _is_due),
-    keys.JOBS: Space("job", _always(records.ScrubRecord), lambda key: key == keys.JOB_SCRUB),
+    keys.JOBS: Space("job", _JOB_RECORDS.__getitem__, _JOB_RECORDS.__contains__),
     keys.DAMAGED: Space("damage", _always(records.DamageRecord), _is_damage),
     keys.HISTORY: Space("version", _always(records.ObjectRecord), _is_history),
     keys.STAMPS: Space("stamp", _always(records.StampRecord), _is_current),

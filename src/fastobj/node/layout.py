@@ -94,6 +94,11 @@ class StoreLayout:
         return self.root / "kms-keys"
 
     @property
+    def trusted_time(self) -> Path:
+        """A time that an operator has confirmed, until the server takes it."""
+        return self.root / "trusted-time"
+
+    @property
     def server_lock(self) -> Path:
         """Locked by the supervisor for as long as the server lives."""
         return self.root / "server.lock"

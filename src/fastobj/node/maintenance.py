@@ -18,6 +18,7 @@ from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Reclaim, Report
 from fastobj.background.scrub import Scrub
 from fastobj.background.segments import Known, Survey, survey
+from fastobj.background.timekeeping import Timekeeper
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError, NoSpace
 from fastobj.core.metrics import Metric
@@ -69,6 +70,8 @@ class Maintenance:
         self._status = 0
         self._failed = False  # the last pass over what is due
         self._scrubbing: asyncio.Task[None] | None = None
+        self._timekeeper: Timekeeper | None = None
+        self._timekeeping: asyncio.Task[None] | None = None
         self._settled_for: set[int] = set()
         self._compact_after_ns = 0
         self._cells = context.page.metrics.of(MAINTENANCE)
@@ -87,6 +90,8 @@ class Maintenance:
         working.cancel()
         if self._scrubbing is not None:
             self._scrubbing.cancel()
+        if self._timekeeping is not None:
+            self._timekeeping.cancel()
         self._ledger.close()
         return self._status
 
@@ -111,6 +116,7 @@ class Maintenance:
         )
         compaction = Compaction(store, self._clock)
         scrub = self._begin_scrub(store)
+        self._begin_timekeeping(store)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
@@ -144,6 +150,16 @@ class Maintenance:
         if not task.cancelled() and task.exception() is not None:
             self._log.critical("the scrub failed", exc_info=task.exception())
             self._fail("the scrub failed")
+
+    def _begin_timekeeping(self, store: Store) -> None:
+        self._timekeeper = Timekeeper(store, self._context.layout.trusted_time)
+        self._timekeeping = asyncio.create_task(self._timekeeper.run())
+        self._timekeeping.add_done_callback(self._timekeeping_ended)
+
+    def _timekeeping_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.critical("timekeeping failed", exc_info=task.exception())
+            self._fail("timekeeping failed")
 
     def _rest(self) -> None:
         self._engine.release_memory()
@@ -232,6 +248,8 @@ class Maintenance:
     def _on_nudge(self, nudge: frames.NudgeHead) -> None:
         self._nudge = nudge
         self._nudged.set()
+        if self._timekeeper is not None:
+            self._timekeeper.poke()
 
     def _fail(self, reason: str) -> None:
         """Ends with an error; another process takes this place."""

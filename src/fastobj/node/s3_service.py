@@ -30,6 +30,7 @@ from fastobj.s3.handlers import (
     multipart,
     notification,
     object,
+    object_lock,
     post_object,
     rename,
     service,
@@ -55,6 +56,7 @@ HANDLERS: Final[tuple[ModuleType, ...]] = (
     rename,
     post_object,
     versioning,
+    object_lock,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

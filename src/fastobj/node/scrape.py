@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fastobj import __version__
+from fastobj.core.clock import SystemClock, uptime
 from fastobj.core.errors import FastobjError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.core.metric_page import Values
@@ -30,6 +31,8 @@ from fastobj.meta import keys, records
 from fastobj.meta.base import MetaReader, ScanRow
 from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
+from fastobj.objects import trusted_time
+from fastobj.objects.trusted_time import Reading, State
 from fastobj.storage.spares import Spares
 
 Figures = dict[Family, list[tuple[Values, float]]]
@@ -60,6 +63,7 @@ class Scrape:
             figures.update(_files(self._layout))
             figures.update(await _damaged(self._meta))
             figures.update(await _scrub_ended(self._meta))
+            figures.update(await _trusted_time(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -162,6 +166,21 @@ async def _scrub_ended(meta: MetaReader) -> Figures:
     row = await meta.get(keys.JOBS, keys.JOB_SCRUB)
     ended_ns = 0 if row is None else records.decode(records.ScrubRecord, row[0]).ended_ns
     return {Metric.SCRUB_ENDED: [((), ended_ns / 1e9)]} if ended_ns else {}
+
+
+# --- object lock
+
+
+async def _trusted_time(meta: MetaReader) -> Figures:
+    """Nothing where no bucket ever had a lock."""
+    if await meta.get(keys.JOBS, keys.JOB_TRUSTED_TIME) is None:
+        return {}
+    moment = await trusted_time.look(meta, Reading(SystemClock().now_ns(), uptime()))
+    is_frozen = moment.state in (State.AHEAD, State.UNKNOWN)
+    return {
+        Metric.TRUSTED_TIME_OFFSET: [((), moment.ahead_s)],
+        Metric.RETENTION_FROZEN: [((), int(is_frozen))],
+    }
 
 
 # --- processes

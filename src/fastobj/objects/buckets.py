@@ -21,8 +21,13 @@ from fastobj.core.errors import Conflict, S3Error
 from fastobj.core.limits import BUCKETS_CACHED_MAX, LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, DELETE, MetaReader, Row, ScanRow, Token, Txn, new_txn_id
-from fastobj.meta.records import BUCKET_ACTIVE, BUCKET_DELETING, BucketRecord
-from fastobj.objects import config_rows, upload_rows
+from fastobj.meta.records import (
+    BUCKET_ACTIVE,
+    BUCKET_DELETING,
+    NEVER_VERSIONED,
+    BucketRecord,
+)
+from fastobj.objects import config_rows, object_lock, upload_rows
 from fastobj.objects.config_rows import Kind
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
@@ -150,10 +155,11 @@ async def create(
     owner: str,
     acl: records.Acl = None,
     configs: Mapping[Kind[Any], Any] = _NO_CONFIGS,
+    versioning: int = NEVER_VERSIONED,
 ) -> tuple[Bucket, bool]:
     """The owner's bucket, and whether it is new. Raises BucketAlreadyExists for another's.
 
-    A new one has these configurations.
+    A new one has these configurations, and that versioning.
     """
     record = BucketRecord(
         format=records.FORMAT,
@@ -163,6 +169,7 @@ async def create(
         region=store.region,
         acl=acl,
         configs=sum(kind.bit for kind in configs),
+        versioning=versioning,
     )
     rows = [
         row
@@ -217,10 +224,13 @@ async def set_acl(store: Store, bucket: Bucket, acl: records.Acl) -> None:
 
 async def set_versioning(store: Store, bucket: Bucket, versioning: int) -> None:
     """Has versions of objects kept from now on, or no longer. Moves no rows: whoever changes an
-    object checks the bucket's row. Raises NoSuchBucket, OperationAborted."""
-    await change(
-        store, bucket, lambda record: msgspec.structs.replace(record, versioning=versioning)
-    )
+    object checks the bucket's row. Raises NoSuchBucket, OperationAborted, InvalidBucketState."""
+
+    def with_it(record: BucketRecord) -> BucketRecord:
+        object_lock.check_versioning(record, versioning)
+        return msgspec.structs.replace(record, versioning=versioning)
+
+    await change(store, bucket, with_it)
 
 
 async def change(

@@ -29,7 +29,7 @@ from fastobj.meta.records import (
     ObjectRecord,
     StampRecord,
 )
-from fastobj.objects import bodies, buckets, versions
+from fastobj.objects import bodies, buckets, locking, object_lock, versions
 from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.carried import Carried
@@ -152,8 +152,10 @@ class Change:
 
         Its body comes with `carried`. What it takes the place of is let go of, unless it
         `keeps_body`: then its own is the same. An object that stays as a version has `left` in its
-        row, or what it had. Raises Stale.
+        row, or what it had. Raises Stale, AccessDenied, and what `locking.of_new` raises.
         """
+        if self.bucket.record.configs & object_lock.BIT or record.lock is not None:
+            record = await locking.of_new(self._store, self.bucket, record)
         gone = await self.replaced() if self._has_versions else self.current
         if gone is not None:
             await self.let_go(gone, keeps_body=keeps_body)
@@ -174,7 +176,7 @@ class Change:
     async def delete(self) -> ObjectRecord | None:
         """Ends the current object; returns the delete marker that says so, where one does.
 
-        Raises Stale.
+        Raises Stale, AccessDenied.
         """
         gone = await self.replaced()
         if gone is not None:
@@ -200,10 +202,10 @@ class Change:
             self._stamp_null(order)
         return marker
 
-    async def remove(self, version: Version) -> None:
+    async def remove(self, version: Version, *, bypass: bool = False) -> None:
         """Ends a version, or takes away a delete marker. Was it the latest, the one before it is
-        that now, and the current one if it is an object. Raises Stale."""
-        await self.let_go(version)
+        that now, and the current one if it is an object. Raises what `let_go` raises."""
+        await self.let_go(version, bypass=bypass)
         if self._stamp is None or not self._is_latest(version):
             return
         newest = await versions.newest_in_history(self._store, self.bucket, self.key, 2)
@@ -229,8 +231,13 @@ class Change:
         else:
             self._rows.append(Row(version.space, version.row_key, version.token, value))
 
-    async def let_go(self, version: Version, *, keeps_body: bool = False) -> None:
-        """Takes a version away for good, with its body's name unless that stays. Raises Stale."""
+    async def let_go(
+        self, version: Version, *, keeps_body: bool = False, bypass: bool = False
+    ) -> None:
+        """Takes a version away for good, with its body's name unless that stays. Raises Stale, and
+        AccessDenied where a lock keeps the version and there is no `bypass`."""
+        if version.record.lock is not None:
+            await locking.check_removal(self._store, version.record.lock, bypass=bypass)
         self.is_empty = False
         if not keeps_body:
             if not version.record.location:

@@ -254,4 +254,5 @@ def _record(store: Store, plan: _Plan) -> ObjectRecord:
         acl=plan.upload.record.acl,
         tags=plan.upload.record.tags,
         encryption=plan.upload.record.encryption,
+        lock=plan.upload.record.lock,
     )

@@ -16,7 +16,7 @@ from fastobj.core.errors import S3Error, StoreDamaged
 from fastobj.meta import keys
 from fastobj.meta.base import ScanRow
 from fastobj.meta.records import BucketRecord
-from fastobj.objects import buckets, config_rows
+from fastobj.objects import buckets, config_rows, object_lock
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.config_rows import Kind
 from fastobj.objects.cors import Cors
@@ -39,9 +39,11 @@ LIFECYCLE: Final = Kind(3, "lifecycle", Lifecycle, _LARGE)
 NOTIFICATION: Final = Kind(4, "notification", Notifications, _LARGE)
 ENCRYPTION: Final = Kind(5, "encryption", EncryptionDefault)
 OWNERSHIP: Final = Kind(6, "ownership", Ownership)
+OBJECT_LOCK: Final = Kind(object_lock.KIND, "object lock", object_lock.ObjectLock)  # stays
 
 KINDS: Final[dict[int, Kind[Any]]] = {
-    kind.number: kind for kind in (TAGGING, CORS, LIFECYCLE, NOTIFICATION, ENCRYPTION, OWNERSHIP)
+    kind.number: kind
+    for kind in (TAGGING, CORS, LIFECYCLE, NOTIFICATION, ENCRYPTION, OWNERSHIP, OBJECT_LOCK)
 }
 
 

@@ -77,4 +77,5 @@ def _content(described: ObjectRecord, measure: Measure, seal: encryption.Seal | 
         sums.blake3,
         described.tags,
         record,
+        described.lock,
     )

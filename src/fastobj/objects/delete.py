@@ -22,11 +22,15 @@ from fastobj.objects.versions import KeyRows, Wanted
 
 
 class Deletion(NamedTuple):
-    """A key to delete, or a version of it, and what must hold of the object there."""
+    """A key to delete, or a version of it, and what must hold of the object there.
+
+    `bypass`: a version goes even where governance keeps it.
+    """
 
     key: bytes
     conditions: WriteConditions = UNCONDITIONAL
     version: Wanted = None
+    bypass: bool = False
 
 
 class Deleted(NamedTuple):
@@ -47,7 +51,7 @@ async def delete_object(store: Store, bucket: Bucket, deletion: Deletion) -> Del
 
     Where versions are kept an object is not deleted but becomes one, under a delete marker. None:
     there is nothing to tell. Raises S3Error (PreconditionFailed, NoSuchKey where a condition needs
-    an object), Unknown, Unavailable.
+    an object, AccessDenied for a version that a lock keeps), Unknown, Unavailable.
     """
 
     async def plan(change: Change) -> Deleted | None:
@@ -66,7 +70,7 @@ async def _plan(change: Change, deletion: Deletion) -> Deleted | None:
     if found is None:  # a version that is not there is deleted, whatever was asked of it
         return Deleted(deletion.version, False) if is_versioned else None
     deletion.conditions.check(found.record)
-    await change.remove(found)
+    await change.remove(found, bypass=deletion.bypass)
     is_marker = found.record.is_delete_marker
     return Deleted(deletion.version, is_marker) if is_versioned else None
 

@@ -29,7 +29,7 @@ from fastobj.core.errors import (
 )
 from fastobj.core.limits import MIB
 from fastobj.meta import keys
-from fastobj.meta.base import KEEP, Add, LogPosition, Txn
+from fastobj.meta.base import ABSENT, KEEP, Add, LogPosition, Txn
 from fastobj.meta.transact import WholeBatch, apply_whole
 from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry
@@ -417,8 +417,11 @@ class LocalLedger:
                 if row.value != KEEP:
                     batch.buckets.append(row.key)
             elif space != keys.CURRENT and isinstance(row.value, bytes):
-                # Sealed: it may be dead already. Due: maintenance looks when it is.
-                batch.released |= space in _RELEASING
+                # Sealed: it may be dead already. Due: maintenance looks when it is. A new job: it
+                # is maintenance that does it.
+                batch.released |= space in _RELEASING or (
+                    space == keys.JOBS and row.expect is ABSENT
+                )
         for add in txn.adds:
             if add.space == keys.SEGMENTS and add.amounts[0] < 0:
                 batch.released = True

@@ -31,6 +31,7 @@ class Content(msgspec.Struct, frozen=True):
     blake3: bytes = b""
     tags: dict[str, str] = {}
     encryption: records.Encryption | None = None
+    lock: records.Lock | None = None
 
 
 async def check_conditions(
@@ -107,4 +108,5 @@ def record_of(store: Store, content: Content, carried: Carried) -> ObjectRecord:
         blake3=content.blake3,
         tags=content.tags,
         encryption=content.encryption,
+        lock=content.lock,
     )

@@ -18,7 +18,7 @@ from fastobj.core.errors import S3Error
 from fastobj.meta import keys
 from fastobj.meta.base import DELETE, Add, Row
 from fastobj.meta.records import ObjectRecord
-from fastobj.objects import versions
+from fastobj.objects import locking, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.change import Change, Stale, change_key
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
@@ -85,6 +85,8 @@ class _Renaming:
         if change.object is not None and self._is_done(change.object):
             return change.object
         source = await self._find(change)
+        if source.record.lock is not None:
+            await locking.check_removal(self._store, source.record.lock)
         _check_source(self._on_source, source.record)
         _check_destination(self._on_destination, change.object)
         renamed = msgspec.structs.replace(source.record, rename_token=self._token)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from fastobj.core.clock import Clock
+from fastobj.core.clock import Clock, Uptime, uptime
 from fastobj.core.limits import (
     CONFIGS_KEPT_BYTES_MAX,
     MANIFESTS_KEPT_BYTES_MAX,
@@ -60,3 +60,4 @@ class Store:
     event_targets: frozenset[str] = frozenset()  # ids of those that settings name
     configs: Kept[KeptConfig] = field(default_factory=partial(Kept, CONFIGS_KEPT_BYTES_MAX))
     encryption: Rules = field(default_factory=Rules)
+    uptime: Callable[[], Uptime] = uptime

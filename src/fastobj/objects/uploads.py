@@ -36,6 +36,7 @@ class Description(msgspec.Struct, frozen=True):
     acl: records.Acl = None
     tags: dict[str, str] = {}
     encryption: records.Encryption | None = None
+    lock: records.Lock | None = None
 
 
 class Upload(NamedTuple):
@@ -87,6 +88,7 @@ async def create(
         described.acl,
         described.tags,
         described.encryption,
+        described.lock,
     )
     row_key = keys.upload(bucket.record.id, key, upload_id)
     row = Row(keys.UPLOADS, row_key, ABSENT, records.encode(record))

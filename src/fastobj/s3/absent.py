@@ -23,7 +23,6 @@ class Absent(NamedTuple):
 _EMPTY: Final[Mapping[str, Any]] = {}
 _NONE_LISTED: Final = {"IsTruncated": False}
 _NO_CONFIGURATION: Final = Absent(codes.NO_SUCH_CONFIGURATION)
-_NO_LOCK: Final = Absent(codes.INVALID_REQUEST, "Bucket is missing Object Lock Configuration")
 
 # Operation -> the error, or the document that says so.
 ANSWERS: Final[Mapping[str, Absent | Mapping[str, Any]]] = {
@@ -38,9 +37,6 @@ ANSWERS: Final[Mapping[str, Absent | Mapping[str, Any]]] = {
     "GetBucketReplication": Absent(codes.REPLICATION_CONFIGURATION_NOT_FOUND),
     "GetBucketRequestPayment": {"Payer": "BucketOwner"},
     "GetBucketWebsite": Absent(codes.NO_SUCH_WEBSITE_CONFIGURATION),
-    "GetObjectLegalHold": _NO_LOCK,
-    "GetObjectLockConfiguration": Absent(codes.OBJECT_LOCK_CONFIGURATION_NOT_FOUND),
-    "GetObjectRetention": _NO_LOCK,
     "GetPublicAccessBlock": Absent(codes.NO_SUCH_PUBLIC_ACCESS_BLOCK_CONFIGURATION),
     "ListBucketAnalyticsConfigurations": _NONE_LISTED,
     "ListBucketIntelligentTieringConfigurations": _NONE_LISTED,

@@ -10,7 +10,7 @@ from fastobj.http.message import Request
 from fastobj.meta.records import ObjectRecord
 from fastobj.objects import append as objects
 from fastobj.objects.put import Content
-from fastobj.s3 import acl, encryption, tagging
+from fastobj.s3 import acl, encryption, locking, tagging
 from fastobj.s3.context import Context, Result
 from fastobj.s3.object_headers import (
     checksum_headers,
@@ -36,6 +36,7 @@ async def append(ctx: Context) -> Result:
     if length == 0:
         message = "Request body cannot be empty when 'write offset' is specified."
         raise S3Error(codes.INVALID_REQUEST, message)
+    await locking.stated(ctx)  # where objects can be locked, nothing is ever appended
     if await encryption.wish(ctx) is not None:
         raise S3Error(codes.NOT_IMPLEMENTED, "Appended bytes cannot be encrypted yet")
     conditions = write_conditions(request)

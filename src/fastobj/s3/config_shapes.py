@@ -83,6 +83,13 @@ _ENCRYPTION_RULE: Final = (
     Field("BlockedEncryptionTypes", Kind.REFUSED),
 )
 
+_DEFAULT_RETENTION: Final = (
+    Field("Mode", Kind.TOKEN, required=True),
+    Field("Days", Kind.SIGNED),
+    Field("Years", Kind.SIGNED),
+    Field("DefaultEventHold", Kind.REFUSED),
+)
+
 _KEY_FILTER: Final = (
     Field(
         "S3Key",
@@ -168,6 +175,32 @@ CONFIGURATIONS: Final = (
                 required=True,
             ),
         ),
+        strict=True,
+    ),
+    Shape(
+        "ObjectLockConfiguration",
+        "ObjectLockConfiguration",
+        (
+            Field("ObjectLockEnabled", Kind.TOKEN, required=True),
+            Field("Rule", (Field("DefaultRetention", _DEFAULT_RETENTION, required=True),)),
+        ),
+        strict=True,
+    ),
+    Shape(
+        "Retention",
+        "Retention",
+        (
+            Field("Mode", Kind.TOKEN),
+            Field("RetainUntilDate", Kind.TIME),
+            Field("EventHold", Kind.REFUSED),
+            Field("EventHoldDuration", Kind.REFUSED),
+        ),
+        strict=True,
+    ),
+    Shape(
+        "LegalHold",
+        "LegalHold",
+        (Field("Status", Kind.TOKEN, required=True),),
         strict=True,
     ),
 )

@@ -115,6 +115,16 @@ ENCRYPTION: Final = frozenset(
     }
 )
 
+# What keeps an object that is stored.
+LOCK: Final = frozenset(
+    {
+        b"x-amz-object-lock-legal-hold",
+        b"x-amz-object-lock-mode",
+        b"x-amz-object-lock-retain-until-date",
+    }
+)
+_BYPASS: Final = frozenset({b"x-amz-bypass-governance-retention"})
+
 _READ: Final = CONDITIONS.union(CUSTOMER_KEY, {b"range", b"x-amz-checksum-mode"})
 
 _COPY_SOURCE: Final = frozenset(
@@ -154,17 +164,19 @@ CONFIGURATION_PUTS: Final = (
 )
 
 USED: Final[Mapping[str, frozenset[bytes]]] = {
-    "PutObject": _BODY_CHECKS.union(STORED, _ACL, ENCRYPTION, {b"x-amz-meta-", b"x-amz-tagging"})
+    "PutObject": _BODY_CHECKS.union(STORED, _ACL, ENCRYPTION, LOCK)
+    | {b"x-amz-meta-", b"x-amz-tagging"}
     | {b"content-length", b"if-match", b"if-none-match", b"x-amz-write-offset-bytes"},
-    "CopyObject": _COPY.union(STORED, _ACL, ENCRYPTION),
+    "CopyObject": _COPY.union(STORED, _ACL, ENCRYPTION, LOCK),
     "GetObject": _READ,
     "HeadObject": _READ,
-    "DeleteObject": DELETE_CONDITIONS,
+    "DeleteObject": DELETE_CONDITIONS | _BYPASS,
     "AbortMultipartUpload": frozenset({b"x-amz-if-match-initiated-time"}),
-    "DeleteObjects": _BODY_CHECKS,
+    "DeleteObjects": _BODY_CHECKS | _BYPASS,
     "CreateMultipartUpload": _ACL.union(
         STORED,
         ENCRYPTION,
+        LOCK,
         {b"x-amz-meta-", b"x-amz-checksum-algorithm", b"x-amz-checksum-type", b"x-amz-tagging"},
     ),
     "UploadPart": _BODY_CHECKS.union(CUSTOMER_KEY, {b"content-length"}),
@@ -174,7 +186,9 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
         {b"x-amz-checksum-type", b"x-amz-mp-object-size", b"if-match", b"if-none-match"},
     ),
     "ListParts": frozenset(CUSTOMER_KEY),
-    "CreateBucket": _BODY_CHECKS | _ACL | {b"x-amz-object-ownership"},
+    "CreateBucket": _BODY_CHECKS
+    | _ACL
+    | {b"x-amz-object-ownership", b"x-amz-bucket-object-lock-enabled"},
     "PutBucketAcl": _BODY_CHECKS | _ACL,
     "PutObjectAcl": _BODY_CHECKS | _ACL,
     **dict.fromkeys(CONFIGURATION_PUTS, _BODY_CHECKS),
@@ -195,14 +209,17 @@ USED: Final[Mapping[str, frozenset[bytes]]] = {
         {b"x-amz-object-attributes", b"x-amz-max-parts", b"x-amz-part-number-marker"},
     ),
     "PutBucketVersioning": _BODY_CHECKS,
+    "PutObjectLockConfiguration": _BODY_CHECKS,
+    "PutObjectRetention": _BODY_CHECKS | _BYPASS,
+    "PutObjectLegalHold": _BODY_CHECKS,
 }
 
-# Nothing is lost by passing these over: there is no billing, and until there are object locks,
-# MFA delete and archives, nothing to bypass, to unlock or to report.
+# Nothing is lost by passing these over: there is no billing, and until there are MFA delete and
+# archives, nothing to unlock or to report. The token came from the support of S3, once.
 HARMLESS: Final = frozenset(
     {
         b"x-amz-request-payer",
-        b"x-amz-bypass-governance-retention",
+        b"x-amz-bucket-object-lock-token",
         b"x-amz-mfa",
         b"x-amz-optional-object-attributes",
     }
@@ -210,16 +227,11 @@ HARMLESS: Final = frozenset(
 
 # --- refused
 
-_LOCK: Final = {
-    **_only(b"x-amz-object-lock-legal-hold", b"off"),
-    **_refuse(
-        b"x-amz-object-lock-mode",
-        b"x-amz-object-lock-retain-until-date",
-        b"x-amz-object-lock-event-hold",
-        b"x-amz-object-lock-event-hold-duration-days",
-        b"x-amz-object-lock-event-hold-duration-years",
-    ),
-}
+_LOCK: Final = _refuse(
+    b"x-amz-object-lock-event-hold",
+    b"x-amz-object-lock-event-hold-duration-days",
+    b"x-amz-object-lock-event-hold-duration-years",
+)
 
 
 _STORAGE_CLASS: Final = _only(b"x-amz-storage-class", b"standard", code=codes.INVALID_STORAGE_CLASS)
@@ -230,10 +242,7 @@ _DIRECTIVES: Final = _only(
 )
 
 REFUSED: Final[Mapping[str, Refusals]] = {
-    "CreateBucket": {
-        **_only(b"x-amz-bucket-object-lock-enabled", b"false"),
-        **_only(b"x-amz-bucket-namespace", b"global"),
-    },
+    "CreateBucket": _only(b"x-amz-bucket-namespace", b"global"),
     "PutObject": {
         **_LOCK,
         **_STORAGE_CLASS,
@@ -302,6 +311,8 @@ QUERY_CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "PutObjectAcl": {"versionId": _check_version_id},
     "GetObjectLegalHold": {"versionId": _check_version_id},
     "GetObjectRetention": {"versionId": _check_version_id},
+    "PutObjectLegalHold": {"versionId": _check_version_id},
+    "PutObjectRetention": {"versionId": _check_version_id},
     "GetObjectTagging": {"versionId": _check_version_id},
     "PutObjectTagging": {"versionId": _check_version_id},
     "GetObjectAttributes": {"versionId": _check_version_id},

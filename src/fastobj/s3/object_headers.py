@@ -26,6 +26,7 @@ from fastobj.objects.conditions import (
 from fastobj.objects.delete import Deleted
 from fastobj.objects.part_sums import is_composite
 from fastobj.objects.versions import DeleteMarkerFound
+from fastobj.s3 import locking
 from fastobj.s3.dates import http_date, parse_http_date
 from fastobj.s3.headers import CONDITIONS, DELETE_CONDITIONS, STORED
 
@@ -275,6 +276,8 @@ def object_headers(record: ObjectRecord, query: Mapping[str, str]) -> Headers:
         found.append((_METADATA + name.encode("latin-1"), value.encode("latin-1")))
     if record.tags:
         found.append((b"x-amz-tagging-count", str(len(record.tags)).encode()))
+    if record.lock is not None:
+        found += locking.headers_of(record.lock)
     return found
 
 

@@ -99,6 +99,8 @@ _ACL: Final[Codes] = (
     codes.UNEXPECTED_CONTENT,
 )
 
+_LOCK: Final[Codes] = (codes.NO_SUCH_KEY, codes.NO_SUCH_OBJECT_LOCK_CONFIGURATION)
+
 # What only some operations say.
 _BY_NAME: Final[Mapping[str, Codes]] = {
     "CreateBucket": (
@@ -109,7 +111,11 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
         codes.INVALID_TAG,
     ),
     "DeleteBucket": (codes.BUCKET_NOT_EMPTY,),
-    "PutBucketVersioning": (codes.ILLEGAL_VERSIONING_CONFIGURATION, codes.NOT_IMPLEMENTED),
+    "PutBucketVersioning": (
+        codes.ILLEGAL_VERSIONING_CONFIGURATION,
+        codes.INVALID_BUCKET_STATE,
+        codes.NOT_IMPLEMENTED,
+    ),
     "DeleteObjects": (codes.NO_SUCH_VERSION, codes.PRECONDITION_FAILED, codes.KEY_TOO_LONG),
     "PutBucketAcl": _ACL,
     "GetObjectAcl": (codes.NO_SUCH_KEY,),
@@ -160,6 +166,12 @@ _BY_NAME: Final[Mapping[str, Codes]] = {
     "GetBucketEncryption": (codes.SERVER_SIDE_ENCRYPTION_CONFIGURATION_NOT_FOUND,),
     "GetBucketOwnershipControls": (codes.OWNERSHIP_CONTROLS_NOT_FOUND,),
     "PutBucketOwnershipControls": (codes.INVALID_BUCKET_ACL_WITH_OBJECT_OWNERSHIP,),
+    "PutObjectLockConfiguration": (codes.INVALID_BUCKET_STATE,),
+    "GetObjectLockConfiguration": (codes.OBJECT_LOCK_CONFIGURATION_NOT_FOUND,),
+    "GetObjectRetention": _LOCK,
+    "PutObjectRetention": (codes.NO_SUCH_KEY,),
+    "GetObjectLegalHold": _LOCK,
+    "PutObjectLegalHold": (codes.NO_SUCH_KEY,),
     "PreflightBucket": (codes.ACCESS_FORBIDDEN, codes.BAD_REQUEST),
     "PreflightObject": (codes.ACCESS_FORBIDDEN, codes.BAD_REQUEST),
 }

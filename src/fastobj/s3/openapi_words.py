@@ -36,6 +36,17 @@ OPERATIONS: Final[Mapping[str, str]] = {
     "PutObjectTagging": "Stores the tags of an object in place of those that it has.",
     "DeleteObjectTagging": "Takes all tags from an object.",
     "ListParts": "Lists the parts of an upload that are there.",
+    "GetObjectLockConfiguration": "Answers whether objects may be locked, and the default.",
+    "PutObjectLockConfiguration": (
+        "Lets objects of a bucket with versions be locked, for good; sets the default retention."
+    ),
+    "GetObjectRetention": "Answers until when a version is kept, and in which mode.",
+    "PutObjectRetention": (
+        "Keeps a version until a date. Compliance can only be made longer, governance by all; an"
+        " empty document ends it."
+    ),
+    "GetObjectLegalHold": "Answers whether a version is under a legal hold.",
+    "PutObjectLegalHold": "Puts a version under a legal hold, or ends that.",
     "PreflightBucket": "Answers a browser that asks whether it may send a request to a bucket.",
     "PreflightObject": "Answers a browser that asks whether it may send a request to an object.",
     "PutObject": "Stores an object; 200 means that it is on the disk.",
@@ -149,6 +160,11 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "x-amz-meta-*": "User metadata: any number of headers whose names begin so, 2 KiB in all.",
     "x-amz-metadata-directive": "COPY (the default) or REPLACE the headers of the source.",
     "x-amz-mp-object-size": "Size that the complete object must have.",
+    "x-amz-bucket-object-lock-enabled": "With true, objects may be locked, and have versions.",
+    "x-amz-bypass-governance-retention": "With true, governance does not bind the bucket's owner.",
+    "x-amz-object-lock-legal-hold": "ON or OFF: a legal hold keeps the version while it is on.",
+    "x-amz-object-lock-mode": "GOVERNANCE or COMPLIANCE, beside a date.",
+    "x-amz-object-lock-retain-until-date": "Until when the version is kept, as ISO 8601.",
     "x-amz-object-ownership": "BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter.",
     "x-amz-object-attributes": (
         "Which of ETag, Checksum, ObjectParts, StorageClass and ObjectSize to answer."

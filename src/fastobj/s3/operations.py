@@ -184,12 +184,6 @@ _SERVED_PROBES: Final = (
         ("requestPayment",), xml_out="RequestPaymentConfiguration",
     ),
     Op("GetBucketWebsite", GET, BUCKET, "s3:GetBucketWebsite", ("website",)),
-    Op("GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", ("legal-hold",)),
-    Op(
-        "GetObjectLockConfiguration", GET, BUCKET, "s3:GetBucketObjectLockConfiguration",
-        ("object-lock",),
-    ),
-    Op("GetObjectRetention", GET, OBJECT, "s3:GetObjectRetention", ("retention",)),
     Op(
         "GetPublicAccessBlock", GET, BUCKET, "s3:GetBucketPublicAccessBlock",
         ("publicAccessBlock",),
@@ -293,6 +287,33 @@ _SERVED_CONFIGURATIONS: Final = (
     ),
 )  # fmt: skip
 
+_SERVED_LOCKS: Final = (
+    Op(
+        "GetObjectLockConfiguration", GET, BUCKET, "s3:GetBucketObjectLockConfiguration",
+        ("object-lock",), xml_out="ObjectLockConfiguration",
+    ),
+    Op(
+        "PutObjectLockConfiguration", PUT, BUCKET, "s3:PutBucketObjectLockConfiguration",
+        ("object-lock",), body=Body.XML, xml_in="ObjectLockConfiguration",
+    ),
+    Op(
+        "GetObjectRetention", GET, OBJECT, "s3:GetObjectRetention", ("retention",),
+        xml_out="Retention",
+    ),
+    Op(
+        "PutObjectRetention", PUT, OBJECT, "s3:PutObjectRetention", ("retention",),
+        cost=Cost.WRITE, body=Body.XML, xml_in="Retention",
+    ),
+    Op(
+        "GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", ("legal-hold",),
+        xml_out="LegalHold",
+    ),
+    Op(
+        "PutObjectLegalHold", PUT, OBJECT, "s3:PutObjectLegalHold", ("legal-hold",),
+        cost=Cost.WRITE, body=Body.XML, xml_in="LegalHold",
+    ),
+)  # fmt: skip
+
 # Nobody signs what a browser asks before it sends a request: such a row has no action.
 _SERVED_PREFLIGHTS: Final = (
     Op("PreflightBucket", OPTIONS, BUCKET, ""),
@@ -343,10 +364,6 @@ _REFUSED_BUCKET_PUT: Final = (
         "PutBucketReplication", PUT, BUCKET, "s3:PutReplicationConfiguration", "replication"
     ),
     _refused("PutBucketWebsite", PUT, BUCKET, "s3:PutBucketWebsite", "website"),
-    _refused(
-        "PutObjectLockConfiguration", PUT, BUCKET, "s3:PutBucketObjectLockConfiguration",
-        "object-lock",
-    ),
     _refused(
         "PutPublicAccessBlock", PUT, BUCKET, "s3:PutBucketPublicAccessBlock", "publicAccessBlock"
     ),
@@ -428,8 +445,6 @@ _REFUSED_OBJECT: Final = (
         "PutObjectAnnotation", PUT, OBJECT, "s3:PutObjectAnnotation",
         "annotation", "annotationName",
     ),
-    _refused("PutObjectLegalHold", PUT, OBJECT, "s3:PutObjectLegalHold", "legal-hold"),
-    _refused("PutObjectRetention", PUT, OBJECT, "s3:PutObjectRetention", "retention"),
     _refused("UpdateObjectEncryption", PUT, OBJECT, "s3:UpdateObjectEncryption", "encryption"),
     _refused("RestoreObject", POST, OBJECT, "s3:RestoreObject", "restore"),
     Op(
@@ -452,6 +467,7 @@ OPERATIONS: Final[tuple[Op, ...]] = (
     *_SERVED_CONFIGURATIONS,
     *_SERVED_PREFLIGHTS,
     *_SERVED_VERSIONS,
+    *_SERVED_LOCKS,
     *_REFUSED_SERVICE,
     *_REFUSED_BUCKET_GET,
     *_REFUSED_BUCKET_PUT,

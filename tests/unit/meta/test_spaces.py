@@ -53,6 +53,11 @@ def test_a_row_is_read(space):
     assert spaces.decode(space, key, records.encode(record)) == record
 
 
+def test_each_job_has_a_record_of_its_own():
+    record = records.TrustedTimeRecord(1, 7, "boot", 9)
+    assert spaces.decode(keys.JOBS, keys.JOB_TRUSTED_TIME, records.encode(record)) == record
+
+
 @pytest.mark.parametrize("space", ROWS)
 def test_what_is_no_record_is_refused(space):
     key, record = ROWS[space]

@@ -75,6 +75,12 @@ SERVED = {
     "DeleteBucketEncryption",
     "GetBucketOwnershipControls",
     "DeleteBucketOwnershipControls",
+    "GetObjectLockConfiguration",
+    "PutObjectLockConfiguration",
+    "GetObjectRetention",
+    "PutObjectRetention",
+    "GetObjectLegalHold",
+    "PutObjectLegalHold",
 }
 
 

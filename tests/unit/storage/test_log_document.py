@@ -152,6 +152,7 @@ def test_spaces_and_values_are_as_documented():
         "damage": list(records.DamageRecord.__struct_fields__),
         "configuration": list(records.ConfigRecord.__struct_fields__),
         "stamp": list(records.StampRecord.__struct_fields__),
+        "trusted time": list(records.TrustedTimeRecord.__struct_fields__),
     }
     assert records.FORMAT == 1
 

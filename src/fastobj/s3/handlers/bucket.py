@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error
-from fastobj.meta.records import Acl
-from fastobj.objects import buckets, configs, tags
+from fastobj.meta.records import NEVER_VERSIONED, VERSIONING_ENABLED, Acl
+from fastobj.objects import buckets, configs, object_lock, tags, trusted_time
 from fastobj.objects.config_rows import Kind
+from fastobj.objects.object_lock import ObjectLock
 from fastobj.objects.ownership import CHOICES, Ownership
 from fastobj.objects.tags import TagSet
 from fastobj.s3 import acl
@@ -17,6 +18,8 @@ from fastobj.s3.context import Context, Result
 
 _FIRST_REGION: Final = "us-east-1"  # the one whose buckets have no location, for S3 began there
 _OWNERSHIP: Final = b"x-amz-object-ownership"
+_LOCK: Final = b"x-amz-bucket-object-lock-enabled"
+_LOCKS: Final = {b"true": True, b"false": False}
 _REGION: Final = re.compile(r"EU|[a-z]{2}(-[a-z]+)+-[0-9]")
 
 
@@ -26,8 +29,15 @@ async def create_bucket(ctx: Context) -> Result:
     named = acl.from_headers(ctx, ctx.identity.id)
     grants = named.grants if named else None
     stated = _stated(ctx, grants)
-    bucket, is_new = await buckets.create(ctx.store, ctx.bucket, ctx.identity.id, grants, stated)
-    if not is_new and ctx.store.region != _FIRST_REGION:
+    versioning, is_locked = NEVER_VERSIONED, configs.OBJECT_LOCK in stated
+    if is_locked:
+        await trusted_time.begin(ctx.store)
+        versioning = VERSIONING_ENABLED
+    bucket, is_new = await buckets.create(
+        ctx.store, ctx.bucket, ctx.identity.id, grants, stated, versioning
+    )
+    lacks_lock = is_locked and not bucket.record.configs & object_lock.BIT
+    if not is_new and (lacks_lock or ctx.store.region != _FIRST_REGION):
         raise S3Error(codes.BUCKET_ALREADY_OWNED_BY_YOU, extra=[("BucketName", bucket.name)])
     if named and not is_new:
         await acl.check_ownership(ctx, bucket)
@@ -45,9 +55,20 @@ def _stated(ctx: Context, grants: Acl) -> dict[Kind[Any], Any]:
             raise S3Error(codes.INVALID_ARGUMENT, message)
         ownership = found[configs.OWNERSHIP] = Ownership(choice.decode())
         ownership.check_bucket(grants)
+    if _wants_lock(ctx):
+        found[configs.OBJECT_LOCK] = ObjectLock()
     pairs = [(tag["Key"], tag["Value"]) for tag in (ctx.document or {}).get("Tags", ())]
     if pairs:
         found[configs.TAGGING] = TagSet(tags.check(pairs, limits.BUCKET_TAGS_MAX))
+    return found
+
+
+def _wants_lock(ctx: Context) -> bool:
+    value = ctx.request.header(_LOCK)
+    found = False if value is None else _LOCKS.get(value.lower())
+    if found is None:
+        message = f"{_LOCK.decode()} must be true or false"
+        raise S3Error(codes.INVALID_ARGUMENT, message)
     return found
 
 

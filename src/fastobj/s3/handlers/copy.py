@@ -13,7 +13,7 @@ import msgspec
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
 from fastobj.core.limits import OBJECT_BYTES_MAX
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import Lock, ObjectRecord
 from fastobj.objects import copy, copy_bytes, copy_part, encryption, get, uploads
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
@@ -22,7 +22,7 @@ from fastobj.objects.copy_part import Customers
 from fastobj.objects.encryption import Wish
 from fastobj.objects.get import Span
 from fastobj.objects.versions import DeleteMarkerFound
-from fastobj.s3 import acl, ranges, tagging
+from fastobj.s3 import acl, locking, ranges, tagging
 from fastobj.s3 import encryption as wanted
 from fastobj.s3.context import Context, Result
 from fastobj.s3.headers import check_part_number
@@ -46,7 +46,7 @@ _DIRECTIVES: Final = {b"COPY": False, b"REPLACE": True}
 async def copy_object(ctx: Context) -> Result:
     """Makes an object from another one, or changes what is said of an object."""
     bucket, source = ctx.existing(), ctx.existing_source()
-    wish = _Wish(ctx, source, await wanted.wish(ctx))
+    wish = _Wish(ctx, source, await wanted.wish(ctx), await locking.stated(ctx))
     with _source_of_bytes():
         record, copied = await _copy(ctx, source, bucket, wish)
     told = {"ETag": record.etag, "LastModified": record.modified_ns}
@@ -94,7 +94,9 @@ def _source_of_bytes() -> Iterator[None]:
 class _Wish:
     """What a request wants of a copy, and what that comes to for a source."""
 
-    def __init__(self, ctx: Context, source: Source, wish: Wish | None) -> None:
+    def __init__(
+        self, ctx: Context, source: Source, wish: Wish | None, lock: Lock | None = None
+    ) -> None:
         request = ctx.request
         self._ctx = ctx
         self._source = source
@@ -106,6 +108,7 @@ class _Wish:
         self._tags = tagging.of_copy(request)
         named = acl.from_headers(ctx, ctx.existing().record.owner)
         self._acl = named.grants if named else None  # a copy takes no list along
+        self._lock = lock  # and no lock
         self._sums: dict[bytes, dict[str, str]] = {}  # by data id: a body is read once
         self.encryption = wish
         target = None if self.encryption is None else self.encryption.customer
@@ -156,7 +159,7 @@ class _Wish:
         _check_conditions(self._conditions, source)
         _check_size(source.size)
         described = msgspec.structs.replace(
-            source, checksums=await self._checksums(source), acl=self._acl
+            source, checksums=await self._checksums(source), acl=self._acl, lock=self._lock
         )
         if self._replaces:
             described = msgspec.structs.replace(

@@ -17,7 +17,7 @@ from fastobj.objects.conditions import failed
 from fastobj.objects.part_sums import COMPOSITE, FULL_OBJECT
 from fastobj.objects.put import Content
 from fastobj.objects.uploads import Description, Upload
-from fastobj.s3 import acl, paging, tagging
+from fastobj.s3 import acl, locking, paging, tagging
 from fastobj.s3 import encryption as wanted
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.headers import check_part_number
@@ -47,7 +47,7 @@ async def create_multipart_upload(ctx: Context) -> Result:
     algorithm, is_composite = _checksum_asked(ctx.request)
     bucket = ctx.existing()
     named = acl.from_headers(ctx, bucket.record.owner)
-    wish = await wanted.wish(ctx)
+    lock, wish = await locking.stated(ctx), await wanted.wish(ctx)
     seal = None if wish is None else await encryption.begin(ctx.store, wish)
     described = Description(
         stored_headers(ctx.request),
@@ -57,6 +57,7 @@ async def create_multipart_upload(ctx: Context) -> Result:
         named.grants if named else None,
         tagging.from_header(ctx.request),
         None if seal is None else seal.encryption,
+        lock,
     )
     upload = await uploads.create(ctx.store, bucket, ctx.key, ctx.identity.id, described)
     headers = wanted.told(described.encryption, wish.customer if wish else None)

@@ -9,7 +9,7 @@ from fastobj.core.errors import FastobjError, S3Error
 from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
 from fastobj.core.secret import Secret
 from fastobj.http.message import Headers
-from fastobj.meta.records import Encryption, ObjectRecord
+from fastobj.meta.records import Encryption, Lock, ObjectRecord
 from fastobj.objects import delete, get, put, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
@@ -20,7 +20,7 @@ from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.put import Content
 from fastobj.objects.store import Store
 from fastobj.objects.versions import Wanted
-from fastobj.s3 import acl, appending, encryption, errors, ranges, tagging
+from fastobj.s3 import acl, appending, encryption, errors, locking, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.dates import parse_http_date
 from fastobj.s3.object_headers import (
@@ -50,7 +50,9 @@ async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
     if appending.OFFSET in ctx.request.names:
         return await appending.append(ctx)
-    upload = _Upload(ctx, ctx.existing(), await encryption.wish(ctx))
+    lock = await locking.stated(ctx)
+    upload = _Upload(ctx, ctx.existing(), await encryption.wish(ctx), lock)
+    await locking.check_digest(ctx, lock, upload.check.algorithm)
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.wish is not None:
         await upload.seal(ctx.store, upload.wish)
@@ -67,7 +69,7 @@ async def put_object(ctx: Context) -> Result:
 class _Upload:
     """What a request to store an object says before its body."""
 
-    def __init__(self, ctx: Context, bucket: Bucket, wish: Wish | None) -> None:
+    def __init__(self, ctx: Context, bucket: Bucket, wish: Wish | None, lock: Lock | None) -> None:
         request = ctx.request
         self.bucket = bucket
         self._body = request.body
@@ -76,6 +78,7 @@ class _Upload:
         self.metadata = user_metadata(request)
         self.conditions = write_conditions(request)
         self.wish = wish
+        self._lock = lock
         self.key: Secret | None = None
         self._encryption: Encryption | None = None
         self.check = PayloadCheck(ctx, whole=None if self.wish else ctx.store.whole_sum)
@@ -104,6 +107,7 @@ class _Upload:
             sums.blake3,
             self.tags,
             self._encryption,
+            self._lock,
         )
 
 
@@ -263,7 +267,8 @@ def _place(
 async def delete_object(ctx: Context) -> Result:
     """Deletes an object, or a version of it; one that is not there is no error."""
     bucket = ctx.existing()
-    deletion = Deletion(ctx.key, deletion_conditions(ctx.request), ctx.version())
+    conditions, bypass = deletion_conditions(ctx.request), locking.bypasses(ctx, bucket)
+    deletion = Deletion(ctx.key, conditions, ctx.version(), bypass)
     deleted = await delete.delete_object(ctx.store, bucket, deletion)
     return Result(204, deleted_headers(deleted))
 
@@ -277,7 +282,9 @@ async def delete_objects(ctx: Context) -> Result:
     bucket = ctx.existing()
     refused = [_refusal(wish) for wish in asked]
     wanted = [wish for wish, error in zip(asked, refused, strict=True) if error is None]
-    done = iter(await delete.delete_objects(ctx.store, bucket, list(map(_deletion, wanted))))
+    bypass = locking.bypasses(ctx, bucket)
+    deletions = [_deletion(wish, bypass) for wish in wanted]
+    done = iter(await delete.delete_objects(ctx.store, bucket, deletions))
     results = [next(done) if error is None else error for error in refused]
     answer: dict[str, list[Document]] = {"Deleted": [], "Error": []}
     for wish, result in zip(asked, results, strict=True):
@@ -304,14 +311,14 @@ def _version(wish: Document) -> Wanted:
     return None if text is None else versions.parse_id(text)
 
 
-def _deletion(wish: Document) -> Deletion:
+def _deletion(wish: Document, bypass: bool) -> Deletion:
     etag, date = wish.get("ETag"), wish.get("LastModifiedTime")
     modified_s = parse_http_date(date.strip()) if date else None
     if date and modified_s is None:
         message = f"{codes.MALFORMED_XML.message} (LastModifiedTime has a bad value)"
         raise S3Error(codes.MALFORMED_XML, message)
     conditions = WriteConditions((etag,) if etag else None, None, modified_s, wish.get("Size"))
-    return Deletion(wish["Key"].encode(), conditions, _version(wish))
+    return Deletion(wish["Key"].encode(), conditions, _version(wish), bypass)
 
 
 def _named(wish: Document) -> dict[str, Any]:
