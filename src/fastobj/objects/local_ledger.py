@@ -29,7 +29,7 @@ from fastobj.core.errors import (
 )
 from fastobj.core.limits import MIB
 from fastobj.meta import keys
-from fastobj.meta.base import KEEP, Add, LogPosition, Txn
+from fastobj.meta.base import KEEP, Add, LogPosition, Row, Txn
 from fastobj.meta.transact import WholeBatch, apply_whole
 from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry
@@ -43,6 +43,7 @@ from fastobj.objects.local_engine import (
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.outcomes import Outcomes
 from fastobj.objects.room import Room, only_moves
+from fastobj.objects.soonest import Soonest
 from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes
 from fastobj.storage.log_writer import (
     RECORDS_PER_BLOCK_MAX,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 _FIRST_TXN_BYTES: Final = 512
 # What a fresh segment must give back, when nobody commits, for the open one to be left.
 _LOOSE_BYTES_MIN: Final = MIB
-_RELEASING: Final = frozenset({keys.SEGMENTS, keys.DUE})
 _encoder = msgspec.msgpack.Encoder()
 Result = FastobjError | None
 
@@ -97,7 +97,10 @@ def pending_of(entry: Entry, done: Callable[[Result], None]) -> Pending:
 class LedgerBatch:
     """A prepared batch: what was accepted, what conflicted, and the block to write (or none)."""
 
-    __slots__ = ("accepted", "block", "buckets", "encoded", "engine", "ids", "refused", "released")
+    __slots__ = (
+        *("accepted", "block", "buckets", "due", "encoded"),
+        *("engine", "ids", "refused", "released"),
+    )
 
     def __init__(self, engine: WholeBatch) -> None:
         self.engine = engine
@@ -108,6 +111,7 @@ class LedgerBatch:
         self.ids: list[bytes] = []
         self.buckets: list[bytes] = []
         self.released = False
+        self.due: list[Row] = []
 
 
 class Stats(NamedTuple):
@@ -147,6 +151,7 @@ class LocalLedger:
         self._arrivals = 0
         self._take_max = 0  # 0: all that fits; else after an engine error, the half to try
         self.fenced: FastobjError | None = None
+        self._soonest = Soonest()
         self.batches = self.transactions = self.conflicts = 0
 
     # --- what comes in
@@ -416,9 +421,10 @@ class LocalLedger:
             if space == keys.BUCKETS:
                 if row.value != KEEP:
                     batch.buckets.append(row.key)
-            elif space != keys.CURRENT and isinstance(row.value, bytes):
-                # Sealed: it may be dead already. Due: maintenance looks when it is.
-                batch.released |= space in _RELEASING
+            elif space == keys.DUE:  # maintenance looks when it is
+                batch.due.append(row)
+            elif space == keys.SEGMENTS and isinstance(row.value, bytes):
+                batch.released = True  # sealed: it may be dead already
         for add in txn.adds:
             if add.space == keys.SEGMENTS and add.amounts[0] < 0:
                 batch.released = True
@@ -458,6 +464,7 @@ class LocalLedger:
         self.batches += 1
         self.transactions += len(batch.accepted)
         self.outcomes.remember(position.sequence, batch.ids)
+        batch.released |= self._soonest.has_news(batch.due)
         if self._checkpoints is not None:
             self._checkpoints.committed(position.sequence)
             # A checkpointer counts from its own start, the log from what was proved before it.
