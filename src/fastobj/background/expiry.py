@@ -88,18 +88,23 @@ class Expiry:
 
         Returns whether there was either. Raises Unknown, Unavailable, and what reading rows raises.
         """
-        rules = await due_index.first(self._store.meta, keys.DUE_RULES)
-        if rules is not None:
-            await self._hinting.step(rules)
+        changed = await self._changed_rules()
+        for row in changed:
+            await self._hinting.step(row)
         end = keys.due_version_end(self._store.clock.now_ns())
         page = await due_index.page(self._store.meta, keys.DUE_VERSION, self._cursor, end)
         for at in range(0, len(page), _AT_ONCE_MAX):
             await self._judge_all(page[at : at + _AT_ONCE_MAX])
         self._cursor = keys.next_key(page[-1].key) if page else keys.FIRST
-        if rules is None and not page:
+        if not changed and not page:
             return False
         self._counts.add(Metric.LIFECYCLE_RUNS, 1)
         return True
+
+    async def _changed_rules(self) -> list[ScanRow]:
+        """The first bucket whose rules have changed, if there is one."""
+        start = keys.due(keys.AT_ONCE, keys.DUE_RULES)
+        return await self._store.meta.scan(keys.DUE, start, keys.after(start), 1)
 
     async def _judge_all(self, rows: list[ScanRow]) -> None:
         results = await asyncio.gather(*map(self._judged, rows), return_exceptions=True)
@@ -123,7 +128,7 @@ class Expiry:
 
     async def next_due_s(self) -> float | None:
         """Seconds until something is due, None where there is nothing."""
-        if await due_index.first(self._store.meta, keys.DUE_RULES) is not None:
+        if await self._changed_rules():
             return 0.0
         row = await due_index.first(self._store.meta, keys.DUE_VERSION)
         if row is None:

@@ -248,7 +248,7 @@ class Maintenance:
     def _on_nudge(self, nudge: frames.NudgeHead) -> None:
         self._nudge = nudge
         self._nudged.set()
-        if self._expiry is not None:
+        if nudge.hinted and self._expiry is not None:
             self._expiry.nudge()
 
     def _fail(self, reason: str) -> None:

@@ -43,7 +43,7 @@ from fastobj.objects.local_engine import (
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.outcomes import Outcomes
 from fastobj.objects.room import Room, only_moves
-from fastobj.objects.soonest import Soonest
+from fastobj.objects.soonest import Soonest, is_hint
 from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes
 from fastobj.storage.log_writer import (
     RECORDS_PER_BLOCK_MAX,
@@ -98,8 +98,8 @@ class LedgerBatch:
     """A prepared batch: what was accepted, what conflicted, and the block to write (or none)."""
 
     __slots__ = (
-        *("accepted", "block", "buckets", "due", "encoded"),
-        *("engine", "ids", "refused", "released"),
+        *("accepted", "block", "buckets", "encoded", "engine"),
+        *("hinted", "hints", "ids", "refused", "released"),
     )
 
     def __init__(self, engine: WholeBatch) -> None:
@@ -111,7 +111,8 @@ class LedgerBatch:
         self.ids: list[bytes] = []
         self.buckets: list[bytes] = []
         self.released = False
-        self.due: list[Row] = []
+        self.hinted = False  # and one of these is news, known once they are committed
+        self.hints: list[Row] = []
 
 
 class Stats(NamedTuple):
@@ -421,13 +422,20 @@ class LocalLedger:
             if space == keys.BUCKETS:
                 if row.value != KEEP:
                     batch.buckets.append(row.key)
-            elif space == keys.DUE:  # maintenance looks when it is
-                batch.due.append(row)
+            elif space == keys.DUE:
+                self._note_due(batch, row)
             elif space == keys.SEGMENTS and isinstance(row.value, bytes):
                 batch.released = True  # sealed: it may be dead already
         for add in txn.adds:
             if add.space == keys.SEGMENTS and add.amounts[0] < 0:
                 batch.released = True
+
+    def _note_due(self, batch: LedgerBatch, row: Row) -> None:
+        """Maintenance looks when it is due."""
+        if is_hint(row):
+            batch.hints.append(row)
+        else:
+            batch.released |= isinstance(row.value, bytes)
 
     def write(self, batch: LedgerBatch) -> None:
         """Writes and syncs the batch's block. Raises SyncFailed, NoSpace: then call `fail`."""
@@ -464,7 +472,7 @@ class LocalLedger:
         self.batches += 1
         self.transactions += len(batch.accepted)
         self.outcomes.remember(position.sequence, batch.ids)
-        batch.released |= self._soonest.has_news(batch.due)
+        batch.hinted = self._soonest.has_news(batch.hints)
         if self._checkpoints is not None:
             self._checkpoints.committed(position.sequence)
             # A checkpointer counts from its own start, the log from what was proved before it.

@@ -5,15 +5,21 @@ import asyncio
 import pytest
 
 from fastobj.background import due_index
+from fastobj.background.garbage import Garbage
+from fastobj.core.clock import FixedClock
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
-from fastobj.meta import keys
+from fastobj.meta import keys, records
 from fastobj.meta.base import ANY, Row, Txn, new_txn_id
 from fastobj.meta.memory import MemoryEngine
+from fastobj.storage.memory import MemoryVolume
+
+HOUR_NS = 3600 * 10**9
 
 
 class Counting:
     def __init__(self, engine):
         self.engine = engine
+        self.get = engine.get
         self.rows = self.scans = 0
 
     async def scan(self, *args):
@@ -61,3 +67,31 @@ async def test_pages_hold_all_of_a_kind_up_to_the_end(meta):
         assert len(seen) == len(set(seen)) == count
         assert seen == sorted(seen)
         assert {keys.due_of(key)[1] for key in seen} <= {kind}
+
+
+async def test_garbage_looks_at_no_hints_of_rules():
+    """However many of them are due, a pass over what else is due costs the same."""
+    engine, clock = MemoryEngine(), FixedClock(100 * HOUR_NS)
+    for start in range(0, 3000, 30):
+        hints = [
+            Row(keys.DUE, keys.due_version(50 * HOUR_NS + at, b"8 bytes.", b"key"), ANY, b"x")
+            for at in range(start, start + 30)
+        ]
+        await engine.commit(Txn(new_txn_id(), hints))
+    gone = records.encode(records.UploadDue(records.FORMAT, b"8 bytes.", b"key"))
+    for hour in (50, 51, 200):
+        row = Row(keys.DUE, keys.due(hour, keys.DUE_UPLOAD, bytes(16)), ANY, gone)
+        await engine.commit(Txn(new_txn_id(), [row]))
+    meta = Counting(engine)
+
+    async def commit_rows(rows, adds):
+        txn = Txn(new_txn_id(), rows, adds)
+        await engine.commit(txn)
+        return txn.id
+
+    garbage = Garbage(meta, commit_rows, MemoryVolume().accounts, clock)
+    assert await garbage.run() == (0, 0)
+    assert meta.rows < 50
+    assert await garbage.next_due_s() == 100 * 3600
+    left = await engine.scan(keys.DUE, keys.FIRST, keys.LAST, 10_000)
+    assert len(left) == 3001

@@ -2,7 +2,7 @@
 
 from fastobj.meta import keys
 from fastobj.meta.base import ANY, DELETE, Row
-from fastobj.objects.soonest import Soonest
+from fastobj.objects.soonest import Soonest, is_hint
 
 ID8 = b"8 bytes."
 
@@ -28,10 +28,15 @@ def test_what_was_told_and_is_worked_off_is_told_no_more():
     assert soonest.has_news([hint(70)])
 
 
-def test_others_are_told_whenever_they_are_written():
+def test_changed_rules_are_told_whenever_they_are_written():
     soonest = Soonest()
-    row = Row(keys.DUE, keys.due(0, keys.DUE_PARTS, bytes(16)), ANY, b"x")
+    row = Row(keys.DUE, keys.due(0, keys.DUE_RULES, ID8), ANY, b"x")
     assert soonest.has_news([row])
     assert soonest.has_news([row])
     assert not soonest.has_news([Row(keys.DUE, row.key, ANY, DELETE)])
     assert not soonest.has_news([])
+
+
+def test_rows_of_others_are_no_hints():
+    assert is_hint(hint(50))
+    assert not is_hint(Row(keys.DUE, keys.due(0, keys.DUE_PARTS, bytes(16)), ANY, b"x"))
