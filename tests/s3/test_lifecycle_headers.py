@@ -101,6 +101,8 @@ def test_uploads(s3, bucket):
 
 
 def test_appends_and_forms(s3, ruled, post):
+    answer = post({"key": "logs/form"})
+    assert TOLD.fullmatch(answer.headers["x-amz-expiration"])
     named = {"Bucket": ruled, "Key": "logs/key"}
     s3.put_object(**named, Body=b"12")
     appended = s3.put_object(**named, Body=b"34", WriteOffsetBytes=2)

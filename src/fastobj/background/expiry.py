@@ -25,7 +25,7 @@ _AGAIN_S: Final = 60.0  # after an error of the committer's
 _PAUSE_S_MIN: Final = 0.1  # where a hint is due and could not be worked off
 _WAIT_S_MAX: Final = 3600.0  # the clock may be set, where something is due at all
 _PUT_OFF_NS: Final = 3_600_000_000_000
-_AT_ONCE_MAX: Final = 16  # hints that are judged side by side: one sync for all
+_AT_ONCE_MAX: Final = 32  # hints that are judged side by side: one sync for all
 _NS_PER_S: Final = 1_000_000_000
 
 
