@@ -158,6 +158,27 @@ def test_what_changed_is_told_after_the_commit(tmp_path):
     driven.end()
 
 
+def test_what_is_due_is_told_after_the_commit(tmp_path):
+    driven = Driven(tmp_path)
+
+    def due(key, value=b"x"):
+        driven.run(Entry(Txn(new_txn_id(), [Row(keys.DUE, key, ANY, value)])))
+        return driven.batches[-1].released, driven.batches[-1].hinted
+
+    def version(at_ns):
+        return keys.due_version(at_ns, b"8 bytes.", b"key")
+
+    assert due(keys.due(0, keys.DUE_PARTS, bytes(16))) == (True, False)
+    assert due(keys.due(0, keys.DUE_PARTS, bytes(16)), DELETE) == (False, False)
+    assert due(keys.due(0, keys.DUE_RULES, b"8 bytes.")) == (False, True)
+    assert due(version(50)) == (False, True)
+    assert due(version(60)) == (False, False)
+    assert due(version(40)) == (False, True)
+    assert due(version(40), DELETE) == (False, False)
+    assert due(version(45)) == (False, True)
+    driven.end()
+
+
 # --- limits of a block
 
 

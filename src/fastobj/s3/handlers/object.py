@@ -23,6 +23,7 @@ from fastobj.objects.versions import Wanted
 from fastobj.s3 import acl, appending, encryption, errors, locking, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.dates import parse_http_date
+from fastobj.s3.expiration import expiration_header, has_rules
 from fastobj.s3.object_headers import (
     checksum_headers,
     checksum_type_header,
@@ -63,6 +64,8 @@ async def put_object(ctx: Context) -> Result:
     headers = [etag_header(record), *checksum_headers(record), *new_version_header(record)]
     if upload.wish is not None:
         headers += encryption.told(record.encryption, upload.wish.customer)
+    if has_rules(upload.bucket):
+        headers += await expiration_header(ctx, record)
     return Result(headers=headers)
 
 
@@ -152,6 +155,8 @@ async def get_object(ctx: Context) -> Result:
         record, body = await get.read_object(
             ctx.store, bucket, ctx.key, view.choose, view.customer, ctx.version()
         )
+    if has_rules(bucket):
+        await view.find_expiration(record)
     return view.result(bucket, record, body)
 
 
@@ -168,6 +173,8 @@ async def head_object(ctx: Context) -> Result:
         record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
         get.check_customer(record, view.customer)
         view.choose(record)
+    if has_rules(bucket):
+        await view.find_expiration(record)
     return view.result(bucket, record, b"")
 
 
@@ -183,6 +190,7 @@ class _View:
         self._is_part = False
         self._part: ManifestPart | None = None  # of an object that was made of parts
         self._part_checksums: dict[str, str] = {}
+        self._expiration: Headers = []
         mode = ctx.request.header(b"x-amz-checksum-mode") or b""
         self._wants_checksums = mode.lower() == b"enabled"
 
@@ -217,11 +225,17 @@ class _View:
                 name: sum for name, sum in found.items() if name in record.checksums
             }
 
+    async def find_expiration(self, record: ObjectRecord) -> None:
+        """Looks up when lifecycle rules let the object expire."""
+        self._expiration = await expiration_header(self._ctx, record)
+
     def result(self, bucket: Bucket, record: ObjectRecord, body: get.Body) -> Result:
         """The answer, for the record that was chosen from last."""
         if self._verdict is Verdict.NOT_MODIFIED:
             return Result(304, validators(record))
         headers = object_headers(record, self._ctx.query)
+        if self._expiration:
+            headers += self._expiration
         if bucket.record.versioning:
             headers += version_header(bucket, record)
         if record.encryption is not None:
