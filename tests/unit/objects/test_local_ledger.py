@@ -485,3 +485,18 @@ def test_outcomes_know_how_far_back_they_reach():
     outcomes.forget(9)
     assert outcomes.first_sequence() is None
     assert outcomes.ask(b"c", 6) is Outcome.NOT_COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("row", "wakes"),
+    [
+        (Row(keys.JOBS, b"job", ABSENT, b"begun"), True),
+        (Row(keys.JOBS, b"job", ANY, b"saved"), False),
+        (Row(keys.DUE, b"due", ABSENT, b"something"), True),
+        (Row(SPACE, b"key", ABSENT, b"object"), False),
+    ],
+)
+def test_what_wakes_maintenance(driven, row, wakes):
+    """A job that begins does; that it saves how far it is does not, or it would wake itself."""
+    assert driven.run(Entry(Txn(new_txn_id(), [row]))) == [None]
+    assert [batch.released for batch in driven.batches] == [wakes]

@@ -10,7 +10,7 @@ from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
 from fastobj.core.secret import Secret
 from fastobj.http.message import Headers
 from fastobj.meta.records import Encryption, Lock, ObjectRecord
-from fastobj.objects import delete, get, put, versions
+from fastobj.objects import delete, get, object_lock, put, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
 from fastobj.objects.delete import Deleted, Deletion
@@ -51,9 +51,10 @@ async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
     if appending.OFFSET in ctx.request.names:
         return await appending.append(ctx)
-    lock = await locking.stated(ctx)
+    lock = await locking.stated(ctx) if locking.is_stated(ctx) else None
     upload = _Upload(ctx, ctx.existing(), await encryption.wish(ctx), lock)
-    await locking.check_digest(ctx, lock, upload.check.algorithm)
+    if upload.bucket.record.configs & object_lock.BIT:
+        await locking.check_digest(ctx, lock, upload.check.algorithm)
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.wish is not None:
         await upload.seal(ctx.store, upload.wish)
