@@ -301,3 +301,15 @@ async def test_hints_of_versions_of_one_key_stay_bounded(site):
     assert len(await site.hints()) == 1 + 19
     kinds = {len(keys.due_version_of(row.key)[3]) for row in await site.hints()}
     assert kinds == {0, 8}
+
+
+async def test_an_object_from_before_versioning():
+    site = await Expiring().begin()
+    await site.put()
+    await site.rules(rule(noncurrent_days=1))
+    site.bucket = await set_to(site.world, site.bucket, ENABLED)
+    newer = await site.put()
+    assert [version for version, _ in await site.stack()] == [newer.version, NULL]
+    assert await site.days(2) == {"versions": 1}
+    assert [version for version, _ in await site.stack()] == [newer.version]
+    await sound(site)
