@@ -7,7 +7,9 @@ import pytest
 from fastobj.background import hinting
 from fastobj.core.errors import Unavailable
 from fastobj.meta import keys, records
+from fastobj.meta.base import ANY, Row, Txn, new_txn_id
 from fastobj.objects import configs, lifecycle_hints
+from fastobj.objects.ledger import Entry
 from fastobj.objects.lifecycle_rules import Lifecycle
 from tests.unit.background.expiring import DAY, Expiring, S, rule
 from tests.unit.objects.versioning import ENABLED
@@ -141,6 +143,24 @@ async def test_what_is_due_is_worked_off_beside_it(site):
     await site.expiry.step()
     assert site.counts.take() == {"objects": 1}
     assert await site.hints(keys.DUE_RULES) != []
+
+
+async def test_rules_that_cannot_be_read_hold_up_no_other_bucket(site):
+    await fill(site)
+    await site.rules(everything())
+    row_key = keys.config(site.bucket.record.id, configs.LIFECYCLE.number, 0)
+    broken = Txn(new_txn_id(), [Row(keys.CONFIGS, row_key, ANY, b"\xc1")])
+    await site.store.ledger.commit(Entry(broken))
+    site.store.configs.clear()
+    bad, site.bucket = site.bucket, await site.world.bucket("other")
+    await site.put(b"of the other")
+    await site.rules(everything())
+    assert await site.work() == {"errors": 1}
+    assert await site.expiry.next_due_s() > 0
+    assert await site.days(2) == {"objects": 1, "errors": 1}  # an hour later it is tried again
+    site.bucket = bad
+    await site.rules(everything())
+    assert (await site.work())["objects"] == 151
 
 
 def test_the_spaces_are_those_that_rules_apply_to():
