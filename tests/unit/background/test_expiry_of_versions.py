@@ -313,3 +313,18 @@ async def test_an_object_from_before_versioning():
     assert await site.days(2) == {"versions": 1}
     assert [version for version, _ in await site.stack()] == [newer.version]
     await sound(site)
+
+
+async def test_as_many_rules_as_there_can_be(site):
+    """Each keeps another number of versions, of what has another size."""
+    rules = [
+        rule(f"{kept}", noncurrent_days=1, noncurrent_kept=kept, larger_than=kept)
+        for kept in range(1, 101)
+    ]
+    await site.rules(*rules)
+    await site.work()
+    for _ in range(110):
+        await site.put(body=bytes(101))
+    assert await site.days(2) == {"versions": 108}
+    await site.put(body=bytes(50))
+    assert await site.midnight() == {"versions": 1}
