@@ -16,6 +16,7 @@ from fastobj.background.hinting import Hinting
 from fastobj.background.judging import Judge
 from fastobj.background.pace import Sleep
 from fastobj.core.errors import FastobjError, Unavailable, Unknown
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.core.metrics import Family, Metric
 from fastobj.meta import keys
 from fastobj.meta.base import ScanRow
@@ -47,6 +48,7 @@ class Expiry:
         self._hinting = Hinting(store)
         self._judge = Judge(store)
         self._cursor = keys.FIRST
+        self._resting: dict[bytes, int] = {}  # passes that failed, by token of their row: until
         self._nudged = asyncio.Event()
         self._log = logging.getLogger("fastobj.lifecycle")
 
@@ -89,22 +91,42 @@ class Expiry:
         Returns whether there was either. Raises Unknown, Unavailable, and what reading rows raises.
         """
         changed = await self._changed_rules()
-        for row in changed:
-            await self._hinting.step(row)
+        if changed is not None:
+            await self._hint(changed)
         end = keys.due_version_end(self._store.clock.now_ns())
         page = await due_index.page(self._store.meta, keys.DUE_VERSION, self._cursor, end)
         for at in range(0, len(page), _AT_ONCE_MAX):
             await self._judge_all(page[at : at + _AT_ONCE_MAX])
         self._cursor = keys.next_key(page[-1].key) if page else keys.FIRST
-        if not changed and not page:
+        if changed is None and not page:
             return False
         self._counts.add(Metric.LIFECYCLE_RUNS, 1)
         return True
 
-    async def _changed_rules(self) -> list[ScanRow]:
-        """The first bucket whose rules have changed, if there is one."""
+    async def _changed_rules(self) -> ScanRow | None:
+        """The first bucket whose rules have changed, if there is one; none that rests."""
         start = keys.due(keys.AT_ONCE, keys.DUE_RULES)
-        return await self._store.meta.scan(keys.DUE, start, keys.after(start), 1)
+        rows = await self._store.meta.scan(keys.DUE, start, keys.after(start), LOOP_SCAN_ROWS_MAX)
+        now_ns = self._store.clock.monotonic_ns()
+        self._resting = {token: end for token, end in self._resting.items() if end > now_ns}
+        return next((row for row in rows if row.token not in self._resting), None)
+
+    async def _hint(self, row: ScanRow) -> None:
+        """A page of its pass; one that fails rests, until its rules are set again or for a while.
+
+        Raises Unknown, Unavailable.
+        """
+        try:
+            await self._hinting.step(row)
+        except (Unknown, Unavailable):
+            raise
+        except FastobjError as error:
+            self._failed(error)
+            self._resting[row.token] = self._store.clock.monotonic_ns() + _PUT_OFF_NS
+
+    def _failed(self, error: FastobjError) -> None:
+        self._counts.add(Metric.LIFECYCLE_ERRORS, 1)
+        self._log.warning("a lifecycle rule is not applied yet: %s", error)
 
     async def _judge_all(self, rows: list[ScanRow]) -> None:
         results = await asyncio.gather(*map(self._judged, rows), return_exceptions=True)
@@ -118,8 +140,7 @@ class Expiry:
         except (Unknown, Unavailable):
             raise
         except FastobjError as error:
-            self._counts.add(Metric.LIFECYCLE_ERRORS, 1)
-            self._log.warning("a lifecycle rule is not applied yet: %s", error)
+            self._failed(error)
             await self._judge.put_off(row, self._store.clock.now_ns() + _PUT_OFF_NS)
             return
         self._counts.add(Metric.LIFECYCLE_JUDGED, 1)
@@ -128,10 +149,10 @@ class Expiry:
 
     async def next_due_s(self) -> float | None:
         """Seconds until something is due, None where there is nothing."""
-        if await self._changed_rules():
+        if await self._changed_rules() is not None:
             return 0.0
         row = await due_index.first(self._store.meta, keys.DUE_VERSION)
         if row is None:
-            return None
+            return _WAIT_S_MAX if self._resting else None
         at_ns, _, _, _ = keys.due_version_of(row.key)
         return max(0.0, (at_ns - self._store.clock.now_ns()) / _NS_PER_S)

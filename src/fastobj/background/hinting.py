@@ -2,7 +2,7 @@
 
 How far it is stands in the row of the time index that asked for it. Whoever changes the rules again
 writes that row anew, and so begins the pass again; whoever changes a key meanwhile hints it by the
-new rules, so what changed since it was read is left alone.
+new rules.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from fastobj.core.crash_points import reach
-from fastobj.core.errors import Conflict
+from fastobj.core.errors import Conflict, FastobjError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, KEEP, Row, ScanRow, Txn, new_txn_id
@@ -69,16 +69,21 @@ class Hinting:
     async def _hint(
         self, bucket: Bucket, rules: Sequence[Rule], space: int, page: Sequence[ScanRow]
     ) -> None:
-        entries: list[Entry] = []
-        for row in page:
-            hints = list(self._of(bucket, rules, space, row))
-            if hints:
-                present = Row(space, row.key, row.token, KEEP)
-                entries.append(Entry(Txn(new_txn_id(), [present, *hints])))
-        results = await self._store.ledger.commit_many(entries) if entries else []
-        for result in results:
-            if result is not None and not isinstance(result, Conflict):
-                raise result
+        """One transaction for each row, which must be what was read.
+
+        Who changed it has hinted it, but for those who only move bodies: so it is looked at again.
+        """
+        rows = list(page)
+        while rows:
+            found = {row: list(self._of(bucket, rules, space, row)) for row in rows}
+            hinted = {row: hints for row, hints in found.items() if hints}
+            entries = [_entry(space, row, hints) for row, hints in hinted.items()]
+            results = await self._store.ledger.commit_many(entries) if entries else []
+            rows = [
+                again
+                for row, result in zip(hinted, results, strict=True)
+                if (again := _present(row, result)) is not None
+            ]
 
     def _of(self, bucket: Bucket, rules: Sequence[Rule], space: int, row: ScanRow) -> Iterable[Row]:
         """Hints for what stands in a row, as if nothing was younger than it: judging sees more."""
@@ -103,6 +108,20 @@ class Hinting:
         if moment is None:
             return []
         return [lifecycle_hints.hint(bucket, key, upload_id, moment.at_ns)]
+
+
+def _entry(space: int, row: ScanRow, hints: list[Row]) -> Entry:
+    return Entry(Txn(new_txn_id(), [Row(space, row.key, row.token, KEEP), *hints]))
+
+
+def _present(row: ScanRow, result: FastobjError | None) -> ScanRow | None:
+    """The row as it is now where it has changed; None where it was hinted, or is gone."""
+    if result is None:
+        return None
+    if not isinstance(result, Conflict):
+        raise result
+    present = result.present[0]
+    return None if present is None else ScanRow(row.key, *present)
 
 
 def _behind(due: RulesDue, space: int, page: Sequence[ScanRow]) -> RulesDue | None:

@@ -13,7 +13,7 @@ from typing import Final
 from fastobj.core import codes
 from fastobj.core.crash_points import reach
 from fastobj.core.errors import Conflict, S3Error
-from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
+from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, TXN_ROWS_MAX
 from fastobj.core.metrics import Family, Metric
 from fastobj.meta import keys, records
 from fastobj.meta.base import ANY, DELETE, KEEP, Row, ScanRow, Txn, new_txn_id
@@ -53,6 +53,9 @@ class Judge:
         try:
             if len(of) == keys.UPLOAD_ID_BYTES:
                 return await self._judge_upload(row, bucket, key, of)
+            if keys.is_pushed(of):
+                await self._pass_on(row, bucket, key, keys.order_in(of))
+                return None
             return await self._judge_key(row, bucket, key, of)
         except S3Error as error:
             if error.code is codes.NO_SUCH_BUCKET:
@@ -90,14 +93,28 @@ class Judge:
             judged = _Judged(self._store, change, found.rules)
             if not of:
                 return await judged.latest()
-            if not keys.is_pushed(of):
-                return await judged.version(keys.order_in(of))
-            await judged.pushed(keys.order_in(of))
-            return None
+            return await judged.version(keys.order_in(of))
 
         done = await change_key(self._store, bucket, key, plan)
         reach("lifecycle.judged")
         return done
+
+    async def _pass_on(self, row: ScanRow, bucket: Bucket, key: bytes, order: int) -> None:
+        """Has the versions judged that the one of that order has pushed out of the newest."""
+        found = await configs.find(self._store, bucket, configs.LIFECYCLE)
+        counts = sorted(moments.kept_counts(found.rules, key.decode())) if found else []
+        bucket_id, now_ns = bucket.record.id, self._store.clock.now_ns()
+        behind = keys.next_key(keys.history(bucket_id, key, order))
+        end = keys.after(keys.histories(bucket_id, key))
+        most = max(counts, default=0)
+        older = await self._store.meta.scan(keys.HISTORY, behind, end, most) if most else []
+        orders = [
+            keys.history_of(older[count - 1].key)[1] for count in counts if count <= len(older)
+        ]
+        hints = [hint(bucket, key, keys.of_version(order), now_ns) for order in orders]
+        for at in range(0, len(hints), TXN_ROWS_MAX):
+            await self._commit(hints[at : at + TXN_ROWS_MAX])
+        await self._commit([_gone(row)])
 
     # --- uploads
 
@@ -191,21 +208,6 @@ class _Judged:
             return 0, None
         has_latest = change.object is None and len(rows) < LOOP_SCAN_ROWS_MAX
         return len(rows) - has_latest, successor.modified_ns
-
-    async def pushed(self, order: int) -> None:
-        """Has the versions judged that the one of that order has pushed out of the newest."""
-        counts = moments.kept_counts(self._rules, self._text)
-        if not counts:
-            return
-        change = self._change
-        place = keys.history(change.bucket.record.id, change.key, order)
-        end = keys.after(keys.histories(change.bucket.record.id, change.key))
-        older = await self._store.meta.scan(keys.HISTORY, keys.next_key(place), end, max(counts))
-        for count in counts:
-            if count <= len(older):
-                _, out = keys.history_of(older[count - 1].key)
-                of = keys.of_version(out)
-                change.carry_hints([hint(change.bucket, change.key, of, self._now_ns)])
 
     def _is_due(self, of: bytes, moment: Moment | None) -> bool:
         """Whether a rule acts now; a moment that is to come is hinted."""

@@ -301,3 +301,30 @@ async def test_hints_of_versions_of_one_key_stay_bounded(site):
     assert len(await site.hints()) == 1 + 19
     kinds = {len(keys.due_version_of(row.key)[3]) for row in await site.hints()}
     assert kinds == {0, 8}
+
+
+async def test_an_object_from_before_versioning():
+    site = await Expiring().begin()
+    await site.put()
+    await site.rules(rule(noncurrent_days=1))
+    site.bucket = await set_to(site.world, site.bucket, ENABLED)
+    newer = await site.put()
+    assert [version for version, _ in await site.stack()] == [newer.version, NULL]
+    assert await site.days(2) == {"versions": 1}
+    assert [version for version, _ in await site.stack()] == [newer.version]
+    await sound(site)
+
+
+async def test_as_many_rules_as_there_can_be(site):
+    """Each keeps another number of versions, of what has another size."""
+    rules = [
+        rule(f"{kept}", noncurrent_days=1, noncurrent_kept=kept, larger_than=kept)
+        for kept in range(1, 101)
+    ]
+    await site.rules(*rules)
+    await site.work()
+    for _ in range(110):
+        await site.put(body=bytes(101))
+    assert await site.days(2) == {"versions": 108}
+    await site.put(body=bytes(50))
+    assert await site.midnight() == {"versions": 1}
