@@ -15,8 +15,8 @@ from tools.client_env import SOURCES, ensure
 SESSIONS = Path(__file__).with_name("sessions")
 
 
-def _python(name: str) -> list[str]:
-    return [str(ensure(name) / "python"), str(SESSIONS / f"{name}_session.py")]
+def _python(name: str, session: str = "session") -> list[str]:
+    return [str(ensure(name) / "python"), str(SESSIONS / f"{name}_{session}.py")]
 
 
 def _go(library: str) -> list[str]:
@@ -37,6 +37,13 @@ SCRIPTS: Mapping[str, Callable[[], list[str]]] = {
     "javascript": _node,
 }
 
+# What one of them does beyond that; such a script has no tree to take around.
+FEATURES: Mapping[str, Callable[[], list[str]]] = {
+    "minio-py versions": lambda: _python("minio", "versions"),
+    "minio-py encryption": lambda: _python("minio", "encryption"),
+    "minio-py locked": lambda: _python("minio", "locked"),
+}
+
 
 @dataclass(frozen=True)
 class Script:
@@ -55,7 +62,12 @@ class Script:
         self._run(bucket, str(tree), str(back))
 
     def _run(self, *arguments: str) -> None:
-        command = [*SCRIPTS[self.client](), self.site.endpoint, self.site.style, *arguments]
+        command = [
+            *{**SCRIPTS, **FEATURES}[self.client](),
+            self.site.endpoint,
+            self.site.style,
+            *arguments,
+        ]
         environment = self.site.environment(self.home)
         if self.client == "javascript":
             environment["NODE_PATH"] = str(ensure("javascript"))

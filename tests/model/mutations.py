@@ -12,12 +12,25 @@ import pytest
 from fastobj.background.garbage import Garbage
 from fastobj.core.limits import PIECE_BYTES
 from fastobj.meta import keys
-from fastobj.meta.base import ANY, Row, Txn
-from fastobj.objects import bodies, complete, listing, manifest, moves, upload_rows
+from fastobj.meta.base import ANY, KEEP, Row, Txn
+from fastobj.meta.records import Lock
+from fastobj.objects import (
+    append,
+    bodies,
+    complete,
+    listing,
+    manifest,
+    moves,
+    object_lock,
+    rename,
+    upload_rows,
+    version_listing,
+    versions,
+)
 from fastobj.objects.change import OBJECT_ROW, Change
 from fastobj.objects.conditions import WriteConditions
-from fastobj.s3 import ranges
-from fastobj.s3.handlers import copy
+from fastobj.s3 import ranges, tagging
+from fastobj.s3.handlers import attributes, copy
 from fastobj.storage import local_volume
 from fastobj.storage.log_format import RECORD_HEAD_BYTES
 from fastobj.testing.store import LocalEpochs
@@ -184,6 +197,105 @@ def records_are_not_verified(patch: Patch) -> None:
     patch.setattr(local_volume.LocalVolume, "_read_record", read_record)
 
 
+@_fault
+def null_versions_pile_up(patch: Patch) -> None:
+    """Where versions are no longer kept, the null version stays that is not the current one."""
+    whole = Change.replaced
+
+    async def replaced(self: Change) -> Any:
+        found = await whole(self)
+        return found if found is None or found.space == keys.CURRENT else None
+
+    patch.setattr(Change, "replaced", replaced)
+
+
+@_fault
+def markers_are_passed_over(patch: Patch) -> None:
+    """Where the latest version goes, an object is taken for the next one that is older."""
+    whole = versions.newest_in_history
+
+    async def newest_in_history(*place: Any) -> Any:
+        found = await whole(*place[:3], 100)
+        return [version for version in found if not version.record.is_delete_marker]
+
+    patch.setattr(versions, "newest_in_history", newest_in_history)
+
+
+@_fault
+def version_markers_are_not_read(patch: Patch) -> None:
+    """A page of versions begins behind all of the key, wherever the one before it ended."""
+    whole = version_listing._Merge.start
+
+    async def start(self: Any, after: bytes, after_version: bytes | None) -> None:
+        await whole(self, after, None)
+
+    patch.setattr(version_listing._Merge, "start", start)
+
+
+@_fault
+def old_tags_are_not_changed(patch: Patch) -> None:
+    """Tags are put on the latest version, whichever was named."""
+    whole = attributes.rewrite_object
+
+    async def rewrite_object(store: Any, bucket: Any, key: bytes, _: Any, edit: Any) -> Any:
+        return await whole(store, bucket, key, None, edit)
+
+    patch.setattr(attributes, "rewrite_object", rewrite_object)
+
+
+@_fault
+def tags_are_not_copied(patch: Patch) -> None:
+    """A copy has no tags but those that are named."""
+    whole = tagging.of_copy
+    patch.setattr(tagging, "of_copy", lambda request: whole(request) or {})
+
+
+@_fault
+def renamed_objects_stay(patch: Patch) -> None:
+    """A rename leaves the object under its old key as well."""
+    patch.setattr(rename, "DELETE", KEEP)
+
+
+@_fault
+def offsets_are_not_checked(patch: Patch) -> None:
+    """Bytes are appended wherever the object ends by now."""
+    whole = append._check
+
+    def check(store: Any, present: Any, offset: int, conditions: WriteConditions) -> None:
+        whole(store, present, present.size if present is not None else offset, conditions)
+
+    patch.setattr(append, "_check", check)
+
+
+@_fault
+def legal_holds_do_not_hold(patch: Patch) -> None:
+    """A version goes that only a legal hold keeps."""
+    whole = object_lock.check_removal
+
+    def check_removal(lock: Lock, now: Any, *, bypass: bool) -> None:
+        whole(msgspec.structs.replace(lock, legal_hold=None), now, bypass=bypass)
+
+    patch.setattr(object_lock, "check_removal", check_removal)
+
+
+@_fault
+def compliance_is_bypassed(patch: Patch) -> None:
+    """Who may bypass governance ends the other mode too."""
+    patch.setattr(object_lock, "GOVERNANCE", object_lock.COMPLIANCE)
+
+
+@_fault
+def locks_stay_behind(patch: Patch) -> None:
+    """An object that becomes a version loses its lock when its tags change."""
+    whole = Change.rewrite
+
+    def rewrite(self: Change, version: Any, record: Any) -> None:
+        lost = version.space != keys.CURRENT
+        whole(self, version, msgspec.structs.replace(record, lock=None) if lost else record)
+
+    patch.setattr(Change, "rewrite", rewrite)
+
+
 FAULTS: tuple[Fault, ...] = (
     listing_drops_a_key,
     range_stops_short,
@@ -198,6 +310,16 @@ FAULTS: tuple[Fault, ...] = (
     moved_parts_are_not_found,
     rows_stay_behind,
     records_are_not_verified,
+    null_versions_pile_up,
+    markers_are_passed_over,
+    version_markers_are_not_read,
+    old_tags_are_not_changed,
+    tags_are_not_copied,
+    renamed_objects_stay,
+    offsets_are_not_checked,
+    legal_holds_do_not_hold,
+    compliance_is_bypassed,
+    locks_stay_behind,
     # of power cuts:
     mutations.answer_before_write,
     mutations.covered_too_early,

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import uvloop
@@ -18,7 +19,7 @@ from fastobj.storage.pool import IoPool
 from tests.crash import world
 from tests.crash.power_cut import scratch
 from tests.model.reference import Reference
-from tests.model.values import Refused
+from tests.model.values import Refused, Version, VersionNumber
 
 Call = tuple[str, tuple[Any, ...]]  # a method of both sides, and its arguments
 UNANSWERED = object()
@@ -29,9 +30,10 @@ class Differs(AssertionError):
 
 
 class Refusal(NamedTuple):
-    """An answer that is an error."""
+    """An answer that is an error, with the delete marker that it tells of."""
 
     code: str
+    marker: Version = None
 
 
 class Run:
@@ -77,7 +79,7 @@ async def result_of(call: Callable[..., Awaitable[Any]], *arguments: Any) -> Any
     try:
         return await call(*arguments)
     except Refused as error:
-        return Refusal(error.code)
+        return Refusal(error.code, error.marker)
 
 
 def expected_of(reference: Reference, name: str, arguments: tuple[Any, ...]) -> Any:
@@ -85,7 +87,27 @@ def expected_of(reference: Reference, name: str, arguments: tuple[Any, ...]) -> 
     try:
         return getattr(reference, name)(*arguments)
     except Refused as error:
-        return Refusal(error.code)
+        return Refusal(error.code, error.marker)
+
+
+def matches(expected: Any, found: Any, names: dict[VersionNumber, str]) -> bool:
+    """Whether an answer is the one that is expected, but for the ids of versions.
+
+    One that is seen for the first time may be any that no other version has; `names` takes it.
+    """
+    if isinstance(expected, VersionNumber):
+        if not isinstance(found, str):
+            return False
+        if expected not in names and found not in names.values():
+            names[expected] = found
+        return names.get(expected) == found
+    if isinstance(expected, (tuple, list)):
+        return (
+            isinstance(found, (tuple, list))
+            and len(expected) == len(found)
+            and all(map(matches, expected, found, itertools.repeat(names)))
+        )
+    return bool(expected == found)
 
 
 def explain(
@@ -106,7 +128,8 @@ def explain(
             for order in itertools.permutations((*answered, *happened)):
                 tried = reference.fork()
                 told = {n: expected_of(tried, *calls[n]) for n in order}
-                if all(told[n] == found[n] for n in answered) and agrees(tried):
+                agreed = (matches(told[n], found[n], tried.names) for n in answered)
+                if all(agreed) and agrees(tried):
                     return tried
     return None
 
@@ -115,6 +138,10 @@ def shown(value: Any) -> str:
     """A value with its bodies cut short."""
     if isinstance(value, bytes):
         return f"<{len(value)} bytes {value[:4].hex()}>"
+    if isinstance(value, dict | MappingProxyType):
+        return repr(dict(value))
+    if isinstance(value, VersionNumber):
+        return f"version {value:d}"
     if isinstance(value, tuple):
         return f"({', '.join(map(shown, value))})"
     if isinstance(value, list):

@@ -15,13 +15,13 @@ import apsw
 from fastobj.background.compaction import Compaction
 from fastobj.background.garbage import Garbage
 from fastobj.core import limits
-from fastobj.core.clock import FixedClock
+from fastobj.core.clock import FixedClock, Uptime
 from fastobj.core.limits import KIB, MIB, PIECE_BYTES, PIECE_HEAD_BYTES
 from fastobj.iam.identity import Identity
 from fastobj.meta import keys, records
 from fastobj.meta.records import PartRecord
 from fastobj.node.s3_service import HANDLERS
-from fastobj.objects import bodies, buckets, get
+from fastobj.objects import bodies, buckets, get, versions
 from fastobj.objects.segment_rows import rows_committer
 from fastobj.objects.store import Store
 from fastobj.s3.admission import Admission
@@ -85,6 +85,8 @@ class Site(Node):
         other = assemble(
             self.engine, self.volume, self.ledger, epochs=self.store.epochs, clock=clock
         )
+        for store in (self.store, other):  # the machine was never off, and nobody sets its clock
+            store.uptime = lambda: Uptime("boot", clock.now_ns())
         other.small_body_bytes_max = self.store.small_body_bytes_max
         other.part_bytes_min = PART_BYTES_MIN
         # Two, as of two workers: what one has cached and queued, the other knows nothing of.
@@ -142,10 +144,12 @@ class Site(Node):
 
     # --- damage
 
-    async def places(self, bucket: str, key: str) -> AsyncIterator[tuple[Location, int]]:
-        """Where the object's bytes are now, and how many: its body, and the parts it is made of."""
-        found = await buckets.get(self.store, bucket)
-        record = await get.find_object(self.store, found, key.encode())
+    async def places(
+        self, bucket: str, key: str, version: str
+    ) -> AsyncIterator[tuple[Location, int]]:
+        """Where a version's bytes are now, and how many: its body, and the parts it is made of."""
+        found, wanted = await buckets.get(self.store, bucket), versions.parse_id(version)
+        record = await get.find_object(self.store, found, key.encode(), wanted)
         if record.data_id:
             location = record.location or await bodies.shared_location(self.store, record.data_id)
             yield Location.decode(location), Location.decode(location).length

@@ -8,7 +8,7 @@ from functools import partial
 import hypothesis
 import pytest
 from hypothesis import HealthCheck, Phase
-from hypothesis.errors import Flaky
+from hypothesis.errors import Flaky, FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests import figures
@@ -37,9 +37,17 @@ def explore(run: Run, seed: int, operations: int, phases: tuple[Phase, ...] = FO
     while run.tally.total() < operations or not (run.moved and run.replayed):
         # A seed of its own for each, so that all of it comes again with the same --seed.
         example = hypothesis.seed(f"{seed} {number}")(partial(Machine, run))
-        run_state_machine_as_test(example, settings=_settings(phases))
+        try:
+            run_state_machine_as_test(example, settings=_settings(phases))
+        except FlakyFailure as flaky:
+            raise _first_difference(flaky) from flaky
         number += 1
     figures.count("model operations", run.tally.total())
+
+
+def _first_difference(flaky: FlakyFailure) -> BaseException:
+    """What differed, where it did not come again when it was to be made smaller."""
+    return next((one for one in flaky.exceptions if isinstance(one, Differs)), flaky)
 
 
 def _settings(phases: tuple[Phase, ...]) -> hypothesis.settings:

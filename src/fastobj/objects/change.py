@@ -129,6 +129,18 @@ class Change:
             raise Stale
         return found
 
+    async def existing(self, wanted: Wanted) -> Version:
+        """The version that is wanted; never a delete marker.
+
+        Raises NoSuchKey, NoSuchVersion, DeleteMarkerFound, Stale.
+        """
+        found = await self.version(wanted)
+        if found is None:
+            raise await versions.not_found(self._store, self.bucket, self.key, wanted)
+        if found.record.is_delete_marker:
+            raise versions.DeleteMarkerFound(self.key, found.record, is_latest=False)
+        return found
+
     async def replaced(self) -> Version | None:
         """What an object takes the place of that is put now: the null version unless versions are
         kept, and then nothing."""
@@ -503,15 +515,7 @@ async def rewrite_object(
     """
 
     async def plan(change: Change) -> ObjectRecord:
-        version = await change.version(wanted)
-        if version is None:
-            raise (
-                await versions.absent(store, bucket, key)
-                if wanted is None
-                else (versions.missing(key, wanted))
-            )
-        if version.record.is_delete_marker:
-            raise versions.DeleteMarkerFound(key, version.record, is_latest=False)
+        version = await change.existing(wanted)
         edited = edit(version.record)
         if edited != version.record:
             change.rewrite(version, edited)

@@ -76,9 +76,12 @@ async def copy_object(
 
 
 async def _find(store: Store, source: Source, change: Change) -> Version:
-    """The source as it is now; where the change has read it already, without reading it again."""
-    if change.current is not None and source.version is None and _is_same_key(source, change):
-        return change.current
+    """The source as it is now; of the same key as the change knows it, for both are one row there.
+
+    Raises Stale.
+    """
+    if _is_same_key(source, change):
+        return await change.existing(source.version)
     return await versions.find(store, source.bucket, source.key, source.version)
 
 

@@ -177,8 +177,7 @@ async def find(store: Store, bucket: Bucket, key: bytes, wanted: Wanted = None) 
         return found
     found = await _find_named(store, bucket, key, wanted)
     if found is None:
-        is_known = wanted == NULL and bucket.record.versioning == NEVER_VERSIONED
-        raise missing(key, None if is_known else wanted)
+        raise await not_found(store, bucket, key, wanted)
     if found.record.is_delete_marker:
         raise DeleteMarkerFound(key, found.record, is_latest=False)
     return found
@@ -198,6 +197,14 @@ async def absent(store: Store, bucket: Bucket, key: bytes) -> S3Error:
     if newest and newest[0].record.is_delete_marker:
         return DeleteMarkerFound(key, newest[0].record, is_latest=True)
     return missing(key)
+
+
+async def not_found(store: Store, bucket: Bucket, key: bytes, wanted: Wanted) -> S3Error:
+    """What is said where there is no such version."""
+    if wanted is None:
+        return await absent(store, bucket, key)
+    is_known = wanted == NULL and bucket.record.versioning == NEVER_VERSIONED
+    return missing(key, None if is_known else wanted)
 
 
 async def _find_named(store: Store, bucket: Bucket, key: bytes, wanted: bytes) -> Version | None:

@@ -12,7 +12,7 @@ from fastobj.core.errors import ChecksumMismatch, Conflict, NoSpace, S3Error, St
 from fastobj.core.limits import DELETE_KEYS_MAX, TXN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import DELETE, Row, Txn, new_txn_id
-from fastobj.objects import audit, buckets, copy, delete
+from fastobj.objects import audit, buckets, copy, delete, versions
 from fastobj.objects.buckets import Usage
 from fastobj.objects.conditions import WriteConditions
 from fastobj.objects.copy import Source
@@ -494,3 +494,32 @@ async def test_a_body_deleted_while_it_is_looked_for(world):
     world.store.meta.get = get_late
     with raises(codes.NO_SUCH_KEY):
         await world.read(bucket, b"a")
+
+
+class _Between:
+    """A reader that has somebody act once, before the first row that was not there is answered."""
+
+    def __init__(self, meta, act):
+        self._meta, self._act = meta, act
+
+    async def get(self, space, key):
+        found = await self._meta.get(space, key)
+        if found is None and space == keys.CURRENT and (act := self._act):
+            self._act = None
+            await act()
+        return found
+
+    def __getattr__(self, name):
+        return getattr(self._meta, name)
+
+
+@pytest.mark.parametrize("wanted", [None, versions.NULL], ids=["latest", "null"])
+async def test_an_object_that_comes_while_it_is_copied_onto_itself(world, wanted):
+    bucket = await world.bucket()
+    world.store.meta = _Between(world.engine, lambda: world.put(bucket, b"a", store=world.direct))
+    source = Source(bucket, b"a", wanted)
+    conditions = WriteConditions(if_none_match=("*",))
+    with raises(codes.NO_SUCH_KEY):
+        await copy.copy_object(world.store, source, bucket, b"a", as_it_is, conditions)
+    assert await world.read(bucket, b"a") == b"body"
+    assert await audit.differences(world.store) == []
