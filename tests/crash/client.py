@@ -12,21 +12,25 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 from fastobj._ext import sigv4
 from fastobj.core import codes
 from fastobj.testing.process_server import ACCESS_KEY, SECRET_KEY, ProcessServer
-from tests.crash.oracle import BUCKET, PARTS, Lost, Observed, Place, Value, value_of
-from tests.crash.world import SEGMENT_BYTES, SMALL_BYTES_MAX
+from tests.crash.oracle import BUCKET, OPERATION, PARTS, Lost, Observed, Place, Value, value_of
+from tests.crash.world import KEPT, SEGMENT_BYTES, SMALL_BYTES_MAX
 
 REGION = "us-east-1"
 TIMEOUT_S = 20
 _PAGE = 7
 _META = "x-amz-meta-"
+_VERSION_ID = "x-amz-version-id"
+_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 _KEY = re.compile(r"<Key>(.*?)</Key>.*?<ETag>(.*?)</ETag>.*?<Size>(\d+)</Size>", re.DOTALL)
 _NAME = re.compile(r"<Bucket>.*?<Name>(.*?)</Name>", re.DOTALL)
 _TOKEN = re.compile(r"<NextContinuationToken>(.*?)</NextContinuationToken>")
@@ -54,6 +58,15 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Version(NamedTuple):
+    """A version as it is listed: `listed` is its etag and its size in bytes."""
+
+    key: bytes
+    id: str
+    is_latest: bool
+    listed: tuple[str, int]
 
 
 class Client:
@@ -147,17 +160,24 @@ class Client:
         """Deletes an empty bucket."""
         self.call("DELETE", f"/{name}")
 
-    def put(self, place: Place, body: bytes, metadata: Mapping[str, str], kind: str) -> None:
-        """Puts an object, where its metadata says so as an upload of one part."""
+    def keep_versions(self, bucket: str) -> None:
+        """Has versions kept from now on."""
+        body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        self.call("PUT", f"/{bucket}", {"versioning": ""}, body=body)
+
+    def put(self, place: Place, body: bytes, metadata: Mapping[str, str], kind: str) -> str:
+        """Puts an object, where its metadata says so as an upload of one part.
+
+        Returns its version id, "" where no versions are kept.
+        """
         headers = {_META + name: value for name, value in metadata.items()} | {"content-type": kind}
         path = f"/{place.bucket}/{place.key.decode()}"
         if PARTS not in metadata:
-            self.call("PUT", path, headers=headers, body=body)
-            return
+            return _version(self.call("PUT", path, headers=headers, body=body))
         part = self._begin_upload(path, headers)
         stored = self.call("PUT", path, part, body=body)
         etag = {name.lower(): value for name, value in stored.headers.items()}["etag"]
-        self._complete_upload(path, part, etag)
+        return self._complete_upload(path, part, etag)
 
     def _begin_upload(self, path: str, headers: Mapping[str, str]) -> dict[str, str]:
         """The parameters by which the first part of a new upload is stored."""
@@ -165,11 +185,12 @@ class Client:
         assert found is not None
         return {"partNumber": "1", "uploadId": found[1]}
 
-    def _complete_upload(self, path: str, part: Mapping[str, str], etag: str) -> None:
-        """Makes an object of the only part."""
+    def _complete_upload(self, path: str, part: Mapping[str, str], etag: str) -> str:
+        """Makes an object of the only part; returns its version id."""
         listed = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
         document = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"
-        self.call("POST", path, {"uploadId": part["uploadId"]}, body=document.encode())
+        query = {"uploadId": part["uploadId"]}
+        return _version(self.call("POST", path, query, body=document.encode()))
 
     def copy_part(
         self, source: Place, etag: str, place: Place, metadata: Mapping[str, str], kind: str
@@ -192,13 +213,13 @@ class Client:
         headers |= {"content-type": kind, "x-amz-metadata-directive": "REPLACE"}
         self.call("PUT", f"/{place.bucket}/{place.key.decode()}", headers=headers)
 
-    def delete(self, place: Place) -> None:
-        """Deletes an object."""
-        self.call("DELETE", f"/{place.bucket}/{place.key.decode()}")
+    def delete(self, place: Place, version: str = "") -> None:
+        """Deletes an object, or a version for good."""
+        self.call("DELETE", f"/{place.bucket}/{place.key.decode()}", _query(version))
 
-    def get(self, place: Place) -> Value:
+    def get(self, place: Place, version: str = "") -> Value:
         """What is under a key. Raises Lost where the answer contradicts itself."""
-        answer = self.call("GET", f"/{place.bucket}/{place.key.decode()}")
+        answer = self.call("GET", f"/{place.bucket}/{place.key.decode()}", _query(version))
         headers = {name.lower(): value for name, value in answer.headers.items()}
         metadata = {n[len(_META) :]: v for n, v in headers.items() if n.startswith(_META)}
         value = value_of(answer.body, metadata, {"content-type": headers["content-type"]})
@@ -219,17 +240,69 @@ class Client:
                 return found
             query["continuation-token"] = unescape(token[1])
 
+    def versions(self, bucket: str) -> list[Version]:
+        """Every version of a bucket, page by page; no delete markers."""
+        found: list[Version] = []
+        query = {"max-keys": str(_PAGE), "versions": ""}
+        while True:
+            page = ElementTree.fromstring(self.call("GET", f"/{bucket}", query).body)
+            told = partial(_told, page)
+            for entry in page.findall(f"{_NAMESPACE}Version"):
+                key, etag, size = (_told(entry, name) for name in ("Key", "ETag", "Size"))
+                listed = etag.strip('"'), int(size)
+                is_latest = _told(entry, "IsLatest") == "true"
+                found.append(Version(key.encode(), _told(entry, "VersionId"), is_latest, listed))
+            if told("IsTruncated") != "true":
+                return found
+            query |= {
+                "key-marker": told("NextKeyMarker"),
+                "version-id-marker": told("NextVersionIdMarker"),
+            }
+            query = dict(sorted(query.items()))
+
     def observe(self) -> Observed:
         """Everything that the server holds. Raises Lost where listing and reading differ."""
         found: Observed = {}
         for bucket in _NAME.findall(self.call("GET", "/").body.decode()):
             found[Place(bucket)] = BUCKET
-            for key, listed in self.listing(bucket).items():
+            objects = self.listing(bucket)
+            if bucket == KEPT:
+                self._observe_versions(bucket, objects, found)
+                continue
+            for key, listed in objects.items():
                 place = Place(bucket, key)
-                found[place] = value = self.get(place)
-                if (value.etag, value.size) != listed:
-                    raise Lost(f"{place} is listed as {listed} and read as {value}")
+                found[place] = self._read_as_listed(place, listed)
         return found
+
+    def _observe_versions(
+        self, bucket: str, objects: Mapping[bytes, tuple[str, int]], found: Observed
+    ) -> None:
+        versions = self.versions(bucket)
+        latest = {one.key: one.listed for one in versions if one.is_latest}
+        if latest != objects:
+            raise Lost(f"{bucket} lists {objects}, and as latest versions {latest}")
+        for one in versions:
+            value = self._read_as_listed(Place(bucket, one.key), one.listed, one.id)
+            found[Place(bucket, one.key, dict(value.metadata)[OPERATION])] = value
+
+    def _read_as_listed(self, place: Place, listed: tuple[str, int], version: str = "") -> Value:
+        value = self.get(place, version)
+        if (value.etag, value.size) != listed:
+            raise Lost(f"{place} {version} is listed as {listed} and read as {value}")
+        return value
+
+
+def _query(version: str) -> dict[str, str]:
+    return {"versionId": version} if version else {}
+
+
+def _version(answer: Answer) -> str:
+    """The id of the version that a request has made."""
+    return {name.lower(): value for name, value in answer.headers.items()}.get(_VERSION_ID, "")
+
+
+def _told(element: ElementTree.Element, name: str) -> str:
+    return element.findtext(f"{_NAMESPACE}{name}") or ""
 
 
 def _source_headers(source: Place, etag: str) -> dict[str, str]:

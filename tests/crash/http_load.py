@@ -10,6 +10,7 @@ from fastobj.core.limits import KIB, MIB
 from tests.crash.client import Away, Broken, Client, Refused
 from tests.crash.oracle import (
     BUCKET,
+    OPERATION,
     PARTS,
     Effect,
     History,
@@ -20,7 +21,7 @@ from tests.crash.oracle import (
     part_copy_of,
     value_of,
 )
-from tests.crash.world import MAIN, OWN_FILE_BYTES_MIN, SMALL_BYTES_MAX, number
+from tests.crash.world import KEPT, MAIN, OWN_FILE_BYTES_MIN, SMALL_BYTES_MAX, number
 
 KEYS = tuple(f"k/{index:02}".encode() for index in range(30))
 _PAUSE_S = 0.02  # behind a broken request: the server is on its way back
@@ -40,6 +41,7 @@ class HttpLoad:
         self._lock = threading.Lock()
         self._left = 0
         self._count = 0
+        self._versions: dict[Place, str] = {}  # those that were put and are not deleted: ids
         self.stopping = threading.Event()
         self.answered = 0
         self.broken = 0
@@ -57,10 +59,20 @@ class HttpLoad:
         client = Client(self._port)
         try:
             self._change(client, Place(MAIN), BUCKET)
+            self._keep_versions(client)
             while self._takes_one():
                 self._one(client, rng, f"temporary-{index}")
         finally:
             client.close()
+
+    def _keep_versions(self, client: Client) -> None:
+        """Makes the bucket that keeps versions; nothing is put there before it does."""
+        while not self.stopping.is_set():
+            self._change(client, Place(KEPT), BUCKET)
+            try:
+                return client.keep_versions(KEPT)
+            except (Broken, Refused):
+                time.sleep(_PAUSE_S)
 
     def _takes_one(self) -> bool:
         with self._lock:
@@ -80,6 +92,8 @@ class HttpLoad:
             self._look(client)
         elif choice < 0.4:
             self._copy(client, rng, Place(MAIN, rng.choice(KEYS)), Place(MAIN, rng.choice(KEYS)))
+        elif choice < 0.5:
+            self._change_version(client, rng, rng.choice(KEYS[:3]))
         else:
             self._put(client, rng, Place(MAIN, rng.choice(KEYS)))
 
@@ -120,10 +134,29 @@ class HttpLoad:
         operation = self._invoke(place, effect)
         self._send(operation, lambda: copy(source, value.etag, place, metadata, "text/plain"))
 
+    def _change_version(self, client: Client, rng: random.Random, key: bytes) -> None:
+        """Puts a version, ends one for good, or has a delete marker hide those that there are."""
+        choice = rng.random()
+        if choice < 0.6:
+            self._put(client, rng, Place(KEPT, key))
+        elif choice < 0.7:
+            try:
+                client.delete(Place(KEPT, key))
+            except (Broken, Refused):
+                time.sleep(_PAUSE_S)
+        else:
+            with self._lock:
+                if not self._versions:
+                    return
+                place = rng.choice(list(self._versions))
+                version = self._versions.pop(place)
+            operation = self._invoke(place, None)
+            self._send(operation, lambda: client.delete(place, version))
+
     def _metadata(self) -> dict[str, str]:
         with self._lock:
             self._count += 1
-            return {"operation": str(self._count)}
+            return {OPERATION: f"{self._seed} {self._count}"}
 
     def _put(self, client: Client, rng: random.Random, place: Place) -> None:
         metadata = self._metadata()
@@ -131,8 +164,20 @@ class HttpLoad:
             metadata[PARTS] = "1"
         body = make_body(rng)
         value = value_of(body, metadata, {"content-type": "text/plain"})
-        operation = self._invoke(place, value)
-        self._send(operation, lambda: client.put(place, body, metadata, "text/plain"))
+        if place.bucket != KEPT:
+            operation = self._invoke(place, value)
+            self._send(operation, lambda: client.put(place, body, metadata, "text/plain"))
+            return
+        version = place._replace(version=metadata[OPERATION])
+        operation = self._invoke(version, value)
+        self._send(operation, lambda: self._put_version(client, version, body, metadata))
+
+    def _put_version(
+        self, client: Client, place: Place, body: bytes, metadata: dict[str, str]
+    ) -> None:
+        version = client.put(place, body, metadata, "text/plain")
+        with self._lock:
+            self._versions[place] = version
 
     def _change(self, client: Client, place: Place, effect: Effect) -> None:
         """Makes or deletes a bucket, or deletes an object."""

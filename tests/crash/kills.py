@@ -75,6 +75,7 @@ class Killer:
         self._fault = fault
         self.history = History()
         self.rounds = 0
+        self._loads = 0  # several in a round; what they put is told apart by it
         self.answered = 0
         self.broken = 0
 
@@ -146,7 +147,8 @@ class Killer:
 
     @contextmanager
     def _load(self, server: SmallServer) -> Iterator[None]:
-        load = HttpLoad(server.port, self.history, f"{self._seed} {self.rounds}")
+        self._loads += 1
+        load = HttpLoad(server.port, self.history, f"{self._seed} {self._loads}")
         figures.count("kill rounds", 1)
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(load.run, 1 << 30)

@@ -9,17 +9,19 @@ show old or new, the third must not show. There is never anything else.
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import NamedTuple
 
 from fastobj.core.errors import FastobjError
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys
-from fastobj.meta.records import ObjectRecord
-from fastobj.objects import audit, buckets, get, listing
+from fastobj.meta.records import NEVER_VERSIONED, ObjectRecord
+from fastobj.objects import audit, buckets, get, listing, version_listing
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.get import Span
 from fastobj.objects.store import Store
+from fastobj.objects.version_listing import ListedVersion
+from fastobj.objects.versions import Wanted
 
 _PAGE = 7  # entries of a page: small, so that listings have seams
 
@@ -29,10 +31,15 @@ class Lost(AssertionError):
 
 
 class Place(NamedTuple):
-    """What an operation changes: a key, or with an empty key the bucket itself."""
+    """What an operation changes: a key, or with an empty key the bucket itself.
+
+    Where versions are kept each is a place of its own, named by what its metadata says of the
+    operation that put it.
+    """
 
     bucket: str
     key: bytes = b""
+    version: str = ""
 
 
 class Value(NamedTuple):
@@ -48,6 +55,7 @@ class Value(NamedTuple):
 
 BUCKET = Value()
 PARTS = "parts"  # metadata of an object that is uploaded in parts
+OPERATION = "operation"  # metadata that names the operation which put an object
 Effect = Value | None  # None: nothing is there
 
 
@@ -179,13 +187,53 @@ async def _observe(store: Store) -> Observed:
         assert bucket is not None
         found[Place(bucket.name)] = BUCKET
         listed = await _listed(store, bucket)
-        for key, record in listed.items():
-            found[Place(bucket.name, key)] = await _read(store, bucket, key, record)
+        counted = buckets.Usage(len(listed), sum(record.size for record in listed.values()))
+        if bucket.record.versioning == NEVER_VERSIONED:
+            for key, record in listed.items():
+                found[Place(bucket.name, key)] = await _read(store, bucket, key, record)
+        else:
+            behind = await _observe_versions(store, bucket, listed, found)
+            counted = buckets.Usage(counted.objects, counted.bytes, *behind)
         usage = await buckets.usage(store, bucket)
-        counted = (len(listed), sum(record.size for record in listed.values()))
-        if tuple(usage) != counted:
+        if usage != counted:
             raise Lost(f"{bucket.name} says it has {usage}, the listing has {counted}")
     return found
+
+
+async def _observe_versions(
+    store: Store, bucket: Bucket, current: Mapping[bytes, ObjectRecord], found: Observed
+) -> tuple[int, int]:
+    """Reads each version; returns how many entries of their listing are not current, and the bytes
+    of those. Raises Lost where that and the listing of objects do not agree."""
+    latest: dict[bytes, ObjectRecord] = {}
+    count = size = 0
+    async for listed in _versions(store, bucket):
+        key, record = listed.key, listed.record
+        is_current = listed.is_latest and not record.is_delete_marker
+        if is_current:
+            latest[key] = record
+        else:
+            count += 1
+            size += record.size
+        if not record.is_delete_marker:
+            place = Place(bucket.name, key, record.metadata[OPERATION])
+            found[place] = await _read(store, bucket, key, record, record.version)
+    if latest != current:
+        raise Lost(f"{bucket.name} lists {len(current)} objects and {len(latest)} latest versions")
+    return count, size
+
+
+async def _versions(store: Store, bucket: Bucket) -> AsyncIterator[ListedVersion]:
+    after, after_version = b"", None
+    while True:
+        page = await version_listing.list_versions(
+            store, bucket, after=after, after_version=after_version, entries_max=_PAGE
+        )
+        for listed in page.versions:
+            yield listed
+        if not page.is_truncated:
+            return
+        after, after_version = page.last, page.last_version
 
 
 async def _listed(store: Store, bucket: Bucket) -> dict[bytes, ObjectRecord]:
@@ -202,8 +250,12 @@ async def _listed(store: Store, bucket: Bucket) -> dict[bytes, ObjectRecord]:
             return found
 
 
-async def _read(store: Store, bucket: Bucket, key: bytes, listed: ObjectRecord) -> Value:
-    record, body = await get.read_object(store, bucket, key, lambda r: Span(0, r.size))
+async def _read(
+    store: Store, bucket: Bucket, key: bytes, listed: ObjectRecord, wanted: Wanted = None
+) -> Value:
+    record, body = await get.read_object(
+        store, bucket, key, lambda r: Span(0, r.size), wanted=wanted
+    )
     if record != listed:
         raise Lost(f"{key!r} is listed as {listed} and read as {record}")
     if not isinstance(body, bytes):

@@ -27,7 +27,7 @@ from fastobj.core.errors import ChecksumMismatch, S3Error
 from fastobj.core.limits import KIB, LOOP_SCAN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_SEALED
 from fastobj.meta import keys, records
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import VERSIONING_ENABLED, ObjectRecord
 from fastobj.objects import buckets, carried, complete, copy, copy_part, delete, put, uploads
 from fastobj.objects.get import Span
 from fastobj.objects.segment_rows import SegmentRows, rows_committer
@@ -42,6 +42,7 @@ from fastobj.testing.local_store import LocalStore
 from fastobj.testing.store import LocalEpochs, assemble
 from tests.crash.oracle import (
     BUCKET,
+    OPERATION,
     PARTS,
     Effect,
     History,
@@ -59,6 +60,7 @@ SEGMENT_BYTES = (64 * KIB, 96 * KIB)
 SMALL_BYTES_MAX = 4 * KIB
 OWN_FILE_BYTES_MIN = 200 * KIB
 MAIN = "main"
+KEPT = "kept"  # keeps versions
 
 _unrecorded = itertools.count(1)
 
@@ -195,13 +197,12 @@ class Node:
 
 async def put_object(
     node: Node, bucket: str, key: bytes, body: bytes, content: put.Content
-) -> None:
-    """Puts a small or a large object."""
+) -> ObjectRecord:
+    """Puts a small or a large object; returns it as it was put."""
     store = node.store
     found = await buckets.get(store, bucket)
     if len(body) <= store.small_body_bytes_max:
-        await put.put_small(store, found, key, content, body)
-        return
+        return await put.put_small(store, found, key, content, body)
     data_id = new_data_id()
     writer = await store.volume.writer(len(body), data_id)
     rest = memoryview(body)
@@ -215,7 +216,8 @@ async def put_object(
     except BaseException:
         await writer.abort()
         raise
-    await put.put_large(store, found, key, content, carried.LargeBody(writer, data_id, location))
+    large = carried.LargeBody(writer, data_id, location)
+    return await put.put_large(store, found, key, content, large)
 
 
 async def copy_object(
@@ -262,14 +264,18 @@ class Load:
         self._name = name
         self._count = 0
         self._keys = [f"k/{number:02}".encode() for number in range(24)]
+        self._versions: dict[Place, bytes] = {}  # those that were put and are not deleted: ids
 
     async def run(self, operations: int, clients: int = 6) -> None:
         """Runs that many operations in all; a reclaim pass between them now and then.
 
         Raises Lost where a copy does not read what was acknowledged.
         """
-        if not await buckets.find(self._node.store, MAIN):
-            await self._bucket(MAIN, BUCKET)
+        for name in (MAIN, KEPT):
+            if not await buckets.find(self._node.store, name):
+                await self._bucket(name, BUCKET)
+        kept = await buckets.get(self._node.store, KEPT)
+        await buckets.set_versioning(self._node.store, kept, VERSIONING_ENABLED)
         self._left = operations
         try:
             async with asyncio.TaskGroup() as group:
@@ -295,6 +301,8 @@ class Load:
                 await self._delete(MAIN, self._rng.sample(self._keys, self._rng.choice((1, 1, 5))))
             elif choice < 0.4:
                 await self._copy(self._rng.choice(self._keys), self._rng.choice(self._keys))
+            elif choice < 0.5:
+                await self._change_version(self._rng.choice(self._keys[:3]))
             else:
                 await self._put(MAIN, self._rng.choice(self._keys))
 
@@ -318,17 +326,35 @@ class Load:
             await buckets.create(store, name, "owner")
         _acknowledge([operation])
 
+    async def _change_version(self, key: bytes) -> None:
+        """Puts a version, ends one for good, or has a delete marker hide those that there are."""
+        choice = self._rng.random()
+        bucket = await buckets.get(self._node.store, KEPT)
+        if choice < 0.6:
+            await self._put(KEPT, key)
+        elif choice < 0.7:
+            await delete.delete_object(self._node.store, bucket, delete.Deletion(key))
+        elif self._versions:
+            place = self._rng.choice(list(self._versions))
+            deletion = delete.Deletion(place.key, version=self._versions.pop(place))
+            operation = self._history.invoke(place, None, number())
+            await delete.delete_object(self._node.store, bucket, deletion)
+            _acknowledge([operation])
+
     async def _put(self, bucket: str, key: bytes) -> None:
         self._count += 1
         body = self._body()
-        metadata = {"operation": f"{self._name}{self._count}"}
+        metadata = {OPERATION: f"{self._name}{self._count}"}
         headers = {"content-type": "text/plain"} if self._rng.random() < 0.2 else {}
         etag = hashlib.md5(body).hexdigest()
         content = put.Content(len(body), etag, headers, metadata)
         value = value_of(body, metadata, headers)
-        operation = self._history.invoke(Place(bucket, key), value, number())
-        await put_object(self._node, bucket, key, body, content)
+        place = Place(bucket, key, metadata[OPERATION] if bucket == KEPT else "")
+        operation = self._history.invoke(place, value, number())
+        record = await put_object(self._node, bucket, key, body, content)
         _acknowledge([operation])
+        if bucket == KEPT:
+            self._versions[place] = record.version
 
     async def _copy(self, source: bytes, key: bytes) -> None:
         """Copies one of the objects that may be there, or its bytes into a part of an upload.
@@ -340,7 +366,7 @@ class Load:
             return
         self._count += 1
         value = self._rng.choice(values)
-        told = {"operation": f"{self._name}{self._count}"}
+        told = {OPERATION: f"{self._name}{self._count}"}
         if self._rng.random() < 0.3:
             metadata = {**told, PARTS: "1"}
             effect, copied = part_copy_of(value, metadata), copy_into_part

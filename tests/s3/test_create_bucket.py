@@ -74,11 +74,6 @@ def test_malformed_document(send, new_name):
     assert (answer.status, answer.code) == (400, "MalformedXML")
 
 
-def test_object_lock_is_refused(s3, new_name):
-    locked = {"Bucket": new_name(), "ObjectLockEnabledForBucket": True}
-    assert refused(s3.create_bucket, **locked) == (501, "NotImplemented")
-
-
 def test_wrong_method(send, bucket):
     answer = send("PATCH", f"/{bucket}")
     assert (answer.status, answer.code) == (405, "MethodNotAllowed")

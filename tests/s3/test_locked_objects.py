@@ -37,7 +37,7 @@ def test_put(s3, locked):
     version = put(s3, locked, **asked)
     assert lock_of(s3, locked) == told
     found = s3.get_object(Bucket=locked, Key="key", Range="bytes=0-0")
-    assert found["ObjectLockMode"] == "GOVERNANCE"
+    assert (found["ObjectLockMode"], found["Body"].read()) == ("GOVERNANCE", b"x")
     assert refused(remove, s3=s3, bucket=locked, version=version) == DENIED
     put(s3, locked)  # a new version is no change of the old one
     assert lock_of(s3, locked, version=version) == told

@@ -159,7 +159,6 @@ def test_metadata_size(s3, bucket):
     "headers",
     [
         {"ServerSideEncryption": "aws:kms:dsse"},
-        {"ObjectLockLegalHoldStatus": "ON"},
         {"WebsiteRedirectLocation": "/other"},
     ],
 )

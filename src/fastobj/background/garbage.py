@@ -1,4 +1,4 @@
-"""Garbage: works off the time index, in bounded transactions: expired uploads, parts to let go of.
+"""Garbage: works off the time index, in bounded transactions: old uploads, parts to let go of.
 
 Each row is a hint, judged now that it is due; it goes with the last of what it asked for, so a
 crash costs a repetition and nothing else.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+from fastobj.background import due_index
 from fastobj.core.clock import Clock
 from fastobj.core.errors import Conflict
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, PARTS_GRACE_S, TXN_ROWS_MAX
@@ -23,6 +24,8 @@ CommitRows = Callable[[list[Row], list[Add]], Awaitable[bytes]]
 Accounts = Callable[[Location, int], Usage]
 
 _DROPPED_MAX: Final = TXN_ROWS_MAX - 1  # by one transaction, beside the row of what is due
+_UPLOAD: Final = keys.DUE_UPLOAD
+_PARTS: Final = keys.DUE_PARTS
 _NS_PER_S: Final = 1_000_000_000
 _NS_PER_HOUR: Final = 3600 * _NS_PER_S
 
@@ -55,18 +58,17 @@ class Garbage:
     async def run(self) -> Cleared:
         """Works off all that is due by now. Raises what a commit raises but Conflict."""
         self._resting_ns = None
-        expired = await self._work_off(keys.DUE_UPLOAD, self._expire)
-        released = await self._work_off(keys.DUE_PARTS, self._release)  # those of expired ones too
+        expired = await self._work_off(_UPLOAD, self._expire)
+        released = await self._work_off(_PARTS, self._release)  # those of expired ones too
         return Cleared(expired, released)
 
     async def _work_off(self, kind: int, work: Callable[[ScanRow], Awaitable[int]]) -> int:
         """Gives each row of that kind that is due to `work`; returns how much that did."""
         done = 0
         cursor, end = keys.FIRST, keys.due(self._clock.now_ns() // _NS_PER_HOUR + 1)
-        while rows := await self._meta.scan(keys.DUE, cursor, end, LOOP_SCAN_ROWS_MAX):
+        while rows := await due_index.page(self._meta, kind, cursor, end):
             for row in rows:
-                if keys.due_of(row.key)[1] == kind:
-                    done += await work(row)
+                done += await work(row)
             cursor = keys.next_key(rows[-1].key)
         return done
 
@@ -132,14 +134,17 @@ class Garbage:
 
         Behind a pass: what came since is not looked at.
         """
-        rows = await self._meta.scan(keys.DUE, keys.FIRST, keys.LAST, 1)
-        if not rows:
+        found = [await due_index.first(self._meta, kind) for kind in (_UPLOAD, _PARTS)]
+        due_ns = [self._due_ns(row) for row in found if row is not None]
+        if not due_ns:
             return None
-        hour, _, _ = keys.due_of(rows[0].key)
-        due_ns = hour * _NS_PER_HOUR
+        return max(0.0, (min(due_ns) - self._clock.now_ns()) / _NS_PER_S)
+
+    def _due_ns(self, row: ScanRow) -> int:
+        hour, _, _ = keys.due_of(row.key)
         if hour == keys.AT_ONCE and self._resting_ns is not None:
-            due_ns = self._resting_ns
-        return max(0.0, (due_ns - self._clock.now_ns()) / _NS_PER_S)
+            return self._resting_ns
+        return hour * _NS_PER_HOUR
 
 
 def _suffixes(kept: bytes) -> frozenset[bytes]:

@@ -82,6 +82,7 @@ PARTS_GRACE_S: Final = 60  # parts outlive the last object that names them: for 
 ACL_GRANTS_MAX: Final = 100
 CORS_RULES_MAX: Final = 100
 LIFECYCLE_RULES_MAX: Final = 1000
+LIFECYCLE_DAY_S: Final = 24 * 3600
 NOTIFICATIONS_MAX: Final = 100
 RULE_ID_CHARS_MAX: Final = 255
 SHOWN_CHARS_MAX: Final = 100  # of a value that makes no sense, in an error

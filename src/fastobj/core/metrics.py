@@ -262,6 +262,37 @@ class Metric:
         "fastobj_kms_failures_total", COUNTER, "Of these, the ones that it did not."
     )
 
+    # --- lifecycle
+    LIFECYCLE_RUNS: Final = Family(
+        "fastobj_lifecycle_runs_total",
+        COUNTER,
+        "Times that the maintenance process found something due by lifecycle rules.",
+    )
+    LIFECYCLE_JUDGED: Final = Family(
+        "fastobj_lifecycle_judged_total",
+        COUNTER,
+        "Objects, versions and uploads that were judged, because a rule might act on them.",
+    )
+    LIFECYCLE_OBJECTS: Final = Family(
+        "fastobj_lifecycle_expired_objects_total", COUNTER, "Current objects that have expired."
+    )
+    LIFECYCLE_VERSIONS: Final = Family(
+        "fastobj_lifecycle_expired_versions_total", COUNTER, "Noncurrent versions that have."
+    )
+    LIFECYCLE_MARKERS: Final = Family(
+        "fastobj_lifecycle_expired_markers_total",
+        COUNTER,
+        "Delete markers that were taken away because nothing else was left of their keys.",
+    )
+    LIFECYCLE_UPLOADS: Final = Family(
+        "fastobj_lifecycle_aborted_uploads_total", COUNTER, "Uploads that a rule has aborted."
+    )
+    LIFECYCLE_ERRORS: Final = Family(
+        "fastobj_lifecycle_errors_total",
+        COUNTER,
+        "Judgements that failed, and are made again later; the log tells why.",
+    )
+
     # --- processes
     PROCESS_CPU: Final = _scraped(
         "fastobj_process_cpu_seconds_total",

@@ -376,6 +376,13 @@ class Settings:
         " can connect), on or off",
         group="encryption",
     )
+    lifecycle_day_seconds: int = _row(
+        count_between(1, limits.LIFECYCLE_DAY_S),
+        limits.LIFECYCLE_DAY_S,
+        "seconds that a day of lifecycle rules lasts; with less than 86400, for tests, nothing is"
+        " rounded up to midnight",
+        group="s3",
+    )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Who may sign requests: iam.identity.Identity, which this layer does not know.
     signers: tuple[Any, ...] = field(default=(), repr=False)

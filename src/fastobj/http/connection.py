@@ -27,7 +27,7 @@ from fastobj.http.eager import start
 from fastobj.http.goodbye import cut_when_sent
 from fastobj.http.head import HeadParser, HeadRefused
 from fastobj.http.message import BodyIncomplete, BodyTooLarge, Header, Request, Response
-from fastobj.http.queued import received_bytes
+from fastobj.http.queued import descriptor_of, received_bytes
 from fastobj.http.render import CONTINUE, plain_response
 from fastobj.http.shared import Shared
 from fastobj.http.writer import Writer
@@ -422,7 +422,9 @@ class Connection(asyncio.BufferedProtocol):
         on, waits a while where others serve on: the answer to a last request says that it is one.
         """
         pass_on = self._shared.pass_on
-        descriptor = self._transport.get_extra_info("socket").fileno()
+        descriptor = descriptor_of(self._transport)
+        if descriptor is None:
+            return  # its end is about to be told
         if pass_on is not None and not self._secure and pass_on(descriptor):
             self._transport.abort()  # here only: the other end stays open
         elif (self._secure and self._shared.last_request) or received_bytes(descriptor):

@@ -23,7 +23,7 @@ def cut_when_sent(
     """
     if is_gone():
         return
-    is_sent = not unsent_bytes(transport.get_extra_info("socket").fileno())
+    is_sent = not unsent_bytes(transport)
     if was_sent and is_sent:
         transport.abort()
     else:

@@ -50,8 +50,7 @@ class Writer:
 
         That buffer takes more in large steps, and so alone would hide a client that reads slowly.
         """
-        descriptor = self._transport.get_extra_info("socket").fileno()
-        return self._transport.get_write_buffer_size() + unsent_bytes(descriptor)
+        return self._transport.get_write_buffer_size() + unsent_bytes(self._transport)
 
     def close(self) -> None:
         """There is nobody left to write to."""

@@ -26,6 +26,9 @@ CONFIGS: Final = 12  # bucket id + kind + chunk number -> ConfigRecord
 
 DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
 DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
+# Nanoseconds + bucket id + escaped object key + what of it -> VersionDue: rules may act on it then.
+DUE_VERSION: Final = 3
+DUE_RULES: Final = 4  # bucket id -> RulesDue: its rules have changed
 AT_ONCE: Final = 0  # the due hour of what waits for nothing
 
 JOB_SCRUB: Final = b"scrub"  # -> ScrubRecord
@@ -40,6 +43,9 @@ ORDER_BYTES: Final = 8
 ORDER_MAX: Final = 2 ** (8 * ORDER_BYTES) - 1
 PART_NUMBER_BYTES: Final = 2
 PART_SUFFIX_BYTES: Final = PART_NUMBER_BYTES + 4  # what tells one part of an upload from another
+_TIME_BYTES: Final = 8
+_PUSHED: Final = b"\1"
+_NS_PER_HOUR: Final = 3_600_000_000_000
 FIRST: Final = b""
 LAST: Final = b"\xff" * 2048  # above every key
 
@@ -159,6 +165,55 @@ def due(hour: int, kind: int = 0, of: bytes = b"") -> bytes:
 def due_of(row_key: bytes) -> tuple[int, int, bytes]:
     """Hour, kind and id in a row key of `DUE`."""
     return int.from_bytes(row_key[:4], "big"), row_key[4], row_key[5:]
+
+
+def due_version(at_ns: int, bucket_id: bytes, key: bytes, of: bytes = b"") -> bytes:
+    """The row of what is due, at that time in nanoseconds, for an object key or something of it.
+
+    `of` is nothing for whatever is the latest version then, what `of_version` or `of_pushed` makes,
+    or an upload id.
+    """
+    named = at_ns.to_bytes(_TIME_BYTES, "big") + bucket_id + _escape(key) + b"\0\0" + of
+    return due(at_ns // _NS_PER_HOUR, DUE_VERSION, named)
+
+
+def due_version_end(at_ns: int) -> bytes:
+    """The first key behind the rows of that hour which `due_version` makes up to that time."""
+    return due(at_ns // _NS_PER_HOUR, DUE_VERSION, (at_ns + 1).to_bytes(_TIME_BYTES, "big"))
+
+
+def due_time(row_key: bytes) -> bytes:
+    """The time in a key that `due_version` made, in bytes that compare as times do."""
+    return due_of(row_key)[2][:_TIME_BYTES]
+
+
+def due_version_of(row_key: bytes) -> tuple[int, bytes, bytes, bytes]:
+    """Time, bucket id, object key and what of that, in a key that `due_version` made."""
+    _, _, named = due_of(row_key)
+    escaped, _, of = named[_TIME_BYTES + BUCKET_ID_BYTES :].partition(b"\0\0")
+    bucket_id = named[_TIME_BYTES:][:BUCKET_ID_BYTES]
+    key = escaped.replace(b"\0\xff", b"\0")
+    return int.from_bytes(named[:_TIME_BYTES], "big"), bucket_id, key, of
+
+
+def of_version(order: int) -> bytes:
+    """The version of that order, as something of an object key."""
+    return order.to_bytes(ORDER_BYTES, "big")
+
+
+def of_pushed(order: int) -> bytes:
+    """What the version of that order has pushed out of the newest, as something of a key."""
+    return order.to_bytes(ORDER_BYTES, "big") + _PUSHED
+
+
+def order_in(of: bytes) -> int:
+    """The order in what `of_version` or `of_pushed` made."""
+    return int.from_bytes(of[:ORDER_BYTES], "big")
+
+
+def is_pushed(of: bytes) -> bool:
+    """Whether `of_pushed` made it."""
+    return len(of) == ORDER_BYTES + len(_PUSHED)
 
 
 # --- configurations of buckets

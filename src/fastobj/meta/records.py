@@ -212,6 +212,25 @@ class UploadDue(msgspec.Struct, array_like=True, frozen=True, gc=False):
     key: bytes
 
 
+class VersionDue(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Lifecycle rules of the bucket `name` may act on what the row's key names."""
+
+    format: int
+    name: str
+
+
+class RulesDue(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The lifecycle rules of the bucket `name` have changed: what it holds is to be hinted anew.
+
+    That is done up to the row `key` of `space`; 0: before the first.
+    """
+
+    format: int
+    name: str
+    space: int = 0
+    key: bytes = b""
+
+
 class SharedRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A body that `count` rows name: where it is stands here, so that it moves in one row."""
 
@@ -310,6 +329,8 @@ Record = TypeVar(
     ConfigRecord,
     StampRecord,
     TrustedTimeRecord,
+    VersionDue,
+    RulesDue,
 )
 
 _encoder = msgspec.msgpack.Encoder()

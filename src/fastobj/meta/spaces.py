@@ -50,9 +50,21 @@ def _is_upload(key: bytes) -> bool:
 
 
 def _is_due(key: bytes) -> bool:
-    if len(key) != _DUE_HEAD_BYTES + keys.UPLOAD_ID_BYTES:
+    if len(key) < _DUE_HEAD_BYTES:
         return False
-    return keys.due_of(key)[1] in _DUE_RECORDS
+    _, kind, of = keys.due_of(key)
+    if kind == keys.DUE_VERSION:
+        return _is_due_version(key)
+    length = keys.BUCKET_ID_BYTES if kind == keys.DUE_RULES else keys.UPLOAD_ID_BYTES
+    return kind in _DUE_RECORDS and len(of) == length
+
+
+def _is_due_version(key: bytes) -> bool:
+    at_ns, bucket_id, name, of = keys.due_version_of(key)
+    is_name = len(name) <= KEY_BYTES_MAX and _is_text(name)
+    is_whole = keys.due_version(at_ns, bucket_id, name, of) == key
+    is_of = len(of) in (0, keys.ORDER_BYTES, keys.UPLOAD_ID_BYTES) or keys.is_pushed(of)
+    return is_name and is_of and is_whole
 
 
 def _is_damage(key: bytes) -> bool:
@@ -72,6 +84,8 @@ def _always(record: type[Any]) -> Callable[[bytes], type[Any]]:
 _DUE_RECORDS: Final[dict[int, type[Any]]] = {
     keys.DUE_PARTS: records.PartsDue,
     keys.DUE_UPLOAD: records.UploadDue,
+    keys.DUE_VERSION: records.VersionDue,
+    keys.DUE_RULES: records.RulesDue,
 }
 _JOB_RECORDS: Final[dict[bytes, type[Any]]] = {
     keys.JOB_SCRUB: records.ScrubRecord,

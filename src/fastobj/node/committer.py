@@ -117,7 +117,7 @@ class Committer:
         # Kept for good: a fresh megabyte for each receive costs more than all else in it.
         self._received = memoryview(bytearray(_RECEIVE_BYTES))
         self._stopping = False
-        self._nudge = True
+        self._nudge = self._hinted = True
         self._worked = True  # since the process was last idle
         control.setblocking(False)
         for fd in (control.fileno(), self._writer.eventfd):
@@ -263,6 +263,7 @@ class Committer:
         else:
             self._ledger.complete(batch)
         self._nudge = self._nudge or batch.released
+        self._hinted = self._hinted or batch.hinted
         self._store.count(batch)
         self._worked = True
 
@@ -287,13 +288,14 @@ class Committer:
         self._nudge = True
 
     def _flush_nudge(self) -> None:
-        if self._store.wants_maintenance() or self._nudge:
+        if self._store.wants_maintenance() or self._nudge or self._hinted:
             self._nudge = False
             self._send_nudge()
 
     def _send_nudge(self) -> None:
         attached = [peer.owner for peer in self._peers.values()]
-        nudge = frames.NudgeHead(attached, self._store.covered_sequence)
+        nudge = frames.NudgeHead(attached, self._store.covered_sequence, self._hinted)
+        self._hinted = False
         for peer in self._peers.values():
             if self._store.is_maintenance(peer.owner):
                 peer.send(frames.encode(frames.NUDGE, 0, nudge))

@@ -53,10 +53,14 @@ class ReadyHead(msgspec.Struct, array_like=True, gc=False):
 
 
 class NudgeHead(msgspec.Struct, array_like=True, gc=False):
-    """`attached`: incarnations whose link is not drained. `covered`: see storage.log_format."""
+    """`attached`: incarnations whose link is not drained. `covered`: see storage.log_format.
+
+    `hinted`: lifecycle rules may have something due sooner than was told.
+    """
 
     attached: list[int]
     covered: int
+    hinted: bool = True
 
 
 class OutcomeHead(msgspec.Struct, array_like=True, gc=False):

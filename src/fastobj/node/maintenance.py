@@ -14,6 +14,7 @@ import uvloop
 
 from fastobj.background import orphans
 from fastobj.background.compaction import Compaction
+from fastobj.background.expiry import Expiry
 from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Reclaim, Report
 from fastobj.background.scrub import Scrub
@@ -72,6 +73,8 @@ class Maintenance:
         self._scrubbing: asyncio.Task[None] | None = None
         self._timekeeper: Timekeeper | None = None
         self._timekeeping: asyncio.Task[None] | None = None
+        self._expiry: Expiry | None = None
+        self._expiring: asyncio.Task[None] | None = None
         self._settled_for: set[int] = set()
         self._compact_after_ns = 0
         self._cells = context.page.metrics.of(MAINTENANCE)
@@ -88,10 +91,9 @@ class Maintenance:
         if working.done():
             return working.result()  # raises what ended it
         working.cancel()
-        if self._scrubbing is not None:
-            self._scrubbing.cancel()
-        if self._timekeeping is not None:
-            self._timekeeping.cancel()
+        for task in (self._scrubbing, self._expiring, self._timekeeping):
+            if task is not None:
+                task.cancel()
         self._ledger.close()
         return self._status
 
@@ -117,6 +119,7 @@ class Maintenance:
         compaction = Compaction(store, self._clock)
         scrub = self._begin_scrub(store)
         self._begin_timekeeping(store)
+        self._begin_expiry(store)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
@@ -145,6 +148,17 @@ class Maintenance:
         self._scrubbing = asyncio.create_task(scrub.run())
         self._scrubbing.add_done_callback(self._scrub_ended)
         return scrub
+
+    def _begin_expiry(self, store: Store) -> None:
+        """It works beside the passes, too, and hears of each nudge."""
+        self._expiry = Expiry(store, self._cells)
+        self._expiring = asyncio.create_task(self._expiry.run())
+        self._expiring.add_done_callback(self._expiry_ended)
+
+    def _expiry_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.critical("lifecycle rules failed", exc_info=task.exception())
+            self._fail("lifecycle rules failed")
 
     def _scrub_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
@@ -250,6 +264,8 @@ class Maintenance:
         self._nudged.set()
         if self._timekeeper is not None:
             self._timekeeper.poke()
+        if nudge.hinted and self._expiry is not None:
+            self._expiry.nudge()
 
     def _fail(self, reason: str) -> None:
         """Ends with an error; another process takes this place."""

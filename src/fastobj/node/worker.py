@@ -149,6 +149,7 @@ class Worker:
             small_body_bytes_max=context.settings.small_body_bytes_max,
             parts_max=context.settings.parts_max,
             upload_expiry_days=context.settings.upload_expiry_days,
+            lifecycle_day_s=context.settings.lifecycle_day_seconds,
             whole_sum=whole_sum(context.settings.integrity),
             event_targets=frozenset([hook.id for hook in context.settings.notify_webhook]),
             encryption=encryption_rules(context.settings, context.layout, self._cells.add),

@@ -29,7 +29,7 @@ from fastobj.meta.records import (
     ObjectRecord,
     StampRecord,
 )
-from fastobj.objects import bodies, buckets, locking, object_lock, versions
+from fastobj.objects import bodies, buckets, lifecycle_hints, locking, object_lock, versions
 from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.carried import Carried
@@ -44,6 +44,9 @@ from fastobj.storage.base import NO_LOCATION
 BUCKET_ROW: Final = 0
 OBJECT_ROW: Final = 1
 STAMP_ROW: Final = 2
+
+# Bits of configurations from which rows follow in each change of a key.
+FOLLOWED: Final = lifecycle_hints.BIT
 
 _NO_BODY: Final = Carried(b"", NO_LOCATION)
 _NOTHING_LOST: Final[Mapping[tuple[int, bytes], RawRow]] = MappingProxyType({})
@@ -69,6 +72,7 @@ class Change:
     _stamp_now: StampRecord | None = None  # as it is to be
     _next: _New = KEEP  # what is to become of the current object's row
     _carried = _NO_BODY
+    _hints: dict[bytes, Row] | None = None
     _objects = _bytes = _versions = _version_bytes = 0  # what comes to the bucket's counter
 
     def __init__(
@@ -274,6 +278,20 @@ class Change:
         self._others.append((len(self._rows), carried))
         self.carry([row, *carried.rows], carried.adds)
 
+    def carry_hints(self, hints: Iterable[Row]) -> None:
+        """Takes rows of the time index; one that is written outweighs that the same one goes."""
+        self.is_empty = False
+        found = self._hints = self._hints or {}
+        for row in hints:
+            if row.value is not DELETE or row.key not in found:
+                found[row.key] = row
+
+    async def follow(self) -> None:
+        """Takes what follows from it where there are `FOLLOWED`. Raises what reading them does."""
+        changed = lifecycle_hints.Changed(self._next, self._rows, self._stamp, self._stamp_now)
+        place = (self._store, self.bucket, self.key)
+        self.carry_hints(await lifecycle_hints.following(*place, changed))
+
     # --- versions
 
     def _new_order(self) -> int:
@@ -349,6 +367,8 @@ class Change:
             rows.append(self._stamped())
         first = len(rows)
         rows += self._rows
+        if self._hints is not None:
+            rows += self._hints.values()
         refs: list[BodyRef] = []
         if self._carried.bodies:
             assert isinstance(self._next, bytes), "a body comes with the row that names it"
@@ -443,6 +463,8 @@ class Tries:
                 continue
             if change.is_empty:
                 return result
+            if bucket.record.configs & FOLLOWED:
+                await change.follow()
             entry = change.entry(arrival)
             try:
                 await store.ledger.commit(entry)

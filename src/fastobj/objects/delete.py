@@ -13,7 +13,7 @@ from fastobj.meta.records import BUCKET_ACTIVE, NEVER_VERSIONED
 from fastobj.objects import bodies, buckets, versions
 from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
-from fastobj.objects.change import Change, Stale, change_key
+from fastobj.objects.change import FOLLOWED, Change, Stale, change_key
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
@@ -160,6 +160,8 @@ class _Round:
             change = Change(self._store, self._bucket, deletion.key, rows, ahead=ahead)
             try:
                 self._results[index] = await _plan(change, deletion)
+                if self._bucket.record.configs & FOLLOWED and not change.is_empty:
+                    await change.follow()
             except S3Error as error:
                 self._results[index] = error
                 continue

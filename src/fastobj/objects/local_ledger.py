@@ -29,7 +29,7 @@ from fastobj.core.errors import (
 )
 from fastobj.core.limits import MIB
 from fastobj.meta import keys
-from fastobj.meta.base import ABSENT, KEEP, Add, LogPosition, Txn
+from fastobj.meta.base import ABSENT, KEEP, Add, LogPosition, Row, Txn
 from fastobj.meta.transact import WholeBatch, apply_whole
 from fastobj.objects.encoded import EncodedEntry, encode_entry
 from fastobj.objects.ledger import Entry
@@ -43,6 +43,7 @@ from fastobj.objects.local_engine import (
 from fastobj.objects.log_rows import Sealed, first_block_txn
 from fastobj.objects.outcomes import Outcomes
 from fastobj.objects.room import Room, only_moves
+from fastobj.objects.soonest import Soonest, is_hint
 from fastobj.storage.log_format import RECORD_ALIGN_BYTES, block_bytes
 from fastobj.storage.log_writer import (
     RECORDS_PER_BLOCK_MAX,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 _FIRST_TXN_BYTES: Final = 512
 # What a fresh segment must give back, when nobody commits, for the open one to be left.
 _LOOSE_BYTES_MIN: Final = MIB
-_RELEASING: Final = frozenset({keys.SEGMENTS, keys.DUE})
 _encoder = msgspec.msgpack.Encoder()
 Result = FastobjError | None
 
@@ -97,7 +97,10 @@ def pending_of(entry: Entry, done: Callable[[Result], None]) -> Pending:
 class LedgerBatch:
     """A prepared batch: what was accepted, what conflicted, and the block to write (or none)."""
 
-    __slots__ = ("accepted", "block", "buckets", "encoded", "engine", "ids", "refused", "released")
+    __slots__ = (
+        *("accepted", "block", "buckets", "encoded", "engine"),
+        *("hinted", "hints", "ids", "refused", "released"),
+    )
 
     def __init__(self, engine: WholeBatch) -> None:
         self.engine = engine
@@ -108,6 +111,8 @@ class LedgerBatch:
         self.ids: list[bytes] = []
         self.buckets: list[bytes] = []
         self.released = False
+        self.hinted = False  # and one of these is news, known once they are committed
+        self.hints: list[Row] = []
 
 
 class Stats(NamedTuple):
@@ -147,6 +152,7 @@ class LocalLedger:
         self._arrivals = 0
         self._take_max = 0  # 0: all that fits; else after an engine error, the half to try
         self.fenced: FastobjError | None = None
+        self._soonest = Soonest()
         self.batches = self.transactions = self.conflicts = 0
 
     # --- what comes in
@@ -416,15 +422,22 @@ class LocalLedger:
             if space == keys.BUCKETS:
                 if row.value != KEEP:
                     batch.buckets.append(row.key)
-            elif space != keys.CURRENT and isinstance(row.value, bytes):
-                # Sealed: it may be dead already. Due: maintenance looks when it is. A new job: it
-                # is maintenance that does it.
-                batch.released |= space in _RELEASING or (
-                    space == keys.JOBS and row.expect is ABSENT
-                )
+            elif space == keys.DUE:
+                self._note_due(batch, row)
+            elif space == keys.SEGMENTS and isinstance(row.value, bytes):
+                batch.released = True  # sealed: it may be dead already
+            elif space == keys.JOBS and row.expect is ABSENT and isinstance(row.value, bytes):
+                batch.released = True  # a new job: it is maintenance that does it
         for add in txn.adds:
             if add.space == keys.SEGMENTS and add.amounts[0] < 0:
                 batch.released = True
+
+    def _note_due(self, batch: LedgerBatch, row: Row) -> None:
+        """Maintenance looks when it is due."""
+        if is_hint(row):
+            batch.hints.append(row)
+        else:
+            batch.released |= isinstance(row.value, bytes)
 
     def write(self, batch: LedgerBatch) -> None:
         """Writes and syncs the batch's block. Raises SyncFailed, NoSpace: then call `fail`."""
@@ -461,6 +474,7 @@ class LocalLedger:
         self.batches += 1
         self.transactions += len(batch.accepted)
         self.outcomes.remember(position.sequence, batch.ids)
+        batch.hinted = self._soonest.has_news(batch.hints)
         if self._checkpoints is not None:
             self._checkpoints.committed(position.sequence)
             # A checkpointer counts from its own start, the log from what was proved before it.

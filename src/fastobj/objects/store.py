@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastobj.core.clock import Clock, Uptime, uptime
 from fastobj.core.limits import (
     CONFIGS_KEPT_BYTES_MAX,
+    LIFECYCLE_DAY_S,
     MANIFESTS_KEPT_BYTES_MAX,
     PART_BYTES_MIN,
     PART_COPIES_MAX,
@@ -61,3 +62,4 @@ class Store:
     configs: Kept[KeptConfig] = field(default_factory=partial(Kept, CONFIGS_KEPT_BYTES_MAX))
     encryption: Rules = field(default_factory=Rules)
     uptime: Callable[[], Uptime] = uptime
+    lifecycle_day_s: int = LIFECYCLE_DAY_S

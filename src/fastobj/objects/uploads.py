@@ -15,7 +15,7 @@ from fastobj.core.limits import LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, KEEP, Row, Token, Txn, new_txn_id
 from fastobj.meta.records import UploadRecord
-from fastobj.objects import buckets, upload_rows
+from fastobj.objects import buckets, lifecycle_hints, upload_rows
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
@@ -97,7 +97,10 @@ async def create(
     while True:
         bucket = await buckets.writable(store, bucket)
         held = Row(keys.BUCKETS, bucket.name.encode(), bucket.token, KEEP)
-        txn = Txn(new_txn_id(), [held, row, *due])
+        hints: list[Row] = []
+        if bucket.record.configs & lifecycle_hints.BIT:
+            hints = await lifecycle_hints.of_upload(store, bucket, key, upload_id, record)
+        txn = Txn(new_txn_id(), [held, row, *due, *hints])
         try:
             await store.ledger.commit(Entry(txn, arrival=retry.arrival))
             return Upload(key, upload_id, row_key, record, txn.id)

@@ -12,6 +12,7 @@ from fastobj.objects import append as objects
 from fastobj.objects.put import Content
 from fastobj.s3 import acl, encryption, locking, tagging
 from fastobj.s3.context import Context, Result
+from fastobj.s3.expiration import expiration_header, has_rules
 from fastobj.s3.object_headers import (
     checksum_headers,
     etag_header,
@@ -62,7 +63,10 @@ async def append(ctx: Context) -> Result:
             ctx.store, bucket, ctx.key, offset, content, large, conditions
         )
     size = (b"x-amz-object-size", str(record.size).encode())
-    return Result(headers=[etag_header(record), *checksum_headers(record), size])
+    headers = [etag_header(record), *checksum_headers(record), size]
+    if has_rules(bucket):
+        headers += await expiration_header(ctx, record)
+    return Result(headers=headers)
 
 
 class _Wish:

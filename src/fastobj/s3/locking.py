@@ -32,13 +32,17 @@ _NS_PER_S: Final = 1_000_000_000
 # --- in
 
 
+def is_stated(ctx: Context) -> bool:
+    """Whether a request says anything of a lock."""
+    return not ctx.request.names.isdisjoint(LOCK)
+
+
 async def stated(ctx: Context) -> Lock | None:
     """The lock that a request asks for whose object is to be; None where it asks for none.
 
     Raises InvalidRequest where the bucket has no lock configuration, InvalidArgument.
     """
-    request = ctx.request
-    if request.names.isdisjoint(LOCK):
+    if not is_stated(ctx):
         return None
     locking.check_enabled(ctx.existing())
     mode, until, hold = (_text(ctx, name) for name in (_MODE, _UNTIL, _LEGAL_HOLD))
@@ -100,16 +104,13 @@ def _bad(name: bytes, value: str, message: str) -> S3Error:
 
 
 async def check_digest(ctx: Context, lock: Lock | None, algorithm: str) -> None:
-    """Wants a checksum, or an MD5, of what will be kept for long: there is no second try.
+    """Wants a checksum, or an MD5, of what will be kept for long, where it may be locked.
 
     The sender of a form has no way to compute one. Raises InvalidRequest.
     """
-    bucket = ctx.existing()
-    if not bucket.record.configs & object_lock.BIT or ctx.form is not None:
+    if algorithm or ctx.form is not None or b"content-md5" in ctx.request.names:
         return
-    if algorithm or b"content-md5" in ctx.request.names:
-        return
-    default = await locking.default_of(ctx.store, bucket)
+    default = await locking.default_of(ctx.store, ctx.existing())
     if lock is not None or (default is not None and default.mode):
         message = (
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with"

@@ -49,7 +49,7 @@ def test_an_unknown_command_names_the_nearest(capsys: Capture) -> None:
     assert err == "fastobj: there is no command 'sever'; the nearest is 'server'\n"
 
 
-WITHOUT_SETTINGS = {"check"}  # it is told all it needs by the store's directory
+WITHOUT_SETTINGS = {"check", "clock"}  # it is told all it needs by the store's directory
 
 
 @pytest.mark.parametrize("verb", VERBS)

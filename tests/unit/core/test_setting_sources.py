@@ -57,6 +57,7 @@ max-object-size = "1GiB"
 presign-expires-max = 60
 parts-max = 100
 upload-expiry-days = 3
+lifecycle-day-seconds = 60
 integrity = "blake3"
 parts-grace-seconds = 30
 signature-v2 = "all"

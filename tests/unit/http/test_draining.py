@@ -191,3 +191,20 @@ async def test_a_slow_client_gets_all_of_a_last_answer(certs):
         client.writer.transport.resume_reading()
         assert (await client.response())[2] == stream_bytes(5 * MIB)
         await draining
+
+
+async def test_a_connection_may_be_lost_in_the_very_moment_of_an_end(certs):
+    """Its transport knows before its protocol does."""
+    async with _secure_site(certs, linger_s=NEVER_S) as place:
+        client = await _secure_client(place, certs)
+        client.reset()
+        drains = []
+        while place.server.connections:  # one begins in each turn of the loop
+            drains.append(
+                asyncio.ensure_future(
+                    place.server.drain(NEVER_S, Successor(place), last_request=True)
+                )
+            )
+            await asyncio.sleep(0)
+        await asyncio.gather(*drains)
+        assert place.bench.reported == []

@@ -87,6 +87,13 @@ def test_what_is_no_record_is_refused(space):
         (keys.DUE, keys.due(7, keys.DUE_PARTS, ID8)),
         (keys.DUE, keys.due(7, 99, ID16)),
         (keys.DUE, b""),
+        (keys.DUE, keys.due(0, keys.DUE_RULES, ID16)),
+        (keys.DUE, keys.due_version(7, ID8, b"key", b"seven b")),
+        (keys.DUE, keys.due_version(7, ID8, b"")),
+        (keys.DUE, keys.due_version(7, ID8, b"\xff")),
+        (keys.DUE, keys.due_version(7, ID8, b"k" * (KEY_BYTES_MAX + 1))),
+        (keys.DUE, keys.due_version(7, ID8, b"key")[:-2]),
+        (keys.DUE, keys.due(8, keys.DUE_VERSION, keys.due_version(7, ID8, b"key")[5:])),
         (keys.JOBS, b"unknown"),
         (keys.DAMAGED, b""),
         (keys.DAMAGED, bytes([keys.DAMAGED_ROW])),
@@ -98,3 +105,21 @@ def test_what_is_no_record_is_refused(space):
 def test_a_key_that_no_row_can_have_is_refused(space, key):
     with pytest.raises(StoreDamaged, match="is no key"):
         spaces.decode(space, key, records.encode(ROWS[space][1]))
+
+
+@pytest.mark.parametrize("key", [b"k", b"k\0y\0", b"\0", b"k" * KEY_BYTES_MAX])
+@pytest.mark.parametrize("of", [b"", keys.of_version(0), keys.of_pushed(2**63), ID16])
+def test_what_rules_may_act_on_is_told_by_its_key(key, of):
+    at_ns = 2**62 + 7
+    row_key = keys.due_version(at_ns, ID8, key, of)
+    assert keys.due_version_of(row_key) == (at_ns, ID8, key, of)
+    due = records.VersionDue(1, "bucket")
+    assert spaces.decode(keys.DUE, row_key, records.encode(due)) == due
+    assert keys.due_version(at_ns - 1, ID8, b"\x7f" * 9) < row_key < keys.due_version_end(at_ns)
+    assert keys.due_version_end(at_ns) <= keys.due_version(at_ns + 1, bytes(8), b"\1")
+
+
+def test_changed_rules_are_told_by_their_row():
+    due = records.RulesDue(1, "bucket", keys.CURRENT, b"key")
+    row_key = keys.due(keys.AT_ONCE, keys.DUE_RULES, ID8)
+    assert spaces.decode(keys.DUE, row_key, records.encode(due)) == due

@@ -6,18 +6,21 @@ import os
 import pytest
 
 import fastobj
+from fastobj.core.clock import SystemClock, uptime
 from fastobj.core.errors import StoreError
 from fastobj.core.ids import random_id
 from fastobj.core.limits import LOOP_SCAN_ROWS_MAX, TXN_ROWS_MAX
 from fastobj.core.segments import SEGMENT_LOG, SEGMENT_OPEN, SEGMENT_SEALED
 from fastobj.http.message import BytesBody, Request
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, Add, Row, Txn, new_txn_id
+from fastobj.meta.base import ABSENT, ANY, Add, Row, Txn, new_txn_id
 from fastobj.meta.memory import MemoryEngine
 from fastobj.node.layout import prepare
 from fastobj.node.pages import ConsoleApplication
 from fastobj.node.scrape import Scrape
 from fastobj.node.shared_page import COMMITTER, SUPERVISOR, SharedPage
+from fastobj.objects import trusted_time
+from fastobj.objects.trusted_time import Reading
 
 
 class Watched:
@@ -155,3 +158,20 @@ async def test_nothing_is_looked_up_for_who_may_not_see_it(layout):
     headed = await application(ask(b"HEAD"))
     assert headed.body == b""
     assert headed.length >= len(shown.body) - 100
+
+
+async def test_whether_retention_ends_is_shown_where_there_is_a_lock(layout):
+    engine = MemoryEngine()
+    scrape = Scrape(SharedPage(1), layout, engine)
+    assert "retention_frozen" not in series(await scrape.text())
+    ahead = Reading(SystemClock().now_ns() - 86_400 * 10**9, uptime())
+    for value in (records.encode(trusted_time.confirmed(ahead)), b"\xc1"):
+        row = Row(keys.JOBS, keys.JOB_TRUSTED_TIME, ANY, value)
+        await engine.commit(Txn(new_txn_id(), [row], []))
+        assert series(await scrape.text())["retention_frozen"] == 1
+    right = Reading(SystemClock().now_ns(), uptime())
+    row = Row(keys.JOBS, keys.JOB_TRUSTED_TIME, ANY, records.encode(trusted_time.confirmed(right)))
+    await engine.commit(Txn(new_txn_id(), [row], []))
+    shown = series(await scrape.text())
+    assert shown["retention_frozen"] == 0
+    assert abs(shown["trusted_time_offset_seconds"]) < 60

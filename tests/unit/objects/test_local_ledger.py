@@ -158,6 +158,27 @@ def test_what_changed_is_told_after_the_commit(tmp_path):
     driven.end()
 
 
+def test_what_is_due_is_told_after_the_commit(tmp_path):
+    driven = Driven(tmp_path)
+
+    def due(key, value=b"x"):
+        driven.run(Entry(Txn(new_txn_id(), [Row(keys.DUE, key, ANY, value)])))
+        return driven.batches[-1].released, driven.batches[-1].hinted
+
+    def version(at_ns):
+        return keys.due_version(at_ns, b"8 bytes.", b"key")
+
+    assert due(keys.due(0, keys.DUE_PARTS, bytes(16))) == (True, False)
+    assert due(keys.due(0, keys.DUE_PARTS, bytes(16)), DELETE) == (False, False)
+    assert due(keys.due(0, keys.DUE_RULES, b"8 bytes.")) == (False, True)
+    assert due(version(50)) == (False, True)
+    assert due(version(60)) == (False, False)
+    assert due(version(40)) == (False, True)
+    assert due(version(40), DELETE) == (False, False)
+    assert due(version(45)) == (False, True)
+    driven.end()
+
+
 # --- limits of a block
 
 
@@ -464,3 +485,18 @@ def test_outcomes_know_how_far_back_they_reach():
     outcomes.forget(9)
     assert outcomes.first_sequence() is None
     assert outcomes.ask(b"c", 6) is Outcome.NOT_COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("row", "wakes"),
+    [
+        (Row(keys.JOBS, b"job", ABSENT, b"begun"), True),
+        (Row(keys.JOBS, b"job", ANY, b"saved"), False),
+        (Row(keys.DUE, b"due", ABSENT, b"something"), True),
+        (Row(SPACE, b"key", ABSENT, b"object"), False),
+    ],
+)
+def test_what_wakes_maintenance(driven, row, wakes):
+    """A job that begins does; that it saves how far it is does not, or it would wake itself."""
+    assert driven.run(Entry(Txn(new_txn_id(), [row]))) == [None]
+    assert [batch.released for batch in driven.batches] == [wakes]

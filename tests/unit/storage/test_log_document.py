@@ -146,6 +146,8 @@ def test_spaces_and_values_are_as_documented():
         "part": list(records.PartRecord.__struct_fields__),
         "parts due": list(records.PartsDue.__struct_fields__),
         "upload due": list(records.UploadDue.__struct_fields__),
+        "version due": list(records.VersionDue.__struct_fields__),
+        "rules due": list(records.RulesDue.__struct_fields__),
         "segment": list(records.SegmentRecord.__struct_fields__),
         "shared body": list(records.SharedRecord.__struct_fields__),
         "scrub": list(records.ScrubRecord.__struct_fields__),

@@ -25,6 +25,7 @@ from fastobj.objects.versions import DeleteMarkerFound
 from fastobj.s3 import acl, locking, ranges, tagging
 from fastobj.s3 import encryption as wanted
 from fastobj.s3.context import Context, Result
+from fastobj.s3.expiration import expiration_header, has_rules
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.names import CopySource
 from fastobj.s3.object_headers import (
@@ -52,6 +53,8 @@ async def copy_object(ctx: Context) -> Result:
     told = {"ETag": record.etag, "LastModified": record.modified_ns}
     headers = wanted.told(record.encryption, wish.customers.copy_key)
     headers += new_version_header(record) + source_version_header(source.bucket, copied)
+    if has_rules(bucket):
+        headers += await expiration_header(ctx, record)
     return Result(headers=headers, document={**told, **checksum_elements(record)})
 
 

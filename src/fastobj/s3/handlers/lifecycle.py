@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastobj.core import codes, ids
 from fastobj.core.errors import S3Error
-from fastobj.objects import configs, lifecycle_rules
+from fastobj.objects import configs, lifecycle_hints, lifecycle_rules
 from fastobj.objects.lifecycle_rules import AND, EMPTY, LEGACY, PREFIX, TAG, Rule
 from fastobj.s3.context import Context, Document, Result
 
@@ -39,7 +39,7 @@ async def put_bucket_lifecycle_configuration(ctx: Context) -> Result:
     for row in rows:
         _refuse_transitions(row)
     checked = lifecycle_rules.check(rules, minimum)
-    await configs.put(ctx.store, bucket, configs.LIFECYCLE, checked)
+    await lifecycle_hints.put_rules(ctx.store, bucket, checked)
     return Result(headers=[(_MINIMUM, checked.transition_minimum.encode())])
 
 

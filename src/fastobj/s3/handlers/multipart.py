@@ -20,6 +20,7 @@ from fastobj.objects.uploads import Description, Upload
 from fastobj.s3 import acl, locking, paging, tagging
 from fastobj.s3 import encryption as wanted
 from fastobj.s3.context import Context, Document, Result
+from fastobj.s3.expiration import abort_headers, expiration_header, has_rules
 from fastobj.s3.headers import check_part_number
 from fastobj.s3.object_headers import (
     checksum_type,
@@ -64,6 +65,8 @@ async def create_multipart_upload(ctx: Context) -> Result:
     if algorithm:
         headers.append((b"x-amz-checksum-algorithm", algorithm.upper().encode()))
         headers.append((b"x-amz-checksum-type", _type_name(is_composite).encode()))
+    if has_rules(bucket):
+        headers += await abort_headers(ctx, upload)
     document = {
         "Bucket": ctx.bucket,
         "Key": ctx.key.decode(),
@@ -205,6 +208,8 @@ async def complete_multipart_upload(ctx: Context) -> Result:
         "ChecksumType": checksum_type(record.checksums),
     }
     headers = [*wanted.told(record.encryption, customer), *new_version_header(record)]
+    if has_rules(bucket):
+        headers += await expiration_header(ctx, record)
     return Result(headers=headers, document=told | sum_elements(record.checksums))
 
 
@@ -264,7 +269,8 @@ async def list_parts(ctx: Context) -> Result:
         "IsTruncated": page.is_truncated,
         "Part": [_listed_part(part.number, part.record) for part in page.parts],
     }
-    return Result(document=document | _shown(ctx, bucket.record.owner, upload))
+    headers = await abort_headers(ctx, upload) if has_rules(bucket) else []
+    return Result(headers=headers, document=document | _shown(ctx, bucket.record.owner, upload))
 
 
 def _listed_part(number: int, record: PartRecord) -> Document:

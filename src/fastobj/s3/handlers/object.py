@@ -10,7 +10,7 @@ from fastobj.core.limits import DELETE_KEYS_MAX, KEY_BYTES_MAX
 from fastobj.core.secret import Secret
 from fastobj.http.message import Headers
 from fastobj.meta.records import Encryption, Lock, ObjectRecord
-from fastobj.objects import delete, get, put, versions
+from fastobj.objects import delete, get, object_lock, put, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.conditions import Verdict, WriteConditions
 from fastobj.objects.delete import Deleted, Deletion
@@ -23,6 +23,7 @@ from fastobj.objects.versions import Wanted
 from fastobj.s3 import acl, appending, encryption, errors, locking, ranges, tagging
 from fastobj.s3.context import Context, Document, Result
 from fastobj.s3.dates import parse_http_date
+from fastobj.s3.expiration import expiration_header, has_rules
 from fastobj.s3.object_headers import (
     checksum_headers,
     checksum_type_header,
@@ -50,9 +51,10 @@ async def put_object(ctx: Context) -> Result:
     """Stores an object. All that can be refused is refused before the body is asked for."""
     if appending.OFFSET in ctx.request.names:
         return await appending.append(ctx)
-    lock = await locking.stated(ctx)
+    lock = await locking.stated(ctx) if locking.is_stated(ctx) else None
     upload = _Upload(ctx, ctx.existing(), await encryption.wish(ctx), lock)
-    await locking.check_digest(ctx, lock, upload.check.algorithm)
+    if upload.bucket.record.configs & object_lock.BIT:
+        await locking.check_digest(ctx, lock, upload.check.algorithm)
     await put.check_conditions(ctx.store, upload.bucket, ctx.key, upload.conditions)
     if upload.wish is not None:
         await upload.seal(ctx.store, upload.wish)
@@ -63,6 +65,8 @@ async def put_object(ctx: Context) -> Result:
     headers = [etag_header(record), *checksum_headers(record), *new_version_header(record)]
     if upload.wish is not None:
         headers += encryption.told(record.encryption, upload.wish.customer)
+    if has_rules(upload.bucket):
+        headers += await expiration_header(ctx, record)
     return Result(headers=headers)
 
 
@@ -152,6 +156,8 @@ async def get_object(ctx: Context) -> Result:
         record, body = await get.read_object(
             ctx.store, bucket, ctx.key, view.choose, view.customer, ctx.version()
         )
+    if has_rules(bucket):
+        await view.find_expiration(record)
     return view.result(bucket, record, body)
 
 
@@ -168,6 +174,8 @@ async def head_object(ctx: Context) -> Result:
         record = await get.find_object(ctx.store, bucket, ctx.key, ctx.version())
         get.check_customer(record, view.customer)
         view.choose(record)
+    if has_rules(bucket):
+        await view.find_expiration(record)
     return view.result(bucket, record, b"")
 
 
@@ -183,6 +191,7 @@ class _View:
         self._is_part = False
         self._part: ManifestPart | None = None  # of an object that was made of parts
         self._part_checksums: dict[str, str] = {}
+        self._expiration: Headers = []
         mode = ctx.request.header(b"x-amz-checksum-mode") or b""
         self._wants_checksums = mode.lower() == b"enabled"
 
@@ -217,11 +226,17 @@ class _View:
                 name: sum for name, sum in found.items() if name in record.checksums
             }
 
+    async def find_expiration(self, record: ObjectRecord) -> None:
+        """Looks up when lifecycle rules let the object expire."""
+        self._expiration = await expiration_header(self._ctx, record)
+
     def result(self, bucket: Bucket, record: ObjectRecord, body: get.Body) -> Result:
         """The answer, for the record that was chosen from last."""
         if self._verdict is Verdict.NOT_MODIFIED:
             return Result(304, validators(record))
         headers = object_headers(record, self._ctx.query)
+        if self._expiration:
+            headers += self._expiration
         if bucket.record.versioning:
             headers += version_header(bucket, record)
         if record.encryption is not None:
