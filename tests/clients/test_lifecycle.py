@@ -13,7 +13,7 @@ from tests.clients.programs import Aws, Rclone
 from tests.clients.scripts import Script
 from tests.clients.site import Site
 
-WAIT_S_MAX = 60.0
+WAIT_S_MAX = 180.0  # after an error the server looks again a minute later
 RULE = {
     "ID": "logs",
     "Status": "Enabled",

@@ -11,7 +11,7 @@ from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 
 ENDPOINT, _, BUCKET = sys.argv[1:]
 SCHEME, _, HOST = ENDPOINT.partition("://")
-WAIT_S_MAX = 60.0
+WAIT_S_MAX = 180.0
 
 
 def main():
