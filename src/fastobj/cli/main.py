@@ -22,6 +22,7 @@ VERBS: Final = {
     "config": "show or check the settings that a server would use",
     "check": "say whether the store in a directory is sound",
     "kms": "list, make and rotate the keys that encrypt objects",
+    "events": "send events again to a webhook",
     "health": "say whether the server on this machine is ready",
 }
 _VERSION_WORDS: Final = ("version", "--version", "-V")

@@ -285,6 +285,19 @@ class Settings:
         group="events",
         secret=True,
     )
+    events_max: int = _row(
+        count_between(1, 1_000_000_000),
+        limits.EVENTS_MAX,
+        "events that the outbox holds; of more, the oldest are dropped, and the log says so",
+        group="events",
+    )
+    events_retention: int = _row(
+        DURATION,
+        0,
+        "time for which delivered events are kept so that they can be replayed, such as 1h or 7d;"
+        " 0: not at all",
+        group="events",
+    )
     log_level: str = _row(
         LEVEL, "info", f"least level that is logged: {', '.join(LOG_LEVELS)}", group="log"
     )

@@ -14,6 +14,7 @@ import uvloop
 
 from fastobj.background import orphans
 from fastobj.background.compaction import Compaction
+from fastobj.background.delivery import Delivery
 from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Reclaim, Report
 from fastobj.background.scrub import Scrub
@@ -25,6 +26,7 @@ from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
 from fastobj.node.child import ChildContext, database_vfs, release_memory
+from fastobj.node.event_delivery import delivery_of
 from fastobj.node.maintenance_store import maintenance_store
 from fastobj.node.peer import Peer
 from fastobj.node.shared_page import MAINTENANCE
@@ -69,6 +71,8 @@ class Maintenance:
         self._status = 0
         self._failed = False  # the last pass over what is due
         self._scrubbing: asyncio.Task[None] | None = None
+        self._delivery: Delivery | None = None
+        self._delivering: asyncio.Task[None] | None = None
         self._settled_for: set[int] = set()
         self._compact_after_ns = 0
         self._cells = context.page.metrics.of(MAINTENANCE)
@@ -85,8 +89,9 @@ class Maintenance:
         if working.done():
             return working.result()  # raises what ended it
         working.cancel()
-        if self._scrubbing is not None:
-            self._scrubbing.cancel()
+        for task in (self._scrubbing, self._delivering):
+            if task is not None:
+                task.cancel()
         self._ledger.close()
         return self._status
 
@@ -111,6 +116,7 @@ class Maintenance:
         )
         compaction = Compaction(store, self._clock)
         scrub = self._begin_scrub(store)
+        self._begin_delivery(store)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
@@ -139,6 +145,20 @@ class Maintenance:
         self._scrubbing = asyncio.create_task(scrub.run())
         self._scrubbing.add_done_callback(self._scrub_ended)
         return scrub
+
+    def _begin_delivery(self, store: Store) -> None:
+        """It works beside the passes too, where there is a target."""
+        context = self._context
+        if not context.settings.notify_webhook:
+            return
+        self._delivery = delivery_of(context, store, self._cells)
+        self._delivering = asyncio.create_task(self._delivery.run())
+        self._delivering.add_done_callback(self._delivery_ended)
+
+    def _delivery_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.critical("the delivery of events failed", exc_info=task.exception())
+            self._fail("the delivery of events failed")
 
     def _scrub_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
@@ -231,7 +251,10 @@ class Maintenance:
 
     def _on_nudge(self, nudge: frames.NudgeHead) -> None:
         self._nudge = nudge
-        self._nudged.set()
+        if nudge.has_work:
+            self._nudged.set()
+        if nudge.has_events and self._delivery is not None:
+            self._delivery.wake()
 
     def _fail(self, reason: str) -> None:
         """Ends with an error; another process takes this place."""

@@ -60,6 +60,7 @@ class Scrape:
             figures.update(_files(self._layout))
             figures.update(await _damaged(self._meta))
             figures.update(await _scrub_ended(self._meta))
+            figures.update(await _events(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -162,6 +163,21 @@ async def _scrub_ended(meta: MetaReader) -> Figures:
     row = await meta.get(keys.JOBS, keys.JOB_SCRUB)
     ended_ns = 0 if row is None else records.decode(records.ScrubRecord, row[0]).ended_ns
     return {Metric.SCRUB_ENDED: [((), ended_ns / 1e9)]} if ended_ns else {}
+
+
+# --- events
+
+
+async def _events(meta: MetaReader) -> Figures:
+    counter = keys.OUTBOX_COUNTER
+    counted = await meta.counters(keys.OUTBOX, counter, keys.next_key(counter))
+    figures: Figures = {Metric.EVENTS_WAITING: [((), counted[0][1][0] if counted else 0)]}
+    await asyncio.sleep(0)
+    oldest = await meta.scan(keys.OUTBOX, keys.FIRST, keys.LAST, 1)
+    if oldest:
+        at_ns = records.decode(records.EventRecord, oldest[0].value).at_ns
+        figures[Metric.EVENTS_OLDEST] = [((), at_ns / 1e9)]
+    return figures
 
 
 # --- processes

@@ -6,7 +6,7 @@ rewrites that row in the same transaction: what was read under its token holds w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error, StoreDamaged
 from fastobj.meta import keys
-from fastobj.meta.base import ScanRow
+from fastobj.meta.base import Add, Row, ScanRow
 from fastobj.meta.records import BucketRecord
 from fastobj.objects import buckets, config_rows
 from fastobj.objects.buckets import Bucket
@@ -90,10 +90,14 @@ async def put(
     kind: Kind[Config],
     config: Config,
     check: Callable[[BucketRecord], None] | None = None,
+    *,
+    beside: Sequence[Row] = (),
+    adds: Sequence[Add] = (),
 ) -> None:
     """Replaces a configuration; `check` sees the bucket's row as it is then, and may raise.
 
-    Raises NoSuchBucket, OperationAborted, InvalidRequest for one that is too large.
+    `beside` are rows, and `adds` counters, that change in the same transaction. Raises
+    NoSuchBucket, OperationAborted, InvalidRequest for one that is too large.
     """
     rows = config_rows.writing(bucket.record.id, kind, config)
 
@@ -102,7 +106,7 @@ async def put(
             check(record)
         return _with(record, record.configs | kind.bit)
 
-    await buckets.change(store, bucket, with_it, rows)
+    await buckets.change(store, bucket, with_it, [*rows, *beside], adds)
 
 
 async def delete(store: Store, bucket: Bucket, kind: Kind[Config]) -> None:

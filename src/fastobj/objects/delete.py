@@ -156,6 +156,8 @@ class _Round:
             change = Change(self._store, self._bucket, deletion.key, rows, ahead=ahead)
             try:
                 self._results[index] = await _plan(change, deletion)
+                if change.happenings:
+                    await change.tell()
             except S3Error as error:
                 self._results[index] = error
                 continue

@@ -97,7 +97,10 @@ def pending_of(entry: Entry, done: Callable[[Result], None]) -> Pending:
 class LedgerBatch:
     """A prepared batch: what was accepted, what conflicted, and the block to write (or none)."""
 
-    __slots__ = ("accepted", "block", "buckets", "encoded", "engine", "ids", "refused", "released")
+    __slots__ = (
+        *("accepted", "block", "buckets", "encoded", "engine", "events", "ids"),
+        *("refused", "released"),
+    )
 
     def __init__(self, engine: WholeBatch) -> None:
         self.engine = engine
@@ -108,6 +111,7 @@ class LedgerBatch:
         self.ids: list[bytes] = []
         self.buckets: list[bytes] = []
         self.released = False
+        self.events = 0
 
 
 class Stats(NamedTuple):
@@ -379,7 +383,8 @@ class LocalLedger:
     def _apply_one(self, batch: LedgerBatch, builder: BlockBuilder, pending: Pending) -> None:
         entry = pending.entry
         try:
-            encoded = builder.add(entry.txn, entry.places, pending.payloads)
+            ordered = entry.in_order(self._log.last.sequence + 1, len(batch.accepted))
+            encoded = builder.add(ordered, entry.places, pending.payloads)
         except BodyChanged as error:
             raise ChecksumMismatch("a body changed on its way to the committer") from error
         txn = txn_decoder.decode(encoded)
@@ -419,6 +424,7 @@ class LocalLedger:
             elif space != keys.CURRENT and isinstance(row.value, bytes):
                 # Sealed: it may be dead already. Due: maintenance looks when it is.
                 batch.released |= space in _RELEASING
+                batch.events += space == keys.OUTBOX
         for add in txn.adds:
             if add.space == keys.SEGMENTS and add.amounts[0] < 0:
                 batch.released = True

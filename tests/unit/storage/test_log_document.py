@@ -137,6 +137,8 @@ def test_spaces_and_values_are_as_documented():
         keys.HISTORY: "versions",
         keys.STAMPS: "stamps",
         keys.CONFIGS: "configurations",
+        keys.OUTBOX: "events",
+        keys.CURSORS: "cursors",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
@@ -152,6 +154,8 @@ def test_spaces_and_values_are_as_documented():
         "damage": list(records.DamageRecord.__struct_fields__),
         "configuration": list(records.ConfigRecord.__struct_fields__),
         "stamp": list(records.StampRecord.__struct_fields__),
+        "event": list(records.EventRecord.__struct_fields__),
+        "cursor": list(records.CursorRecord.__struct_fields__),
     }
     assert records.FORMAT == 1
 
