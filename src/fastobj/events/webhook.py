@@ -8,8 +8,10 @@ bounds.
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from fastobj import __version__
 from fastobj.core.limits import (
@@ -46,7 +48,7 @@ class WebhookTarget:
 
     def __init__(self, webhook: Webhook) -> None:
         self.id = webhook.id
-        self._endpoint = webhook.endpoint
+        self._endpoint = _endpoint(webhook)
         self._headers = {
             "Content-Type": "application/json",
             "User-Agent": f"fastobj/{__version__}",
@@ -93,6 +95,14 @@ class WebhookTarget:
             await session.close()
 
 
+def _endpoint(webhook: Webhook) -> str:
+    """Where to. A user and password in it are sent as Basic, unless there is a token to send."""
+    if not webhook.auth_token:
+        return webhook.endpoint
+    parts = urlsplit(webhook.endpoint)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def _authorization(token: str) -> dict[str, str]:
     """A token alone is a bearer's; with a scheme before it, it is sent as it is."""
     if not token:
@@ -103,6 +113,5 @@ def _authorization(token: str) -> dict[str, str]:
 
 def _reason(error: BaseException) -> str:
     """Why, from the system's own words: messages of the client would show the endpoint."""
-    inner = getattr(error, "os_error", error)
-    words = getattr(inner, "strerror", None)
-    return f": {words}" if isinstance(words, str) and words else ""
+    number = getattr(getattr(error, "os_error", error), "errno", None)
+    return f": {os.strerror(number)}" if isinstance(number, int) and number > 0 else ""
