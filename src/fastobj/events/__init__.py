@@ -1,1 +1,1 @@
-"""Level 2: where events are sent to, one module for each kind of target."""
+"""Where events are sent to, one module for each kind of target."""

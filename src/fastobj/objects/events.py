@@ -25,6 +25,7 @@ from fastobj.objects.notifications import Notifications
 from fastobj.objects.store import Store
 
 TEST_EVENT: Final = "s3:TestEvent"
+_BIT: Final = configs.NOTIFICATION.bit
 _CREATED: Final = "s3:ObjectCreated:"
 _PUT: Final = "s3:ObjectCreated:Put"
 _REMOVED: Final = "s3:ObjectRemoved:"
@@ -89,7 +90,7 @@ class Happening(NamedTuple):
 
 def tells(bucket: Bucket) -> bool:
     """Whether anybody may be told of what happens in the bucket."""
-    return bool(bucket.record.configs & configs.NOTIFICATION.bit)
+    return bool(bucket.record.configs & _BIT)
 
 
 async def rows_of(store: Store, bucket: Bucket, happenings: Iterable[Happening]) -> list[Row]:
