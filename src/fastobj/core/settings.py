@@ -393,6 +393,11 @@ class Settings:
     # Who may sign requests: iam.identity.Identity, which this layer does not know.
     signers: tuple[Any, ...] = field(default=(), repr=False)
 
+    @property
+    def event_targets(self) -> frozenset[str]:
+        """The ids of the targets of events."""
+        return frozenset([webhook.id for webhook in self.notify_webhook])
+
     def url(self, address: Address) -> str:
         """The URL by which this machine reaches an address of the server."""
         return f"{'https' if self.tls_certs else 'http'}://{address.reachable}"

@@ -40,4 +40,5 @@ def maintenance_store(
         small_body_bytes_max=settings.small_body_bytes_max,
         parts_max=settings.parts_max,
         upload_expiry_days=settings.upload_expiry_days,
+        event_targets=settings.event_targets,
     )
