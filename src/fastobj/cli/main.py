@@ -23,6 +23,7 @@ VERBS: Final = {
     "check": "say whether the store in a directory is sound",
     "kms": "list, make and rotate the keys that encrypt objects",
     "clock": "confirm that the clock is right, for locked objects",
+    "events": "send events again to a webhook",
     "health": "say whether the server on this machine is ready",
 }
 _VERSION_WORDS: Final = ("version", "--version", "-V")

@@ -293,6 +293,33 @@ class Metric:
         "Judgements that failed, and are made again later; the log tells why.",
     )
 
+    # --- events
+    EVENTS_WRITTEN: Final = Family(
+        "fastobj_events_written_total",
+        COUNTER,
+        "Events that were committed to the outbox with the changes that they tell of.",
+    )
+    EVENTS_DELIVERED: Final = Family(
+        "fastobj_events_delivered_total",
+        COUNTER,
+        "Events that a target has taken; one that is told again counts again.",
+    )
+    EVENT_FAILURES: Final = Family(
+        "fastobj_event_failures_total", COUNTER, "Tries of which the target did not take the event."
+    )
+    EVENTS_DROPPED: Final = Family(
+        "fastobj_events_dropped_total",
+        COUNTER,
+        "Events that were dropped undelivered, because there were more than events-max.",
+    )
+    EVENTS_WAITING: Final = _scraped(
+        "fastobj_events_waiting", "Events in the outbox: not delivered yet, or retained."
+    )
+    EVENTS_OLDEST: Final = _scraped(
+        "fastobj_events_oldest_timestamp_seconds",
+        "When the oldest of these happened, in seconds since the Unix epoch.",
+    )
+
     # --- processes
     PROCESS_CPU: Final = _scraped(
         "fastobj_process_cpu_seconds_total",

@@ -285,6 +285,19 @@ class Settings:
         group="events",
         secret=True,
     )
+    events_max: int = _row(
+        count_between(1, 1_000_000_000),
+        limits.EVENTS_MAX,
+        "events that the outbox holds; of more, the oldest are dropped, and the log says so",
+        group="events",
+    )
+    events_retention: int = _row(
+        DURATION,
+        0,
+        "time for which delivered events are kept so that they can be replayed, such as 1h or 7d;"
+        " 0: not at all",
+        group="events",
+    )
     log_level: str = _row(
         LEVEL, "info", f"least level that is logged: {', '.join(LOG_LEVELS)}", group="log"
     )
@@ -386,6 +399,11 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Who may sign requests: iam.identity.Identity, which this layer does not know.
     signers: tuple[Any, ...] = field(default=(), repr=False)
+
+    @property
+    def event_targets(self) -> frozenset[str]:
+        """The ids of the targets of events."""
+        return frozenset([webhook.id for webhook in self.notify_webhook])
 
     def url(self, address: Address) -> str:
         """The URL by which this machine reaches an address of the server."""

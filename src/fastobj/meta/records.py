@@ -314,6 +314,37 @@ class TrustedTimeRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     jumped: bool = False
 
 
+class EventRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Something that happened to an object, and whom that is told to.
+
+    `targets` are pairs: the id of a target and that of the notification by which it is told.
+    `bucket`, `owner` (of it) and `region` are as they were then. `version` is the id as clients see
+    it, "" where there is none; `size` is -1, and `etag` "", where there is no object any more.
+    """
+
+    format: int
+    name: str
+    at_ns: int
+    bucket: str
+    owner: str
+    region: str
+    key: str
+    targets: tuple[tuple[str, str], ...]
+    principal: str = ""
+    source_ip: str = ""
+    request_id: str = ""
+    version: str = ""
+    size: int = -1
+    etag: str = ""
+
+
+class CursorRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How far a target of events is: it has all that stand in the outbox up to `position`."""
+
+    format: int
+    position: bytes
+
+
 Record = TypeVar(
     "Record",
     BucketRecord,
@@ -331,6 +362,8 @@ Record = TypeVar(
     TrustedTimeRecord,
     VersionDue,
     RulesDue,
+    EventRecord,
+    CursorRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

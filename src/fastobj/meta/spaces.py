@@ -110,6 +110,8 @@ SPACES: Final = {
     keys.CONFIGS: Space(
         "configuration", _always(records.ConfigRecord), _of_length(keys.BUCKET_ID_BYTES + 2)
     ),
+    keys.OUTBOX: Space("event", _always(records.EventRecord), _of_length(keys.OUTBOX_KEY_BYTES)),
+    keys.CURSORS: Space("cursor", _always(records.CursorRecord), _is_text),
 }
 
 

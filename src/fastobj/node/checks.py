@@ -11,6 +11,7 @@ from fastobj.core.clock import SystemClock
 from fastobj.core.errors import StoreError
 from fastobj.core.setting_sources import SettingsError, raise_all
 from fastobj.core.settings import Settings
+from fastobj.events import webhook
 from fastobj.node import credentials
 from fastobj.objects.integrity import PackageMissing, whole_sum
 from fastobj.storage import io
@@ -31,6 +32,7 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from _access_log(settings)
     yield from _metrics_token(settings)
     yield from _integrity(settings)
+    yield from _webhooks(settings)
     yield from _faults_on_purpose()
 
 
@@ -92,3 +94,12 @@ def _integrity(settings: Settings) -> Iterator[str]:
         whole_sum(settings.integrity)
     except PackageMissing as error:
         yield f"integrity is {settings.integrity} (from {settings.origin('integrity')}): {error}"
+
+
+def _webhooks(settings: Settings) -> Iterator[str]:
+    if not settings.notify_webhook:
+        return
+    try:
+        webhook.check_package()
+    except webhook.PackageMissing as error:
+        yield f"notify-webhook (from {settings.origin('notify-webhook')}): {error}"

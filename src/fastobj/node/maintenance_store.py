@@ -41,4 +41,5 @@ def maintenance_store(
         parts_max=settings.parts_max,
         upload_expiry_days=settings.upload_expiry_days,
         lifecycle_day_s=settings.lifecycle_day_seconds,
+        event_targets=settings.event_targets,
     )

@@ -64,6 +64,7 @@ class Scrape:
             figures.update(await _damaged(self._meta))
             figures.update(await _scrub_ended(self._meta))
             figures.update(await _trusted_time(self._meta))
+            figures.update(await _events(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -181,6 +182,21 @@ async def _trusted_time(meta: MetaReader) -> Figures:
         Metric.TRUSTED_TIME_OFFSET: [((), moment.ahead_s)],
         Metric.RETENTION_FROZEN: [((), int(is_frozen))],
     }
+
+
+# --- events
+
+
+async def _events(meta: MetaReader) -> Figures:
+    counter = keys.OUTBOX_COUNTER
+    counted = await meta.counters(keys.OUTBOX, counter, keys.next_key(counter))
+    figures: Figures = {Metric.EVENTS_WAITING: [((), counted[0][1][0] if counted else 0)]}
+    await asyncio.sleep(0)
+    oldest = await meta.scan(keys.OUTBOX, keys.FIRST, keys.LAST, 1)
+    if oldest:
+        at_ns = records.decode(records.EventRecord, oldest[0].value).at_ns
+        figures[Metric.EVENTS_OLDEST] = [((), at_ns / 1e9)]
+    return figures
 
 
 # --- processes

@@ -151,7 +151,7 @@ class Worker:
             upload_expiry_days=context.settings.upload_expiry_days,
             lifecycle_day_s=context.settings.lifecycle_day_seconds,
             whole_sum=whole_sum(context.settings.integrity),
-            event_targets=frozenset([hook.id for hook in context.settings.notify_webhook]),
+            event_targets=context.settings.event_targets,
             encryption=encryption_rules(context.settings, context.layout, self._cells.add),
         )
         self._serve_with(s3_application(context.settings, store, self._counter, self._log))

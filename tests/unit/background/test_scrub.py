@@ -171,6 +171,8 @@ async def test_a_row_that_does_not_decode(tmp_path, errors, space):
         keys.CURRENT: keys.current(b"-bucket-", b"key"),
         keys.HISTORY: keys.history(b"-bucket-", b"key", 7),
         keys.STAMPS: keys.stamp(b"-bucket-", b"key"),
+        keys.OUTBOX: keys.in_order(keys.outbox(0), 7, 0),
+        keys.CURSORS: b"target",
     }
     async with opened(tmp_path) as bench:
         key = row_keys[space]

@@ -62,6 +62,8 @@ integrity = "blake3"
 parts-grace-seconds = 30
 signature-v2 = "all"
 clock-skew-max = 60
+events-max = 1000
+events-retention = "1h"
 log-level = "debug"
 log-format = "json"
 access-log = "/var/log/access"
@@ -195,6 +197,7 @@ def test_the_file_takes_every_setting(file: Path) -> None:
     assert (settings.workers, settings.shutdown_timeout, settings.no_auth) == (3, 2.5, True)
     assert settings.small_body_bytes_max == 4096
     assert (settings.scrub_interval, settings.scrub_rate) == (12 * 3600, 1 << 20)
+    assert (settings.events_max, settings.events_retention) == (1000, 3600)
     assert settings.identities == (
         GivenIdentity("alice", "ALICEKEY", SECRET, "Alice", "a@example.com"),
         GivenIdentity("bob", "BOBKEY", SECRET),

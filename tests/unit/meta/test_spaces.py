@@ -22,6 +22,11 @@ ROWS = {
     keys.HISTORY: (keys.history(ID8, b"k\0y", 7), OBJECT),
     keys.STAMPS: (keys.stamp(ID8, "kéy".encode()), records.StampRecord(1, 7, 9)),
     keys.CONFIGS: (keys.config(ID8, 1, 0), records.ConfigRecord(1, 1, b"content")),
+    keys.OUTBOX: (
+        keys.in_order(keys.outbox(1), 2**63, 7),
+        records.EventRecord(1, "s3:ObjectCreated:Put", 7, "bucket", "", "", "kéy", (("a", "b"),)),
+    ),
+    keys.CURSORS: (b"target", records.CursorRecord(1, keys.outbox(0))),
 }
 
 
@@ -38,6 +43,8 @@ NAMES = {
     "HISTORY",
     "STAMPS",
     "CONFIGS",
+    "OUTBOX",
+    "CURSORS",
 }
 
 
@@ -100,6 +107,8 @@ def test_what_is_no_record_is_refused(space):
         (keys.DAMAGED, keys.damaged_body(ID8)),
         (keys.DAMAGED, b"\x03" + ID16),
         (keys.CONFIGS, ID8),
+        (keys.OUTBOX, ID16),
+        (keys.CURSORS, b""),
     ],
 )
 def test_a_key_that_no_row_can_have_is_refused(space, key):

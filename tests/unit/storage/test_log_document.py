@@ -137,6 +137,8 @@ def test_spaces_and_values_are_as_documented():
         keys.HISTORY: "versions",
         keys.STAMPS: "stamps",
         keys.CONFIGS: "configurations",
+        keys.OUTBOX: "events",
+        keys.CURSORS: "cursors",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
@@ -155,6 +157,8 @@ def test_spaces_and_values_are_as_documented():
         "configuration": list(records.ConfigRecord.__struct_fields__),
         "stamp": list(records.StampRecord.__struct_fields__),
         "trusted time": list(records.TrustedTimeRecord.__struct_fields__),
+        "event": list(records.EventRecord.__struct_fields__),
+        "cursor": list(records.CursorRecord.__struct_fields__),
     }
     assert records.FORMAT == 1
 
