@@ -103,7 +103,7 @@ class VaultKms:
         answer = await self._ask("GET", f"keys/{key_id}")
         if answer.status == _NOT_FOUND:
             raise KeyNotFound(
-                f"there is no key {key_id!r} in {self._place}: `fastobj kms create` makes one"
+                f"there is no key {key_id!r} in {self.place}: `fastobj kms create` makes one"
             )
         if answer.status != 200:
             self._refuse(answer, key_id)
@@ -168,7 +168,8 @@ class VaultKms:
     # --- asking
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Where the keys are, in words."""
         return f"{self._mount} of Vault at {self._link.endpoint}"
 
     async def _ask(self, method: str, path: str, document: object = None) -> Answer:
@@ -218,21 +219,21 @@ class VaultKms:
         if answer.status == 400:
             raise self._meaning(answer.errors, key_id)
         raise KmsUnavailable(
-            f"{self._place} does not do what it is asked: {answer.errors}; look whether kms-mount"
+            f"{self.place} does not do what it is asked: {answer.errors}; look whether kms-mount"
             " names a Transit secrets engine and kms-namespace where that is"
         )
 
     def _meaning(self, errors: str, key_id: str) -> KeyNotFound | WrapMismatch:
         if any(words in errors for words in _NO_KEY):
             return KeyNotFound(
-                f"{self._place} does not open what the key {key_id!r} has wrapped: {errors};"
+                f"{self.place} does not open what the key {key_id!r} has wrapped: {errors};"
                 " lower the key's min_decryption_version or restore it from a backup"
             )
-        return WrapMismatch(f"{self._place} refuses it: {errors}")
+        return WrapMismatch(f"{self.place} refuses it: {errors}")
 
     def _strange(self) -> KmsUnavailable:
         return KmsUnavailable(
-            f"{self._place} answers what Transit never does: look what kms-endpoint names"
+            f"{self.place} answers what Transit never does: look what kms-endpoint names"
         )
 
 

@@ -23,12 +23,14 @@ DAMAGED: Final = 9  # kind + data id, or kind + space + row key -> DamageRecord
 HISTORY: Final = 10
 STAMPS: Final = 11  # bucket id + object key -> StampRecord, where there is or was versioning
 CONFIGS: Final = 12  # bucket id + kind + chunk number -> ConfigRecord
+KMS_KEYS: Final = 15  # id of a key of the key service -> KmsKeyRecord
 
 DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
 DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
 AT_ONCE: Final = 0  # the due hour of what waits for nothing
 
 JOB_SCRUB: Final = b"scrub"  # -> ScrubRecord
+JOB_REWRAP: Final = b"rewrap"  # -> RewrapRecord
 DAMAGED_BODY: Final = 1  # data id
 DAMAGED_ROW: Final = 2  # space (1 byte) + row key
 

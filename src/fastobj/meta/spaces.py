@@ -73,6 +73,10 @@ _DUE_RECORDS: Final[dict[int, type[Any]]] = {
     keys.DUE_PARTS: records.PartsDue,
     keys.DUE_UPLOAD: records.UploadDue,
 }
+_JOB_RECORDS: Final[dict[bytes, type[Any]]] = {
+    keys.JOB_SCRUB: records.ScrubRecord,
+    keys.JOB_REWRAP: records.RewrapRecord,
+}
 SPACES: Final = {
     keys.BUCKETS: Space("bucket", _always(records.BucketRecord), _is_text),
     keys.CURRENT: Space("object", _always(records.ObjectRecord), _is_current),
@@ -85,13 +89,14 @@ SPACES: Final = {
         _of_length(keys.UPLOAD_ID_BYTES + keys.PART_SUFFIX_BYTES),
     ),
     keys.DUE: Space("due", lambda key: _DUE_RECORDS[keys.due_of(key)[1]], _is_due),
-    keys.JOBS: Space("job", _always(records.ScrubRecord), lambda key: key == keys.JOB_SCRUB),
+    keys.JOBS: Space("job", lambda key: _JOB_RECORDS[key], lambda key: key in _JOB_RECORDS),
     keys.DAMAGED: Space("damage", _always(records.DamageRecord), _is_damage),
     keys.HISTORY: Space("version", _always(records.ObjectRecord), _is_history),
     keys.STAMPS: Space("stamp", _always(records.StampRecord), _is_current),
     keys.CONFIGS: Space(
         "configuration", _always(records.ConfigRecord), _of_length(keys.BUCKET_ID_BYTES + 2)
     ),
+    keys.KMS_KEYS: Space("key of the key service", _always(records.KmsKeyRecord), _is_text),
 }
 
 

@@ -16,11 +16,13 @@ from fastobj.background import orphans
 from fastobj.background.compaction import Compaction
 from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Reclaim, Report
+from fastobj.background.rewrap import Rewrap
 from fastobj.background.scrub import Scrub
 from fastobj.background.segments import Known, Survey, survey
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError, NoSpace
 from fastobj.core.metrics import Metric
+from fastobj.kms.base import Kms
 from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
@@ -69,6 +71,8 @@ class Maintenance:
         self._status = 0
         self._failed = False  # the last pass over what is due
         self._scrubbing: asyncio.Task[None] | None = None
+        self._rewrapping: asyncio.Task[None] | None = None
+        self._kms: Kms | None = None
         self._settled_for: set[int] = set()
         self._compact_after_ns = 0
         self._cells = context.page.metrics.of(MAINTENANCE)
@@ -85,8 +89,11 @@ class Maintenance:
         if working.done():
             return working.result()  # raises what ended it
         working.cancel()
-        if self._scrubbing is not None:
-            self._scrubbing.cancel()
+        for beside in (self._scrubbing, self._rewrapping):
+            if beside is not None:
+                beside.cancel()
+        if self._kms is not None:
+            await self._kms.close()
         self._ledger.close()
         return self._status
 
@@ -95,7 +102,7 @@ class Maintenance:
         await self._engine.open()
         settings = self._context.settings
         pool = IoPool(_POOL_THREADS)
-        store = maintenance_store(self._context, self._engine, self._ledger, pool)
+        store = maintenance_store(self._context, self._engine, self._ledger, pool, self._cells)
         reclaim = Reclaim(
             self._context.layout.root,
             rows_committer(self._ledger),
@@ -111,6 +118,7 @@ class Maintenance:
         )
         compaction = Compaction(store, self._clock)
         scrub = self._begin_scrub(store)
+        self._begin_rewrap(store)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
@@ -139,6 +147,26 @@ class Maintenance:
         self._scrubbing = asyncio.create_task(scrub.run())
         self._scrubbing.add_done_callback(self._scrub_ended)
         return scrub
+
+    def _begin_rewrap(self, store: Store) -> None:
+        """As the scrub; where there is no key service there is nothing to do."""
+        self._kms = kms = store.encryption.kms
+        if kms is None:
+            return
+        rewrap = Rewrap(
+            store,
+            kms,
+            self._cells,
+            interval_s=self._context.settings.kms_check_interval,
+            rested=self._rest,
+        )
+        self._rewrapping = asyncio.create_task(rewrap.run())
+        self._rewrapping.add_done_callback(self._rewrap_ended)
+
+    def _rewrap_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._log.critical("rewrapping failed", exc_info=task.exception())
+            self._fail("rewrapping failed")
 
     def _scrub_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:

@@ -30,6 +30,7 @@ from fastobj.meta import keys, records
 from fastobj.meta.base import MetaReader, ScanRow
 from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
+from fastobj.objects import kms_keys
 from fastobj.storage.spares import Spares
 
 Figures = dict[Family, list[tuple[Values, float]]]
@@ -60,6 +61,7 @@ class Scrape:
             figures.update(_files(self._layout))
             figures.update(await _damaged(self._meta))
             figures.update(await _scrub_ended(self._meta))
+            figures.update(await _to_rewrap(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -162,6 +164,17 @@ async def _scrub_ended(meta: MetaReader) -> Figures:
     row = await meta.get(keys.JOBS, keys.JOB_SCRUB)
     ended_ns = 0 if row is None else records.decode(records.ScrubRecord, row[0]).ended_ns
     return {Metric.SCRUB_ENDED: [((), ended_ns / 1e9)]} if ended_ns else {}
+
+
+# --- encryption
+
+
+async def _to_rewrap(meta: MetaReader) -> Figures:
+    """Keys of which rewrapping has seen a newer version, and has not come to its end."""
+    present, record = await kms_keys.known(meta), await kms_keys.progress(meta)
+    targets = {} if record is None else record.targets
+    left = sum(targets.get(key.id, 0) > key.record.version for key in present)
+    return {Metric.REWRAP_LEFT: [((), left)]} if present else {}
 
 
 # --- processes

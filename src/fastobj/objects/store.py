@@ -60,3 +60,4 @@ class Store:
     event_targets: frozenset[str] = frozenset()  # ids of those that settings name
     configs: Kept[KeptConfig] = field(default_factory=partial(Kept, CONFIGS_KEPT_BYTES_MAX))
     encryption: Rules = field(default_factory=Rules)
+    kms_keys: set[str] = field(default_factory=set)  # of which a row is known to be there

@@ -22,6 +22,7 @@ ROWS = {
     keys.HISTORY: (keys.history(ID8, b"k\0y", 7), OBJECT),
     keys.STAMPS: (keys.stamp(ID8, "kéy".encode()), records.StampRecord(1, 7, 9)),
     keys.CONFIGS: (keys.config(ID8, 1, 0), records.ConfigRecord(1, 1, b"content")),
+    keys.KMS_KEYS: (b"default", records.KmsKeyRecord(1, 3)),
 }
 
 
@@ -38,6 +39,7 @@ NAMES = {
     "HISTORY",
     "STAMPS",
     "CONFIGS",
+    "KMS_KEYS",
 }
 
 
@@ -88,8 +90,21 @@ def test_what_is_no_record_is_refused(space):
         (keys.DAMAGED, keys.damaged_body(ID8)),
         (keys.DAMAGED, b"\x03" + ID16),
         (keys.CONFIGS, ID8),
+        (keys.KMS_KEYS, b""),
+        (keys.KMS_KEYS, b"\xff"),
     ],
 )
 def test_a_key_that_no_row_can_have_is_refused(space, key):
     with pytest.raises(StoreDamaged, match="is no key"):
         spaces.decode(space, key, records.encode(ROWS[space][1]))
+
+
+@pytest.mark.parametrize(
+    ("job", "record"),
+    [
+        (keys.JOB_SCRUB, records.ScrubRecord(1, 1, 7)),
+        (keys.JOB_REWRAP, records.RewrapRecord(1, 7, {"key": 2}, failed={"key": 1})),
+    ],
+)
+def test_each_job_has_its_record(job, record):
+    assert spaces.decode(keys.JOBS, job, records.encode(record)) == record

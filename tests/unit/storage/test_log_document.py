@@ -137,6 +137,7 @@ def test_spaces_and_values_are_as_documented():
         keys.HISTORY: "versions",
         keys.STAMPS: "stamps",
         keys.CONFIGS: "configurations",
+        keys.KMS_KEYS: "keys of the key service",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
@@ -152,6 +153,8 @@ def test_spaces_and_values_are_as_documented():
         "damage": list(records.DamageRecord.__struct_fields__),
         "configuration": list(records.ConfigRecord.__struct_fields__),
         "stamp": list(records.StampRecord.__struct_fields__),
+        "key of the key service": list(records.KmsKeyRecord.__struct_fields__),
+        "rewrap": list(records.RewrapRecord.__struct_fields__),
     }
     assert records.FORMAT == 1
 
