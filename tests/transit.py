@@ -140,18 +140,17 @@ class _Refused(Exception):
 
 
 class _State:
-    """Keys, tokens, and how to fail; the keys are in a file as well."""
+    """Keys, roles, tokens, and how to fail; keys and roles are in a file as well."""
 
     def __init__(self, path):
         self.path = path
-        self.keys = json.loads(path.read_text()) if path.exists() else {}
+        self.keys, self.roles = json.loads(path.read_text()) if path.exists() else ({}, {})
         self.tokens = {}  # token -> when it ends
-        self.roles = {}  # role id -> secret id, seconds
         self.fault = {}
         self.asked = []
 
     def save(self):
-        self.path.write_text(json.dumps(self.keys))
+        self.path.write_text(json.dumps([self.keys, self.roles]))
 
     def key(self, name, is_needed=True):
         if name not in self.keys and is_needed:
@@ -264,6 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _secret_id(self, document, token):
         secret_id = f"secret-{os.urandom(12).hex()}"
         self.state.roles["role-id"] = (secret_id, self.state.roles["role-id"][1])
+        self.state.save()
         return {"data": {"secret_id": secret_id}}
 
     def _list(self, document, token):

@@ -82,6 +82,10 @@ class VaultLink:
     ) -> Answer:
         """Asks, several times if need be. Raises KmsUnavailable."""
         self._refuse_resting()
+        # aiohttp works in tasks only, and a request may have none (http.eager).
+        return await asyncio.create_task(self._call(method, path, token, document))
+
+    async def _call(self, method: str, path: str, token: Secret | None, document: object) -> Answer:
         for number in range(TRIES_MAX):
             if number:
                 wait_s = AGAIN_S * 3 ** (number - 1)

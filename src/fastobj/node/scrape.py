@@ -171,10 +171,14 @@ async def _scrub_ended(meta: MetaReader) -> Figures:
 
 async def _to_rewrap(meta: MetaReader) -> Figures:
     """Keys of which rewrapping has seen a newer version, and has not come to its end."""
-    present, record = await kms_keys.known(meta), await kms_keys.progress(meta)
+    present = await kms_keys.known(meta)
+    if not present:
+        return {}
+    await asyncio.sleep(0)
+    record = await kms_keys.progress(meta)
     targets = {} if record is None else record.targets
     left = sum(targets.get(key.id, 0) > key.record.version for key in present)
-    return {Metric.REWRAP_LEFT: [((), left)]} if present else {}
+    return {Metric.REWRAP_LEFT: [((), left)]}
 
 
 # --- processes
