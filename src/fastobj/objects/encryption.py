@@ -227,6 +227,19 @@ def check_end(upload: UploadRecord, customer: Secret | None) -> None:
         _key_of_upload(found, customer)
 
 
+def has_service_key(encryption: Encryption) -> bool:
+    """Whether a key service has wrapped the object's key, and not a customer's."""
+    return encryption.kind != SSE_C
+
+
+def is_as_wished(found: Encryption | None, wish: Wish) -> bool:
+    """Whether an object is encrypted as is wished for; what the wish leaves open may be any."""
+    if found is None or found.kind != wish.kind:
+        return False
+    is_key = not wish.key_id or key_named(wish.key_id) == found.key_id
+    return is_key and (not wish.context or wish.context == found.context)
+
+
 def has_md5(encryption: Encryption | Wish | None) -> bool:
     """Whether the ETag of such an object is the MD5 of its bytes."""
     return encryption is None or encryption.kind == SSE_S3

@@ -9,7 +9,8 @@ import pytest
 
 from fastobj.background import rewrap as rewraps
 from fastobj.background.rewrap import Rewrap
-from fastobj.core.errors import ChecksumMismatch, StoreDamaged, Unavailable
+from fastobj.core import codes
+from fastobj.core.errors import ChecksumMismatch, S3Error, StoreDamaged, Unavailable
 from fastobj.core.limits import REWRAP_BATCH_ROWS
 from fastobj.core.metrics import Metric
 from fastobj.core.secret import Secret
@@ -19,7 +20,7 @@ from fastobj.kms.local import LocalKms
 from fastobj.meta import keys, records, walk
 from fastobj.meta.base import ANY, Row, Txn, new_txn_id
 from fastobj.meta.records import SSE_C, SSE_KMS, SSE_S3
-from fastobj.objects import audit, copy, encryption, get, kms_keys, put, uploads, versions
+from fastobj.objects import append, audit, copy, encryption, get, kms_keys, put, uploads, versions
 from fastobj.objects.copy import Source
 from fastobj.objects.encryption import Wish
 from fastobj.objects.encryption_rules import Rules
@@ -74,7 +75,7 @@ class Bench(World):
         _, body = await get.read_object(
             self.store, bucket, key, lambda it: get.Span(0, it.size), customer, version
         )
-        return body
+        return body if isinstance(body, bytes) else b"".join([bytes(one) async for one in body])
 
     async def uses(self):
         return await kms_keys.uses(self.engine, self.kms)
@@ -368,3 +369,28 @@ async def test_it_is_throttled(bench):
     took_s = (bench.clock.monotonic_ns() - began_ns) / 1e9
     rows = 1000 + 1000 * rewraps.REWRAP_ROW_COST
     assert took_s == pytest.approx(rows / rewraps.REWRAP_ROWS_S, rel=0.2)
+
+
+async def test_an_append_that_meets_a_rewrapped_key_goes_on(bench):
+    """The key is the same; another object's is not, and its bytes stay as they are."""
+    bucket = await bench.bucket()
+    for kind in ("s3", "kms"):
+        wish = KINDS[kind]
+        present = await bench.encrypted(bucket, b"key", wish, b"body")
+        seal = await append.seal(bench.store, present, None)
+        local.rotate(bench.path, wish.key_id or "default")
+        await bench.rewrap.look()
+        assert (await bench.row(bucket, b"key")).encryption != seal.encryption
+        content = describe(b"more", encryption=seal.encryption)
+        place = (bench.store, bucket, b"key", 4, content, b"more")
+        await append.append_small(*place, encrypting=seal.key)
+        assert await bench.body(bucket, b"key") == b"bodymore"
+        await bench.encrypted(bucket, b"key", wish, b"else")
+        with pytest.raises(S3Error) as refused:
+            await append.append_small(*place, encrypting=seal.key)
+        assert refused.value.code == codes.CONDITIONAL_REQUEST_CONFLICT
+        await bench.put(bucket, b"key", b"open")
+        with pytest.raises(S3Error):
+            await append.append_small(*place, encrypting=seal.key)
+        assert await bench.body(bucket, b"key") == b"open"
+    assert not await audit.differences(bench.store)
