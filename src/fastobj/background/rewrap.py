@@ -38,6 +38,7 @@ from fastobj.objects.store import Store
 
 AGAIN_NS: Final = 24 * 3600 * 1_000_000_000
 SAVE_NS: Final = 5_000_000_000
+AGAIN_S: Final = 60.0  # after an error
 TRIES_MAX: Final = 5  # of a row that others change meanwhile
 _NONE_YET: Final = RewrapRecord(records.FORMAT, 0, finished_ns=1)
 
@@ -81,11 +82,13 @@ class Rewrap:
     async def run(self) -> None:
         """Looks without end; returns at once where it is never to."""
         while self._interval_s:
+            pause_s = self._interval_s
             try:
                 await self.look()
             except FastobjError as error:
                 self._log.warning("rewrapping pauses: %s", error)
-            await self._sleep(self._interval_s)
+                pause_s = min(pause_s, AGAIN_S)
+            await self._sleep(pause_s)
 
     async def look(self) -> None:
         """Goes on with the pass that was begun, or begins one where there is something to do.

@@ -123,8 +123,9 @@ class LocalKms:
 
     async def unwrap(self, key_id: str, wrapped: bytes, context: bytes) -> Secret:
         """The key that was wrapped. Raises KeyNotFound, WrapMismatch, KmsUnavailable."""
-        number = wrapped[:_VERSION_BYTES]
-        version = int.from_bytes(number, "big")
+        number, version = wrapped[:_VERSION_BYTES], self.version(wrapped)
+        if not version:
+            raise WrapMismatch("a wrapped key is none of kms local: is the setting another one?")
         versions = self._keys.get(key_id, [])
         if len(versions) < version:  # another process has made it meanwhile
             versions = await self._versions(key_id)
