@@ -145,3 +145,10 @@ HTTP_WRITE_STALL_S_MAX: Final = 60.0
 HTTP_LINGER_S_MAX: Final = 5.0  # reading away after a last answer, so that the client sees it
 HTTP_LINGER_BYTES_MAX: Final = 16 * MIB
 HTTP_REFUSALS_MAX: Final = 64  # connections beyond the most that are told so, at once
+
+# --- key services
+KMS_KEEP_S: Final = 300
+KMS_CHECK_S: Final = 300
+REWRAP_ROWS_S: Final = 4096  # rows that are read; one that is rewritten counts for several
+REWRAP_ROW_COST: Final = 8
+REWRAP_BATCH_ROWS: Final = 100

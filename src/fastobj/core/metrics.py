@@ -261,6 +261,26 @@ class Metric:
     KMS_FAILURES: Final = Family(
         "fastobj_kms_failures_total", COUNTER, "Of these, the ones that it did not."
     )
+    KMS_CALLS_NS: Final = Family(
+        "fastobj_kms_call_seconds_total",
+        COUNTER,
+        "Time for which answers of the key service were waited for.",
+        scale=_NANO,
+    )
+    REWRAPPED: Final = Family(
+        "fastobj_kms_rewrapped_total",
+        COUNTER,
+        "Keys of objects that were wrapped anew, by the newest version of the key service's key.",
+    )
+    REWRAP_FAILURES: Final = Family(
+        "fastobj_kms_rewrap_failures_total",
+        COUNTER,
+        "Keys of objects that could not be; `fastobj kms status` says more.",
+    )
+    REWRAP_LEFT: Final = _scraped(
+        "fastobj_kms_keys_to_rewrap",
+        "Keys of the key service with an older version that may still be needed.",
+    )
 
     # --- lifecycle
     LIFECYCLE_RUNS: Final = Family(

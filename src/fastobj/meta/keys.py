@@ -27,6 +27,7 @@ CONFIGS: Final = 12  # bucket id + kind + chunk number -> ConfigRecord
 # Order of commits + number within its transaction -> EventRecord; its counter: events.
 OUTBOX: Final = 13
 CURSORS: Final = 14  # id of a target of events -> CursorRecord
+KMS_KEYS: Final = 15  # id of a key of the key service -> KmsKeyRecord
 
 DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
 DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
@@ -37,6 +38,7 @@ AT_ONCE: Final = 0  # the due hour of what waits for nothing
 
 JOB_SCRUB: Final = b"scrub"  # -> ScrubRecord
 JOB_TRUSTED_TIME: Final = b"trusted-time"  # -> TrustedTimeRecord
+JOB_REWRAP: Final = b"rewrap"  # -> RewrapRecord
 DAMAGED_BODY: Final = 1  # data id
 DAMAGED_ROW: Final = 2  # space (1 byte) + row key
 

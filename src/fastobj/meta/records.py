@@ -345,6 +345,35 @@ class CursorRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     position: bytes
 
 
+class KmsKeyRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A key of the key service, with which keys of objects are wrapped.
+
+    What its versions below `version` had wrapped was wrapped anew by a whole pass.
+    """
+
+    format: int
+    version: int
+
+
+class RewrapRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How far rewrapping is: at the row `key` of `space`, or done where `finished_ns` is not 0.
+
+    `targets` are the keys of the key service that the pass is about, and the version that must have
+    wrapped; `failed` how many keys of objects could not be wrapped anew, by the key. Another pass
+    begins at `again_ns`, where that is not 0. Times are nanoseconds since the Unix epoch.
+    """
+
+    format: int
+    started_ns: int
+    targets: dict[str, int] = {}
+    space: int = 0
+    key: bytes = b""
+    rewrapped: int = 0
+    failed: dict[str, int] = {}
+    finished_ns: int = 0
+    again_ns: int = 0
+
+
 Record = TypeVar(
     "Record",
     BucketRecord,
@@ -364,6 +393,8 @@ Record = TypeVar(
     RulesDue,
     EventRecord,
     CursorRecord,
+    KmsKeyRecord,
+    RewrapRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from _metrics_token(settings)
     yield from _integrity(settings)
     yield from _webhooks(settings)
+    yield from _vault(settings)
     yield from _faults_on_purpose()
 
 
@@ -103,3 +105,19 @@ def _webhooks(settings: Settings) -> Iterator[str]:
         webhook.check_package()
     except webhook.PackageMissing as error:
         yield f"notify-webhook (from {settings.origin('notify-webhook')}): {error}"
+
+
+def _vault(settings: Settings) -> Iterator[str]:
+    """Looked for, and not loaded: each process does that when it first needs it."""
+    if settings.kms != "vault":
+        return
+    if importlib.util.find_spec("aiohttp") is None:
+        yield (
+            f"kms is vault (from {settings.origin('kms')}), which needs the package aiohttp: pip"
+            " install 'fastobj[vault]'"
+        )
+    if settings.kms_ca and not os.access(settings.kms_ca, os.R_OK):
+        yield (
+            f"kms-ca (from {settings.origin('kms-ca')}): {settings.kms_ca} cannot be read: name a"
+            " file of certificates that the server's user may read"
+        )

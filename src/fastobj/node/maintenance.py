@@ -20,12 +20,14 @@ from fastobj.background.delivery import Delivery
 from fastobj.background.expiry import Expiry
 from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Reclaim, Report
+from fastobj.background.rewrap import Rewrap
 from fastobj.background.scrub import Scrub
 from fastobj.background.segments import Known, Survey, survey
 from fastobj.background.timekeeping import Timekeeper
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError, NoSpace
 from fastobj.core.metrics import Metric
+from fastobj.kms.base import Kms
 from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
@@ -78,6 +80,7 @@ class Maintenance:
         self._timekeeper: Timekeeper | None = None
         self._expiry: Expiry | None = None
         self._delivery: Delivery | None = None
+        self._kms: Kms | None = None
         self._settled_for: set[int] = set()
         self._compact_after_ns = 0
         self._cells = context.page.metrics.of(MAINTENANCE)
@@ -96,6 +99,8 @@ class Maintenance:
         working.cancel()
         for task in self._working_beside:
             task.cancel()
+        if self._kms is not None:
+            await self._kms.close()
         self._ledger.close()
         return self._status
 
@@ -104,7 +109,7 @@ class Maintenance:
         await self._engine.open()
         settings = self._context.settings
         pool = IoPool(_POOL_THREADS)
-        store = maintenance_store(self._context, self._engine, self._ledger, pool)
+        store = maintenance_store(self._context, self._engine, self._ledger, pool, self._cells)
         reclaim = Reclaim(
             self._context.layout.root,
             rows_committer(self._ledger),
@@ -157,6 +162,11 @@ class Maintenance:
         if context.settings.notify_webhook:
             self._delivery = delivery_of(context, store, self._cells)
             self._beside("the delivery of events", self._delivery.run())
+        if store.encryption.kms is not None:
+            self._kms = store.encryption.kms
+            interval_s = context.settings.kms_check_interval
+            rewrap = Rewrap(store, self._kms, self._cells, interval_s=interval_s, rested=self._rest)
+            self._beside("rewrapping", rewrap.run())
 
     def _beside(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -31,7 +31,7 @@ from fastobj.meta import keys, records
 from fastobj.meta.base import MetaReader, ScanRow
 from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
-from fastobj.objects import trusted_time
+from fastobj.objects import kms_keys, trusted_time
 from fastobj.objects.trusted_time import Reading, State
 from fastobj.storage.spares import Spares
 
@@ -65,6 +65,7 @@ class Scrape:
             figures.update(await _scrub_ended(self._meta))
             figures.update(await _trusted_time(self._meta))
             figures.update(await _events(self._meta))
+            figures.update(await _to_rewrap(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -197,6 +198,21 @@ async def _events(meta: MetaReader) -> Figures:
         at_ns = records.decode(records.EventRecord, oldest[0].value).at_ns
         figures[Metric.EVENTS_OLDEST] = [((), at_ns / 1e9)]
     return figures
+
+
+# --- encryption
+
+
+async def _to_rewrap(meta: MetaReader) -> Figures:
+    """Keys of which rewrapping has seen a newer version, and has not come to its end."""
+    present = await kms_keys.known(meta)
+    if not present:
+        return {}
+    await asyncio.sleep(0)
+    record = await kms_keys.progress(meta)
+    targets = {} if record is None else record.targets
+    left = sum(targets.get(key.id, 0) > key.record.version for key in present)
+    return {Metric.REWRAP_LEFT: [((), left)]}
 
 
 # --- processes

@@ -100,6 +100,8 @@ class Worker:
         await self._drain(timeout_s)
         if self._servers:
             await self._volume.close()
+        if self._store is not None and self._store.encryption.kms is not None:
+            await self._store.encryption.kms.close()
         if self._access_log is not None:
             self._access_log.close()
         self._ledger.close()

@@ -32,6 +32,7 @@ SPACES: Final = (
     keys.JOBS,
     keys.DAMAGED,
     keys.CONFIGS,
+    keys.KMS_KEYS,
     keys.UPLOADS,
     keys.DUE,
     keys.PARTS,

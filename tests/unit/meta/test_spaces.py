@@ -27,6 +27,7 @@ ROWS = {
         records.EventRecord(1, "s3:ObjectCreated:Put", 7, "bucket", "", "", "kéy", (("a", "b"),)),
     ),
     keys.CURSORS: (b"target", records.CursorRecord(1, keys.outbox(0))),
+    keys.KMS_KEYS: (b"default", records.KmsKeyRecord(1, 3)),
 }
 
 
@@ -45,6 +46,7 @@ NAMES = {
     "CONFIGS",
     "OUTBOX",
     "CURSORS",
+    "KMS_KEYS",
 }
 
 
@@ -109,6 +111,8 @@ def test_what_is_no_record_is_refused(space):
         (keys.CONFIGS, ID8),
         (keys.OUTBOX, ID16),
         (keys.CURSORS, b""),
+        (keys.KMS_KEYS, b""),
+        (keys.KMS_KEYS, b"\xff"),
     ],
 )
 def test_a_key_that_no_row_can_have_is_refused(space, key):
@@ -132,3 +136,14 @@ def test_changed_rules_are_told_by_their_row():
     due = records.RulesDue(1, "bucket", keys.CURRENT, b"key")
     row_key = keys.due(keys.AT_ONCE, keys.DUE_RULES, ID8)
     assert spaces.decode(keys.DUE, row_key, records.encode(due)) == due
+
+
+@pytest.mark.parametrize(
+    ("job", "record"),
+    [
+        (keys.JOB_SCRUB, records.ScrubRecord(1, 1, 7)),
+        (keys.JOB_REWRAP, records.RewrapRecord(1, 7, {"key": 2}, failed={"key": 1})),
+    ],
+)
+def test_each_job_has_its_record(job, record):
+    assert spaces.decode(keys.JOBS, job, records.encode(record)) == record
