@@ -265,12 +265,19 @@ def test_a_replay(server, s3, one, capsys, monkeypatch):
 
 
 def test_what_is_counted(server, s3, one):
-    wait_until(lambda: metrics(server)["events_delivered_total"] > 0, "a delivery")
+    before = metrics(server)
+    one.answers = lambda number: web.Response(status=503)
+    bucket = watched(s3, "counted")
+    s3.put_object(Bucket=bucket, Key="key", Body=b"")
+    failures = before["event_failures_total"]
+    wait_until(lambda: metrics(server)["event_failures_total"] > failures, "a failure")
+    one.answers = lambda number: web.Response()
+    delivered = before["events_delivered_total"] + 2  # the test event too
+    wait_until(lambda: metrics(server)["events_delivered_total"] >= delivered, "both events")
     figures = metrics(server)
-    assert figures["events_written_total"] > 0
-    assert figures["event_failures_total"] > 0
+    assert figures["events_written_total"] == before["events_written_total"] + 2
+    assert figures["events_waiting"] == before["events_waiting"] + 2  # they are retained
     assert figures["events_dropped_total"] == 0
-    assert figures["events_waiting"] > 0  # they are retained
     assert figures["events_oldest_timestamp_seconds"] > 1.7e9
     assert server.differences() == []
 
