@@ -42,6 +42,7 @@ FEATURES: Mapping[str, Callable[[], list[str]]] = {
     "minio-py versions": lambda: _python("minio", "versions"),
     "minio-py encryption": lambda: _python("minio", "encryption"),
     "minio-py locked": lambda: _python("minio", "locked"),
+    "minio-py lifecycle": lambda: _python("minio", "lifecycle"),
 }
 
 

@@ -7,7 +7,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
-from tests.model.client_locks import Locks, bypassing
+from tests.model.client_lifecycle import Lifecycle
+from tests.model.client_locks import bypassing
 from tests.model.sending import SUM
 from tests.model.values import (
     ALWAYS,
@@ -31,6 +32,7 @@ from tests.model.wire import (
     conditioned,
     copied,
     described,
+    expiry_of,
     lock_of,
     page_of,
     versions_of,
@@ -40,7 +42,7 @@ from tests.model.wire import (
 _STORED = ("content-type", "cache-control", "content-encoding")
 
 
-class Client(Locks):
+class Client(Lifecycle):
     """Operations on buckets and objects."""
 
     # --- buckets
@@ -110,6 +112,7 @@ class Client(Locks):
             int(told.get("x-amz-tagging-count", 0)),
             answer.version,
             lock_of(answer),
+            expiry_of(answer),
         )
 
     async def head(self, *arguments: object) -> Seen:

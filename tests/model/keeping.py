@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from tests.model.values import NULL, Default, Object, Refused, Upload, Version, VersionNumber
+from tests.model.values import (
+    NULL,
+    Default,
+    LifecycleRule,
+    Object,
+    Refused,
+    Upload,
+    Version,
+    VersionNumber,
+)
 
 ENABLED, SUSPENDED = "Enabled", "Suspended"
 Self = TypeVar("Self", bound="Keeping")
@@ -20,6 +29,7 @@ class Bucket:
         self.versioning = ""
         self.keys: dict[str, list[Object]] = {}
         self.lock: Default | None = None
+        self.rules: list[LifecycleRule] = []
 
     def fork(self) -> Bucket:
         """Another one in the same state."""
@@ -128,6 +138,13 @@ class Keeping:
         """Makes it the latest of its key."""
         self.orders += 1
         return bucket.add(key, self.locked(bucket, made), self.orders)
+
+    def end(self, bucket: Bucket, key: str) -> Object | None:
+        """Ends the current object; where versions are kept, by a delete marker."""
+        if not bucket.versioning:
+            bucket.keys.pop(key, None)
+            return None
+        return self.add(bucket, key, Object(b"", "", self.now_s, {}, {}, {}, 0, is_marker=True))
 
     def locked(self, bucket: Bucket, made: Object) -> Object:
         """An object that is put, with what its bucket does to it."""

@@ -7,13 +7,13 @@ from hypothesis.stateful import initialize, rule
 
 from tests.model import draws
 from tests.model.draws import BUCKETS, EDGES, KEYS, MARKERS, PREFIXES, RANGES
+from tests.model.rules_lifecycle import LifecycleRules
 from tests.model.rules_locks import LockRules
-from tests.model.rules_store import StoreRules
 from tests.model.rules_uploads import UploadRules
 from tests.model.rules_versions import VersionRules
 
 
-class Machine(UploadRules, VersionRules, LockRules, StoreRules):
+class Machine(UploadRules, VersionRules, LockRules, LifecycleRules):
     """One example: a new store, and the reference beside it."""
 
     # --- buckets

@@ -18,6 +18,8 @@ from fastobj.objects import (
     append,
     bodies,
     complete,
+    lifecycle_hints,
+    lifecycle_moments,
     listing,
     manifest,
     moves,
@@ -296,6 +298,33 @@ def locks_stay_behind(patch: Patch) -> None:
     patch.setattr(Change, "rewrite", rewrite)
 
 
+@_fault
+def newest_versions_are_not_kept(patch: Patch) -> None:
+    """A lifecycle rule takes versions whatever number it keeps."""
+    whole = lifecycle_moments.of_version
+
+    def of_version(*judged: Any) -> Any:
+        return whole(*judged[:5])
+
+    patch.setattr(lifecycle_moments, "of_version", of_version)
+
+
+@_fault
+def hints_are_lost(patch: Patch) -> None:
+    """Only what was there when lifecycle rules came is ever judged by them."""
+
+    async def following(*arguments: Any) -> list[Row]:
+        return []
+
+    patch.setattr(lifecycle_hints, "following", following)
+
+
+@_fault
+def lone_markers_stay(patch: Patch) -> None:
+    """Delete markers with nothing behind them stay for ever."""
+    patch.setattr(lifecycle_moments, "of_marker", lambda *judged: None)
+
+
 FAULTS: tuple[Fault, ...] = (
     listing_drops_a_key,
     range_stops_short,
@@ -320,6 +349,9 @@ FAULTS: tuple[Fault, ...] = (
     legal_holds_do_not_hold,
     compliance_is_bypassed,
     locks_stay_behind,
+    newest_versions_are_not_kept,
+    hints_are_lost,
+    lone_markers_stay,
     # of power cuts:
     mutations.answer_before_write,
     mutations.covered_too_early,

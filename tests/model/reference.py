@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from tests.model.changing import Changing
 from tests.model.checks import check_copied, check_read, check_write, folded, part_of, range_of
+from tests.model.expiring import Expiring
 from tests.model.keeping import Bucket
 from tests.model.uploading import made_version
 from tests.model.values import (
@@ -36,7 +37,7 @@ from tests.model.values import (
 )
 
 
-class Reference(Changing):
+class Reference(Changing, Expiring):
     """Operations on buckets and objects."""
 
     # --- buckets
@@ -119,6 +120,7 @@ class Reference(Changing):
             len(found.tags),
             self.bucket(bucket).told(found),
             found.lock if found.lock != Lock() else None,
+            self.expires_s(bucket, key, found) if version is None else None,
         )
 
     def head(self, *arguments) -> Seen:
@@ -182,11 +184,8 @@ class Reference(Changing):
         if version is not None:
             return self._delete_version(kept, key, version, bypass)
         check_write(kept.current(key), Conditions(if_match))
-        if not kept.versioning:
-            kept.keys.pop(key, None)
-            return Deleted()
-        marker = Object(b"", "", self.now_s, {}, {}, {}, 0, is_marker=True)
-        return Deleted(self.add(kept, key, marker).version, True)
+        marker = self.end(kept, key)
+        return Deleted() if marker is None else Deleted(marker.version, True)
 
     def _delete_version(self, kept: Bucket, key: str, version: Version, bypass: bool) -> Deleted:
         found = kept.version(key, version)

@@ -13,10 +13,12 @@ from typing import NamedTuple
 import apsw
 
 from fastobj.background.compaction import Compaction
+from fastobj.background.expiry import Expiry
 from fastobj.background.garbage import Garbage
 from fastobj.core import limits
 from fastobj.core.clock import FixedClock, Uptime
 from fastobj.core.limits import KIB, MIB, PIECE_BYTES, PIECE_HEAD_BYTES
+from fastobj.core.metrics import Family
 from fastobj.iam.identity import Identity
 from fastobj.meta import keys, records
 from fastobj.meta.records import PartRecord
@@ -35,6 +37,7 @@ from fastobj.storage.pool import IoPool
 from fastobj.storage.segment_files import is_log, segment_path
 from fastobj.testing.store import assemble
 from tests.crash.world import Node
+from tests.model.expiring import DAY_S
 
 OWN_FILE_BYTES_MIN = MIB + 64 * KIB
 PART_BYTES_MIN = 3 * KIB
@@ -52,6 +55,13 @@ class StepClock(FixedClock):
         """The time, which goes on."""
         self.advance(_LOOK_NS)
         return super().monotonic_ns()
+
+
+class Uncounted:
+    """Stands in for the metrics."""
+
+    def add(self, family: Family, amount: int, *values: str) -> None:
+        """Nobody is told."""
 
 
 class Tail(NamedTuple):
@@ -87,8 +97,10 @@ class Site(Node):
         )
         for store in (self.store, other):  # the machine was never off, and nobody sets its clock
             store.uptime = lambda: Uptime("boot", clock.now_ns())
+            store.lifecycle_day_s = DAY_S
         other.small_body_bytes_max = self.store.small_body_bytes_max
         other.part_bytes_min = PART_BYTES_MIN
+        self._expiry = Expiry(self.store, Uncounted())
         # Two, as of two workers: what one has cached and queued, the other knows nothing of.
         self.applications = tuple(map(_application, (self.store, other)))
 
@@ -132,6 +144,26 @@ class Site(Node):
     async def collect(self) -> None:
         """Works off what is due."""
         await self._garbage.run()
+
+    async def expire(self, turns: int | None = None) -> None:
+        """Applies lifecycle rules until nothing is due, or until so many turns of the loop."""
+        working = asyncio.create_task(self._expire())
+        if turns is None:
+            await working
+            return
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+    async def _expire(self) -> None:
+        for _ in range(_TRIES):
+            while await self._expiry.step():
+                pass
+            due_s = await self._expiry.next_due_s()
+            if due_s is None or due_s > 0:
+                return
+        raise AssertionError("something stays due")
 
     # --- the end
 

@@ -71,6 +71,23 @@ class Default(NamedTuple):
     days: int = 0
 
 
+class LifecycleRule(NamedTuple):
+    """What a bucket does to what has that prefix, and to objects that have that tag and are larger.
+
+    Of the actions, each in days, None is one that it does not have. `kept` newest noncurrent
+    versions stay whatever their age.
+    """
+
+    prefix: str = ""
+    tag: tuple[str, str] | None = None
+    larger: int | None = None
+    days: int | None = None
+    markers: bool = False
+    noncurrent_days: int | None = None
+    kept: int | None = None
+    abort_days: int | None = None
+
+
 class Description(NamedTuple):
     """What is said of an object. `algorithm` names a checksum to keep, "" for none."""
 
@@ -149,6 +166,7 @@ class Seen(NamedTuple):
     tags: int
     version: Version
     lock: Lock | None
+    expires_s: int | None
 
 
 class Written(NamedTuple):

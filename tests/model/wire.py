@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
@@ -22,6 +23,7 @@ from tests.model.values import (
     digest,
 )
 
+_EXPIRY = re.compile(r'expiry-date="([^"]*)", rule-id="')
 META = "x-amz-meta-"
 MODE = "x-amz-object-lock-mode"
 UNTIL = "x-amz-object-lock-retain-until-date"
@@ -180,3 +182,9 @@ def lock_of(answer: Answer) -> Lock | None:
         return None
     until_s = seconds(told[UNTIL]) if UNTIL in told else 0
     return Lock(told.get(MODE, ""), until_s, None if hold is None else hold == "ON")
+
+
+def expiry_of(answer: Answer) -> int | None:
+    """When a read tells that the object expires."""
+    found = _EXPIRY.match(answer.headers.get("x-amz-expiration", ""))
+    return int(parsedate_to_datetime(found[1]).timestamp()) if found else None
