@@ -8,7 +8,7 @@ WORKDIR /build
 COPY pyproject.toml setup.py README.md LICENSE ./
 COPY src src
 RUN python -m venv --without-pip /opt/fastobj \
-    && python -m pip --python /opt/fastobj/bin/python install --no-cache-dir .
+    && python -m pip --python /opt/fastobj/bin/python install --no-cache-dir '.[events]'
 
 FROM python:3.13-slim-bookworm
 LABEL org.opencontainers.image.title="fastobj" \

@@ -5,6 +5,7 @@ A package imports only itself and packages of a lower number; `tests/test_house.
 0  _ext        C kernels: checksums, signatures, chunk decoding, disk I/O
 1  core        settings, limits, errors, clock, log, metrics: what everything may use
 2  meta        metadata engines: an ordered key-value store with transactions
+2  events      where events are sent to, behind one contract
 2  kms         key services, which wrap the keys that objects are encrypted with
 2  storage     volumes, which keep bodies, and the log, which keeps small ones with their commits
 4  http        HTTP/1.1: connections, messages, bodies; knows no S3

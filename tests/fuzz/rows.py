@@ -144,6 +144,15 @@ def _damage(rng: random.Random) -> records.DamageRecord:
     )
 
 
+def _kms_key(rng: random.Random) -> records.KmsKeyRecord:
+    return records.KmsKeyRecord(records.FORMAT, _integer(rng))
+
+
+def _rewrap(rng: random.Random) -> records.RewrapRecord:
+    counts = {rng.choice(TEXTS): _integer(rng) for _ in range(rng.randrange(3))}
+    return records.RewrapRecord(records.FORMAT, _integer(rng), counts, 2, _key(rng), 3, counts)
+
+
 RECORDS = (
     _bucket,
     _object,
@@ -156,6 +165,8 @@ RECORDS = (
     _scrub,
     _damage,
     _trusted_time,
+    _kms_key,
+    _rewrap,
 )
 NAMING = (records.ObjectRecord, records.PartRecord, records.SharedRecord)
 

@@ -51,9 +51,10 @@ def test_put_of_a_large_body(s3, locked):
 
 def test_copies_take_no_lock_along(s3, bucket, locked):
     asked, told = stated()
-    put(s3, locked, **asked)
+    version = put(s3, locked, **asked)
     source = {"Bucket": locked, "Key": "key"}
     s3.copy_object(Bucket=locked, Key="copy", CopySource=source)
+    assert lock_of(s3, locked) == told  # and it stays where it is
     assert lock_of(s3, locked, "copy") == (None, None, None)
     s3.copy_object(Bucket=locked, Key="copy", CopySource=source, **asked)
     assert lock_of(s3, locked, "copy") == told
@@ -62,6 +63,8 @@ def test_copies_take_no_lock_along(s3, bucket, locked):
     onto_itself = {"CopySource": source, "MetadataDirective": "REPLACE"}
     s3.copy_object(**source, **onto_itself)
     assert lock_of(s3, locked) == (None, None, None)
+    assert lock_of(s3, locked, version=version) == told
+    assert refused(remove, s3=s3, bucket=locked, version=version) == DENIED
     encrypted = {"ServerSideEncryption": "AES256"}
     s3.copy_object(Bucket=locked, Key="copy", CopySource=source, **encrypted, **asked)
     assert lock_of(s3, locked, "copy") == told

@@ -18,7 +18,7 @@ from fastobj.core.metrics import Family, Metric
 from fastobj.meta import keys, records
 from fastobj.meta.base import ANY, DELETE, KEEP, Row, ScanRow, Txn, new_txn_id
 from fastobj.meta.records import NEVER_VERSIONED, ObjectRecord, VersionDue
-from fastobj.objects import configs, lifecycle_hints, upload_rows, uploads, versions
+from fastobj.objects import configs, events, lifecycle_hints, upload_rows, uploads, versions
 from fastobj.objects import lifecycle_moments as moments
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.change import Change, change_key
@@ -29,6 +29,7 @@ from fastobj.objects.lifecycle_rules import Rule
 from fastobj.objects.store import Store
 from fastobj.objects.versions import Version
 
+_CAUSE: Final = events.Cause("s3:LifecycleExpiration:Delete", "s3.amazonaws.com")
 _PROTECTED_DAYS: Final = 1  # what may not go is looked at again after that
 
 
@@ -95,7 +96,8 @@ class Judge:
                 return await judged.latest()
             return await judged.version(keys.order_in(of))
 
-        done = await change_key(self._store, bucket, key, plan)
+        with events.caused_by(_CAUSE):
+            done = await change_key(self._store, bucket, key, plan)
         reach("lifecycle.judged")
         return done
 

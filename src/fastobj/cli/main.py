@@ -21,8 +21,9 @@ VERBS: Final = {
     "server": "serve the store in a directory",
     "config": "show or check the settings that a server would use",
     "check": "say whether the store in a directory is sound",
-    "kms": "list, make and rotate the keys that encrypt objects",
+    "kms": "list, make, rotate and retire the keys that encrypt objects",
     "clock": "confirm that the clock is right, for locked objects",
+    "events": "send events again to a webhook",
     "health": "say whether the server on this machine is ready",
 }
 _VERSION_WORDS: Final = ("version", "--version", "-V")

@@ -120,6 +120,16 @@ CONFLICT_RETRIES_MAX: Final = 200
 SCRUB_INTERVAL_S: Final = 7 * 24 * 3600  # from the beginning of a round to that of the next
 SCRUB_BYTES_S: Final = 8 * MIB
 
+# --- events
+EVENTS_MAX: Final = 1_000_000  # in the outbox: some 0.4 GiB of rows
+EVENTS_AT_ONCE_MAX: Final = 8  # on their way to one target
+EVENT_PAUSE_S_MIN: Final = 0.2  # after a first failure, about
+EVENT_PAUSE_S_MAX: Final = 60.0
+WEBHOOK_CONNECTIONS_MAX: Final = EVENTS_AT_ONCE_MAX
+WEBHOOK_CONNECT_S_MAX: Final = 5.0
+WEBHOOK_S_MAX: Final = 30.0  # for one message, answer included
+WEBHOOK_ANSWER_BYTES_MAX: Final = 16 * KIB  # what is read of an answer
+
 # --- slow operations: what their clients are sent meanwhile
 SLOW_HEAD_S: Final = 5.0  # after this long without a result the head leaves, with status 200
 SLOW_SPACE_S: Final = 5.0  # between two spaces behind it
@@ -135,3 +145,10 @@ HTTP_WRITE_STALL_S_MAX: Final = 60.0
 HTTP_LINGER_S_MAX: Final = 5.0  # reading away after a last answer, so that the client sees it
 HTTP_LINGER_BYTES_MAX: Final = 16 * MIB
 HTTP_REFUSALS_MAX: Final = 64  # connections beyond the most that are told so, at once
+
+# --- key services
+KMS_KEEP_S: Final = 300
+KMS_CHECK_S: Final = 300
+REWRAP_ROWS_S: Final = 4096  # rows that are read; one that is rewritten counts for several
+REWRAP_ROW_COST: Final = 8
+REWRAP_BATCH_ROWS: Final = 100

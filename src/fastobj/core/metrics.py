@@ -261,6 +261,26 @@ class Metric:
     KMS_FAILURES: Final = Family(
         "fastobj_kms_failures_total", COUNTER, "Of these, the ones that it did not."
     )
+    KMS_CALLS_NS: Final = Family(
+        "fastobj_kms_call_seconds_total",
+        COUNTER,
+        "Time for which answers of the key service were waited for.",
+        scale=_NANO,
+    )
+    REWRAPPED: Final = Family(
+        "fastobj_kms_rewrapped_total",
+        COUNTER,
+        "Keys of objects that were wrapped anew, by the newest version of the key service's key.",
+    )
+    REWRAP_FAILURES: Final = Family(
+        "fastobj_kms_rewrap_failures_total",
+        COUNTER,
+        "Keys of objects that could not be; `fastobj kms status` says more.",
+    )
+    REWRAP_LEFT: Final = _scraped(
+        "fastobj_kms_keys_to_rewrap",
+        "Keys of the key service with an older version that may still be needed.",
+    )
 
     # --- lifecycle
     LIFECYCLE_RUNS: Final = Family(
@@ -291,6 +311,33 @@ class Metric:
         "fastobj_lifecycle_errors_total",
         COUNTER,
         "Judgements that failed, and are made again later; the log tells why.",
+    )
+
+    # --- events
+    EVENTS_WRITTEN: Final = Family(
+        "fastobj_events_written_total",
+        COUNTER,
+        "Events that were committed to the outbox with the changes that they tell of.",
+    )
+    EVENTS_DELIVERED: Final = Family(
+        "fastobj_events_delivered_total",
+        COUNTER,
+        "Events that a target has taken; one that is told again counts again.",
+    )
+    EVENT_FAILURES: Final = Family(
+        "fastobj_event_failures_total", COUNTER, "Tries of which the target did not take the event."
+    )
+    EVENTS_DROPPED: Final = Family(
+        "fastobj_events_dropped_total",
+        COUNTER,
+        "Events that were dropped undelivered, because there were more than events-max.",
+    )
+    EVENTS_WAITING: Final = _scraped(
+        "fastobj_events_waiting", "Events in the outbox: not delivered yet, or retained."
+    )
+    EVENTS_OLDEST: Final = _scraped(
+        "fastobj_events_oldest_timestamp_seconds",
+        "When the oldest of these happened, in seconds since the Unix epoch.",
     )
 
     # --- processes

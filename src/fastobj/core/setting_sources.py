@@ -324,6 +324,18 @@ def _contradictions(settings: Settings) -> Iterator[SettingsError]:
         yield SettingsError("log-segment-bytes-min is above log-segment-bytes-max: lower it")
     if not settings.region or any(sign in settings.region for sign in " /"):
         yield SettingsError("region must be a name without blanks and slashes, such as us-east-1")
+    if settings.kms == "vault":
+        yield from map(SettingsError, _lacks_of_vault(settings))
+
+
+def _lacks_of_vault(settings: Settings) -> Iterator[str]:
+    if not settings.kms_endpoint:
+        yield "kms is vault, and kms-endpoint does not say where: https://vault.example.com:8200"
+    ways = (settings.kms_token, settings.kms_token_sink, settings.kms_role_id)
+    if sum(map(bool, ways)) != 1:
+        yield "kms is vault: give one of kms-token, kms-token-sink and kms-role-id"
+    if bool(settings.kms_role_id) != bool(settings.kms_secret_id):
+        yield "kms-role-id and kms-secret-id belong together: give both"
 
 
 # To show ------------------------------------------------------------------------------------------

@@ -276,6 +276,13 @@ class Settings:
         "seconds that a request's date may differ from this machine's",
         group="s3",
     )
+    lifecycle_day_seconds: int = _row(
+        count_between(1, limits.LIFECYCLE_DAY_S),
+        limits.LIFECYCLE_DAY_S,
+        "seconds that a day of lifecycle rules lasts; with less than 86400, for tests, nothing is"
+        " rounded up to midnight",
+        group="s3",
+    )
     notify_webhook: tuple[Webhook, ...] = _row(
         WEBHOOKS,
         (),
@@ -284,6 +291,19 @@ class Settings:
         " arn:fastobj:sqs::ID:webhook",
         group="events",
         secret=True,
+    )
+    events_max: int = _row(
+        count_between(1, 1_000_000_000),
+        limits.EVENTS_MAX,
+        "events that the outbox holds; of more, the oldest are dropped, and the log says so",
+        group="events",
+    )
+    events_retention: int = _row(
+        DURATION,
+        0,
+        "time for which delivered events are kept so that they can be replayed, such as 1h or 7d;"
+        " 0: not at all",
+        group="events",
     )
     log_level: str = _row(
         LEVEL, "info", f"least level that is logged: {', '.join(LOG_LEVELS)}", group="log"
@@ -344,10 +364,10 @@ class Settings:
         hidden=True,
     )
     kms: str = _row(
-        choice("local", "off"),
+        choice("local", "vault", "off"),
         "local",
-        "key service for objects that are encrypted by the server: local (keys in kms-key-file) or"
-        " off",
+        "key service for objects that are encrypted by the server: local (keys in kms-key-file),"
+        " vault (HashiCorp Vault or OpenBao, at kms-endpoint) or off",
         group="encryption",
     )
     kms_key_file: str = _row(
@@ -376,16 +396,71 @@ class Settings:
         " can connect), on or off",
         group="encryption",
     )
-    lifecycle_day_seconds: int = _row(
-        count_between(1, limits.LIFECYCLE_DAY_S),
-        limits.LIFECYCLE_DAY_S,
-        "seconds that a day of lifecycle rules lasts; with less than 86400, for tests, nothing is"
-        " rounded up to midnight",
-        group="s3",
+    kms_endpoint: str = _row(
+        URL,
+        "",
+        "URL of the server of kms vault",
+        group="encryption",
+        aliases=("VAULT_ADDR",),
+    )
+    kms_mount: str = _row(
+        TEXT, "transit", "where Vault has its Transit secrets engine", group="encryption"
+    )
+    kms_namespace: str = _row(
+        TEXT,
+        "",
+        "namespace of Vault in which that is",
+        group="encryption",
+        aliases=("VAULT_NAMESPACE",),
+    )
+    kms_ca: str = _row(
+        TEXT,
+        "",
+        "file of certificates, in PEM form, that Vault's is signed with (default: the system's)",
+        group="encryption",
+        aliases=("VAULT_CACERT",),
+    )
+    kms_token: str = _row(
+        TEXT,
+        "",
+        "token for Vault; it is renewed while it can be",
+        group="encryption",
+        secret=True,
+        aliases=("VAULT_TOKEN",),
+    )
+    kms_token_sink: str = _row(
+        TEXT,
+        "",
+        "file into which an agent writes the token for Vault, instead of kms-token; read again"
+        " when it changes",
+        group="encryption",
+    )
+    kms_role_id: str = _row(
+        TEXT, "", "role with which to log in to Vault (AppRole), instead", group="encryption"
+    )
+    kms_secret_id: str = _row(TEXT, "", "secret id of that role", group="encryption", secret=True)
+    kms_keep: int = _row(
+        DURATION,
+        limits.KMS_KEEP_S,
+        "how long a key that Vault has unwrapped is kept in memory: so long it can still be used"
+        " when Vault is down, or has been told to refuse it; 0: not at all",
+        group="encryption",
+    )
+    kms_check_interval: int = _row(
+        DURATION,
+        limits.KMS_CHECK_S,
+        "how often the key service is asked for new versions of keys: what older ones have wrapped"
+        " is then wrapped anew, in the background; 0: never",
+        group="encryption",
     )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Who may sign requests: iam.identity.Identity, which this layer does not know.
     signers: tuple[Any, ...] = field(default=(), repr=False)
+
+    @property
+    def event_targets(self) -> frozenset[str]:
+        """The ids of the targets of events."""
+        return frozenset([webhook.id for webhook in self.notify_webhook])
 
     def url(self, address: Address) -> str:
         """The URL by which this machine reaches an address of the server."""

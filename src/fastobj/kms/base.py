@@ -5,6 +5,7 @@ A service never gives its own keys away. It knows no bucket and no object.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from fastobj.core.errors import FastobjError
@@ -34,8 +35,17 @@ class DataKey(NamedTuple):
     wrapped: bytes
 
 
+class Wrapped(NamedTuple):
+    """A key as it is stored, and the context that was bound into it."""
+
+    key: bytes
+    context: bytes
+
+
 class Kms(Protocol):
-    """A key service. `context` is bound into what is wrapped, and must be the same later.
+    """A key service. Versions of a key are numbered from 1, without gaps.
+
+    `context` is bound into what is wrapped, and must be the same later.
 
     All methods raise KmsUnavailable, and KeyNotFound where there is no such key.
     """
@@ -54,4 +64,22 @@ class Kms(Protocol):
 
     async def wrap(self, key_id: str, plain: Secret, context: bytes) -> bytes:
         """The key, wrapped by the newest version of the key of that id."""
+        ...
+
+    async def newest(self, key_id: str) -> int:
+        """The number of the version that wraps now."""
+        ...
+
+    async def rewrap(
+        self, key_id: str, wrapped: Sequence[Wrapped]
+    ) -> list[bytes | KeyNotFound | WrapMismatch]:
+        """Each of the keys, wrapped by the newest version instead, or why that one cannot be."""
+        ...
+
+    def version(self, wrapped: bytes) -> int:
+        """The number of the version that wrapped; 0 where that was no version of this service."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of connections; the service is not used any more."""
         ...

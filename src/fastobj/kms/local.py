@@ -1,9 +1,10 @@
 """Keys in a file beside the store: a key service without a server.
 
 The file is JSON, of mode 0600: a format number, and for each key its versions with 32 random bytes
-each. It is made with the default key in it when the first key is asked for. A version is never
-taken out: what it wrapped stays readable. Whoever loses the file loses what is encrypted, and
-whoever reads it beside the store can read that: back it up, apart from the store.
+each. It is made with the default key in it when the first key is asked for. A version stays, and
+what it wrapped stays readable, until it is retired: then `null` stands in its place. Whoever loses
+the file loses what is encrypted, and whoever reads it beside the store can read that: back it up,
+apart from the store.
 
 Several processes use the file; each looks whether it has changed before it makes or takes a key.
 """
@@ -16,9 +17,10 @@ import hashlib
 import os
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +28,16 @@ import msgspec
 
 from fastobj.core.secret import Secret
 from fastobj.kms import wrapping
-from fastobj.kms.base import DataKey, KeyNotFound, KmsError, KmsUnavailable
+from fastobj.kms.base import (
+    DataKey,
+    KeyNotFound,
+    KmsError,
+    KmsUnavailable,
+    WrapMismatch,
+    Wrapped,
+)
 
-FORMAT: Final = 1
+FORMAT: Final = 2  # of a file without a retired version: 1
 FILE_MODE: Final = 0o600
 _OTHERS: Final = 0o077
 _CHECK_BYTES: Final = 8
@@ -51,10 +60,10 @@ class _File(msgspec.Struct, frozen=True):
     """What the file holds: the versions of each key, oldest first, by its id."""
 
     format: int
-    keys: dict[str, list[_Version]]
+    keys: dict[str, list[_Version | None]]
 
 
-Keys = dict[str, list[Secret]]
+Keys = dict[str, list[Secret | None]]  # None: retired, which the newest never is
 
 
 class LocalKms:
@@ -77,27 +86,63 @@ class LocalKms:
 
     async def wrap(self, key_id: str, plain: Secret, context: bytes) -> bytes:
         """The key, wrapped by the newest version. Raises KeyNotFound, KmsUnavailable."""
+        newest = await self.newest(key_id)
+        number = newest.to_bytes(_VERSION_BYTES, "big")
+        return number + wrapping.wrap(self._version(key_id, newest), plain, number + context)
+
+    async def newest(self, key_id: str) -> int:
+        """The number of the version that wraps now. Raises KeyNotFound, KmsUnavailable."""
         versions = await self._versions(key_id)
         if not versions:
             raise KeyNotFound(f"there is no key {key_id!r}: `fastobj kms create` makes one")
-        number = len(versions).to_bytes(_VERSION_BYTES, "big")
-        return number + wrapping.wrap(versions[-1], plain, number + context)
+        return len(versions)
+
+    async def rewrap(
+        self, key_id: str, wrapped: Sequence[Wrapped]
+    ) -> list[bytes | KeyNotFound | WrapMismatch]:
+        """Each of the keys, wrapped by the newest version. Raises KeyNotFound, KmsUnavailable."""
+        found: list[bytes | KeyNotFound | WrapMismatch] = []
+        await self.newest(key_id)
+        for key, context in wrapped:
+            try:
+                plain = await self.unwrap(key_id, key, context)
+            except (KeyNotFound, WrapMismatch) as error:
+                found.append(error)
+            else:
+                found.append(await self.wrap(key_id, plain, context))
+        return found
+
+    def version(self, wrapped: bytes) -> int:
+        """The number of the version that wrapped; 0 where that was not this service."""
+        if len(wrapped) != _VERSION_BYTES + wrapping.WRAPPED_BYTES:
+            return 0
+        return int.from_bytes(wrapped[:_VERSION_BYTES], "big")
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
 
     async def unwrap(self, key_id: str, wrapped: bytes, context: bytes) -> Secret:
         """The key that was wrapped. Raises KeyNotFound, WrapMismatch, KmsUnavailable."""
-        number = wrapped[:_VERSION_BYTES]
-        version = int.from_bytes(number, "big")
+        number, version = wrapped[:_VERSION_BYTES], self.version(wrapped)
+        if not version:
+            raise WrapMismatch("a wrapped key is none of kms local: is the setting another one?")
         versions = self._keys.get(key_id, [])
         if len(versions) < version:  # another process has made it meanwhile
             versions = await self._versions(key_id)
-        if not 0 < version <= len(versions):
+        outer = self._version(key_id, version)
+        return wrapping.unwrap(outer, wrapped[_VERSION_BYTES:], number + context)
+
+    def _version(self, key_id: str, version: int) -> Secret:
+        versions = self._keys.get(key_id, [])
+        found = versions[version - 1] if 0 < version <= len(versions) else None
+        if found is None:
             raise KeyNotFound(
                 f"{self._path} has no version {version} of the key {key_id!r}, which wrapped the"
                 " key of an object: restore that file from a backup"
             )
-        return wrapping.unwrap(versions[version - 1], wrapped[_VERSION_BYTES:], number + context)
+        return found
 
-    async def _versions(self, key_id: str) -> list[Secret]:
+    async def _versions(self, key_id: str) -> list[Secret | None]:
         """Those of a key, oldest first; none where there is no such key."""
         self._refresh()
         if key_id == self._default_key and key_id not in self._keys:
@@ -149,7 +194,9 @@ def read(path: Path) -> Keys:
             " use the version of fastobj that wrote it"
         )
     return {
-        key_id: [_secret(path, key_id, version) for version in versions]
+        key_id: [
+            None if version is None else _secret(path, key_id, version) for version in versions
+        ]
         for key_id, versions in found.keys.items()
     }
 
@@ -199,6 +246,15 @@ def rotate(path: Path, key_id: str) -> int:
         return len(keys[key_id])
 
 
+def retire(path: Path, key_id: str, version: int) -> None:
+    """Takes all versions below that one out of the file. Raises KeyNotFound."""
+    with _changing(path) as keys:
+        versions = keys.get(key_id, [])
+        if not 0 < version <= len(versions):
+            raise KeyNotFound(f"there is no version {version} of a key {key_id!r} in {path}")
+        keys[key_id] = [*repeat(None, version - 1), *versions[version - 1 :]]
+
+
 @contextmanager
 def _changing(path: Path) -> Iterator[Keys]:
     """The keys, to be changed; written durably at the end. One process at a time."""
@@ -226,7 +282,9 @@ def _write(path: Path, keys: Keys) -> None:
     The caller syncs the folder.
     """
     stored = {key_id: list(map(_version, versions)) for key_id, versions in keys.items()}
-    raw = msgspec.json.format(msgspec.json.encode(_File(FORMAT, stored)), indent=2) + b"\n"
+    is_plain = not any(None in versions for versions in keys.values())
+    file_format = 1 if is_plain else FORMAT
+    raw = msgspec.json.format(msgspec.json.encode(_File(file_format, stored)), indent=2) + b"\n"
     temporary = f"{path}{_TEMPORARY}"
     opener = partial(os.open, mode=FILE_MODE)
     with open(temporary, "wb", opener=opener) as file:
@@ -237,7 +295,9 @@ def _write(path: Path, keys: Keys) -> None:
     os.rename(temporary, path)
 
 
-def _version(key: Secret) -> _Version:
+def _version(key: Secret | None) -> _Version | None:
+    if key is None:
+        return None
     return _Version(b64encode(key.value).decode(), _check(key.value))
 
 

@@ -6,6 +6,7 @@ id, so that a bucket made again under the same name never meets the rows of the 
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 # Spaces: which ordered map. The numbers are part of the format (docs/format.md).
@@ -23,6 +24,10 @@ DAMAGED: Final = 9  # kind + data id, or kind + space + row key -> DamageRecord
 HISTORY: Final = 10
 STAMPS: Final = 11  # bucket id + object key -> StampRecord, where there is or was versioning
 CONFIGS: Final = 12  # bucket id + kind + chunk number -> ConfigRecord
+# Order of commits + number within its transaction -> EventRecord; its counter: events.
+OUTBOX: Final = 13
+CURSORS: Final = 14  # id of a target of events -> CursorRecord
+KMS_KEYS: Final = 15  # id of a key of the key service -> KmsKeyRecord
 
 DUE_PARTS: Final = 1  # upload id -> PartsDue: bodies of parts to let go of
 DUE_UPLOAD: Final = 2  # upload id -> UploadDue: an upload that expires
@@ -33,6 +38,7 @@ AT_ONCE: Final = 0  # the due hour of what waits for nothing
 
 JOB_SCRUB: Final = b"scrub"  # -> ScrubRecord
 JOB_TRUSTED_TIME: Final = b"trusted-time"  # -> TrustedTimeRecord
+JOB_REWRAP: Final = b"rewrap"  # -> RewrapRecord
 DAMAGED_BODY: Final = 1  # data id
 DAMAGED_ROW: Final = 2  # space (1 byte) + row key
 
@@ -46,6 +52,9 @@ PART_SUFFIX_BYTES: Final = PART_NUMBER_BYTES + 4  # what tells one part of an up
 _TIME_BYTES: Final = 8
 _PUSHED: Final = b"\1"
 _NS_PER_HOUR: Final = 3_600_000_000_000
+COMMIT_ORDER: Final = struct.Struct(">QI")  # block of the log, place in it
+OUTBOX_KEY_BYTES: Final = COMMIT_ORDER.size + 1
+OUTBOX_COUNTER: Final = b"events"
 FIRST: Final = b""
 LAST: Final = b"\xff" * 2048  # above every key
 
@@ -227,6 +236,19 @@ def config(bucket_id: bytes, kind: int, chunk: int) -> bytes:
 def config_of(row_key: bytes) -> tuple[bytes, int, int]:
     """Bucket id, kind and chunk number in a row key of `CONFIGS`."""
     return row_key[:BUCKET_ID_BYTES], row_key[BUCKET_ID_BYTES], row_key[BUCKET_ID_BYTES + 1]
+
+
+# --- events
+
+
+def outbox(number: int) -> bytes:
+    """The row of the event of that number in its transaction, 0 to 255, before it has an order."""
+    return bytes(COMMIT_ORDER.size) + bytes([number])
+
+
+def in_order(row_key: bytes, block: int, place: int) -> bytes:
+    """The row key of an event that is committed by that block of the log, at that place."""
+    return COMMIT_ORDER.pack(block, place) + row_key[COMMIT_ORDER.size :]
 
 
 # --- damage

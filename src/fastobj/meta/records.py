@@ -314,6 +314,66 @@ class TrustedTimeRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     jumped: bool = False
 
 
+class EventRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Something that happened to an object, and whom that is told to.
+
+    `targets` are pairs: the id of a target and that of the notification by which it is told.
+    `bucket`, `owner` (of it) and `region` are as they were then. `version` is the id as clients see
+    it, "" where there is none; `size` is -1, and `etag` "", where there is no object any more.
+    """
+
+    format: int
+    name: str
+    at_ns: int
+    bucket: str
+    owner: str
+    region: str
+    key: str
+    targets: tuple[tuple[str, str], ...]
+    principal: str = ""
+    source_ip: str = ""
+    request_id: str = ""
+    version: str = ""
+    size: int = -1
+    etag: str = ""
+
+
+class CursorRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How far a target of events is: it has all that stand in the outbox up to `position`."""
+
+    format: int
+    position: bytes
+
+
+class KmsKeyRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A key of the key service, with which keys of objects are wrapped.
+
+    What its versions below `version` had wrapped was wrapped anew by a whole pass.
+    """
+
+    format: int
+    version: int
+
+
+class RewrapRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How far rewrapping is: at the row `key` of `space`, or done where `finished_ns` is not 0.
+
+    `targets` are the keys of the key service that the pass is about, and the version that must have
+    wrapped; `failed` how many keys of objects could not be wrapped anew, by the key. Another pass
+    begins at `again_ns`, where that is not 0. Times are nanoseconds since the Unix epoch.
+    """
+
+    format: int
+    started_ns: int
+    targets: dict[str, int] = {}
+    space: int = 0
+    key: bytes = b""
+    rewrapped: int = 0
+    failed: dict[str, int] = {}
+    finished_ns: int = 0
+    again_ns: int = 0
+
+
 Record = TypeVar(
     "Record",
     BucketRecord,
@@ -331,6 +391,10 @@ Record = TypeVar(
     TrustedTimeRecord,
     VersionDue,
     RulesDue,
+    EventRecord,
+    CursorRecord,
+    KmsKeyRecord,
+    RewrapRecord,
 )
 
 _encoder = msgspec.msgpack.Encoder()

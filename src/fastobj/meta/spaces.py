@@ -90,6 +90,7 @@ _DUE_RECORDS: Final[dict[int, type[Any]]] = {
 _JOB_RECORDS: Final[dict[bytes, type[Any]]] = {
     keys.JOB_SCRUB: records.ScrubRecord,
     keys.JOB_TRUSTED_TIME: records.TrustedTimeRecord,
+    keys.JOB_REWRAP: records.RewrapRecord,
 }
 SPACES: Final = {
     keys.BUCKETS: Space("bucket", _always(records.BucketRecord), _is_text),
@@ -110,6 +111,9 @@ SPACES: Final = {
     keys.CONFIGS: Space(
         "configuration", _always(records.ConfigRecord), _of_length(keys.BUCKET_ID_BYTES + 2)
     ),
+    keys.OUTBOX: Space("event", _always(records.EventRecord), _of_length(keys.OUTBOX_KEY_BYTES)),
+    keys.CURSORS: Space("cursor", _always(records.CursorRecord), _is_text),
+    keys.KMS_KEYS: Space("key of the key service", _always(records.KmsKeyRecord), _is_text),
 }
 
 

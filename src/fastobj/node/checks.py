@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from fastobj.core.clock import SystemClock
 from fastobj.core.errors import StoreError
 from fastobj.core.setting_sources import SettingsError, raise_all
 from fastobj.core.settings import Settings
+from fastobj.events import webhook
 from fastobj.node import credentials
 from fastobj.objects.integrity import PackageMissing, whole_sum
 from fastobj.storage import io
@@ -31,6 +33,8 @@ def faults(settings: Settings) -> Iterator[str]:
     yield from _access_log(settings)
     yield from _metrics_token(settings)
     yield from _integrity(settings)
+    yield from _webhooks(settings)
+    yield from _vault(settings)
     yield from _faults_on_purpose()
 
 
@@ -92,3 +96,28 @@ def _integrity(settings: Settings) -> Iterator[str]:
         whole_sum(settings.integrity)
     except PackageMissing as error:
         yield f"integrity is {settings.integrity} (from {settings.origin('integrity')}): {error}"
+
+
+def _webhooks(settings: Settings) -> Iterator[str]:
+    if not settings.notify_webhook:
+        return
+    try:
+        webhook.check_package()
+    except webhook.PackageMissing as error:
+        yield f"notify-webhook (from {settings.origin('notify-webhook')}): {error}"
+
+
+def _vault(settings: Settings) -> Iterator[str]:
+    """Looked for, and not loaded: each process does that when it first needs it."""
+    if settings.kms != "vault":
+        return
+    if importlib.util.find_spec("aiohttp") is None:
+        yield (
+            f"kms is vault (from {settings.origin('kms')}), which needs the package aiohttp: pip"
+            " install 'fastobj[vault]'"
+        )
+    if settings.kms_ca and not os.access(settings.kms_ca, os.R_OK):
+        yield (
+            f"kms-ca (from {settings.origin('kms-ca')}): {settings.kms_ca} cannot be read: name a"
+            " file of certificates that the server's user may read"
+        )

@@ -118,6 +118,7 @@ class Committer:
         self._received = memoryview(bytearray(_RECEIVE_BYTES))
         self._stopping = False
         self._nudge = self._hinted = True
+        self._has_events = False  # committed since the last nudge
         self._worked = True  # since the process was last idle
         control.setblocking(False)
         for fd in (control.fileno(), self._writer.eventfd):
@@ -262,6 +263,7 @@ class Committer:
             self._ledger.fail(batch, error)
         else:
             self._ledger.complete(batch)
+            self._has_events = self._has_events or batch.events > 0
         self._nudge = self._nudge or batch.released
         self._hinted = self._hinted or batch.hinted
         self._store.count(batch)
@@ -288,14 +290,17 @@ class Committer:
         self._nudge = True
 
     def _flush_nudge(self) -> None:
-        if self._store.wants_maintenance() or self._nudge or self._hinted:
-            self._nudge = False
-            self._send_nudge()
+        has_work = self._store.wants_maintenance() or self._nudge
+        if has_work or self._hinted or self._has_events:
+            self._send_nudge(has_work, self._hinted, self._has_events)
+            self._nudge = self._hinted = self._has_events = False
 
-    def _send_nudge(self) -> None:
+    def _send_nudge(
+        self, has_work: bool = True, hinted: bool = True, has_events: bool = True
+    ) -> None:
         attached = [peer.owner for peer in self._peers.values()]
-        nudge = frames.NudgeHead(attached, self._store.covered_sequence, self._hinted)
-        self._hinted = False
+        covered = self._store.covered_sequence
+        nudge = frames.NudgeHead(attached, covered, has_work, hinted, has_events)
         for peer in self._peers.values():
             if self._store.is_maintenance(peer.owner):
                 peer.send(frames.encode(frames.NUDGE, 0, nudge))

@@ -87,6 +87,8 @@ class CommitterStore:
         cells.add(Metric.COMMIT_BATCHES, 1)
         cells.add(Metric.COMMIT_TRANSACTIONS, len(batch.accepted))
         cells.observe(Metric.COMMIT_BATCH_SIZE, len(batch.accepted))
+        if batch.events:
+            cells.add(Metric.EVENTS_WRITTEN, batch.events)
         self._count_checkpoints()
         self._count_positions()
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from fastobj.core.clock import Clock, SystemClock
 from fastobj.core.metrics import Family, Metric
 from fastobj.core.secret import Secret
 from fastobj.core.settings import Settings
-from fastobj.kms.base import DataKey, Kms, KmsError
+from fastobj.kms.base import DataKey, KeyNotFound, Kms, KmsError, WrapMismatch, Wrapped
 from fastobj.kms.local import LocalKms
 from fastobj.node.layout import StoreLayout
 from fastobj.objects.encryption_rules import Rules
+
+if TYPE_CHECKING:
+    from fastobj.kms.vault import VaultKms
 
 _OFF: Final = "This server does not take keys of customers: its setting sse-c is off."
 _INSECURE: Final = (
@@ -37,18 +41,56 @@ def key_file(settings: Settings, layout: StoreLayout) -> Path:
     return Path(named).absolute() if named else layout.kms_keys
 
 
-def _kms(settings: Settings, layout: StoreLayout, count: Count) -> Kms | None:
+def key_service(settings: Settings, layout: StoreLayout) -> Kms | None:
+    """The key service that the settings name, which counts nothing and keeps nothing."""
     if settings.kms == "off":
         return None
-    return CountedKms(LocalKms(key_file(settings, layout), settings.kms_key_id), count)
+    if settings.kms == "vault":
+        return vault(settings)
+    return LocalKms(key_file(settings, layout), settings.kms_key_id)
+
+
+def vault(settings: Settings) -> VaultKms:
+    """Vault, as the settings describe it. Nothing is asked yet."""
+    # Only here: most servers need none of this.
+    from fastobj.kms.vault import VaultKms
+    from fastobj.kms.vault_link import VaultLink
+    from fastobj.kms.vault_token import Login, VaultToken
+
+    clock = SystemClock()
+    link = VaultLink(settings.kms_endpoint, settings.kms_namespace, settings.kms_ca, clock)
+    login = Login(
+        _secret(settings.kms_token),
+        settings.kms_token_sink,
+        settings.kms_role_id,
+        _secret(settings.kms_secret_id),
+    )
+    return VaultKms(link, VaultToken(link, login, clock), settings.kms_mount, clock)
+
+
+def _secret(text: str) -> Secret | None:
+    return Secret(text.encode()) if text else None
+
+
+def _kms(settings: Settings, layout: StoreLayout, count: Count) -> Kms | None:
+    kms, clock = key_service(settings, layout), SystemClock()
+    if kms is None:
+        return None
+    counted = CountedKms(kms, count, clock)
+    if settings.kms != "vault" or not settings.kms_keep:
+        return counted
+    from fastobj.kms.kept import KeepingKms
+
+    return KeepingKms(counted, settings.kms_keep, clock)
 
 
 class CountedKms:
     """A key service whose calls are counted; its methods are those of kms.base.Kms."""
 
-    def __init__(self, kms: Kms, count: Count) -> None:
+    def __init__(self, kms: Kms, count: Count, clock: Clock) -> None:
         self._kms = kms
         self._count = count
+        self._clock = clock
 
     async def exists(self, key_id: str) -> bool:
         """Whether there is a key of that id; this is not counted."""
@@ -66,13 +108,34 @@ class CountedKms:
         """The key, wrapped."""
         return await self._counted(self._kms.wrap(key_id, plain, context))
 
+    async def newest(self, key_id: str) -> int:
+        """The number of the version that wraps now."""
+        return await self._counted(self._kms.newest(key_id))
+
+    async def rewrap(
+        self, key_id: str, wrapped: Sequence[Wrapped]
+    ) -> list[bytes | KeyNotFound | WrapMismatch]:
+        """Each of the keys, wrapped by the newest version: one call for all."""
+        return await self._counted(self._kms.rewrap(key_id, wrapped))
+
+    def version(self, wrapped: bytes) -> int:
+        """The number of the version that wrapped."""
+        return self._kms.version(wrapped)
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+        await self._kms.close()
+
     async def _counted(self, call: Awaitable[T]) -> T:
         self._count(Metric.KMS_CALLS, 1)
+        began_ns = self._clock.monotonic_ns()
         try:
             return await call
         except KmsError:
             self._count(Metric.KMS_FAILURES, 1)
             raise
+        finally:
+            self._count(Metric.KMS_CALLS_NS, self._clock.monotonic_ns() - began_ns)
 
 
 def _refusal(settings: Settings) -> str:

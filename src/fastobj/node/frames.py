@@ -29,7 +29,7 @@ COMMIT: Final = 1  # peer to committer: list of entries, one batch where they fi
 OUTCOME: Final = 2  # peer to committer: list of transaction ids
 ANSWER: Final = 3  # committer to peer
 READY: Final = 4  # committer to peer: the first frame of a link
-NUDGE: Final = 5  # committer to maintenance: something may be reclaimed
+NUDGE: Final = 5  # committer to maintenance: something may be reclaimed, or is to be told
 COMMITTED: Final = 6  # committer to peer: requests of which each entry was committed
 
 FRAME_BYTES_MAX: Final = 128 * MIB
@@ -55,12 +55,15 @@ class ReadyHead(msgspec.Struct, array_like=True, gc=False):
 class NudgeHead(msgspec.Struct, array_like=True, gc=False):
     """`attached`: incarnations whose link is not drained. `covered`: see storage.log_format.
 
-    `hinted`: lifecycle rules may have something due sooner than was told.
+    `has_work`: something may be reclaimed. `hinted`: lifecycle rules may have something due sooner
+    than was told. `has_events`: some were committed.
     """
 
     attached: list[int]
     covered: int
+    has_work: bool = True
     hinted: bool = True
+    has_events: bool = True
 
 
 class OutcomeHead(msgspec.Struct, array_like=True, gc=False):

@@ -99,6 +99,11 @@ class StoreLayout:
         return self.root / "trusted-time"
 
     @property
+    def replays(self) -> Path:
+        """The folder of requests to tell events again."""
+        return self.root / "replays"
+
+    @property
     def server_lock(self) -> Path:
         """Locked by the supervisor for as long as the server lives."""
         return self.root / "server.lock"

@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Final
 
 import uvloop
 
 from fastobj.background import orphans
 from fastobj.background.compaction import Compaction
+from fastobj.background.delivery import Delivery
 from fastobj.background.expiry import Expiry
 from fastobj.background.garbage import Garbage
 from fastobj.background.reclaim import Reclaim, Report
+from fastobj.background.rewrap import Rewrap
 from fastobj.background.scrub import Scrub
 from fastobj.background.segments import Known, Survey, survey
 from fastobj.background.timekeeping import Timekeeper
 from fastobj.core.clock import SystemClock
 from fastobj.core.errors import FastobjError, NoSpace
 from fastobj.core.metrics import Metric
+from fastobj.kms.base import Kms
 from fastobj.meta import keys
 from fastobj.meta.sqlite import SqliteEngine
 from fastobj.node import frames, links
 from fastobj.node.child import ChildContext, database_vfs, release_memory
+from fastobj.node.event_delivery import delivery_of
 from fastobj.node.maintenance_store import maintenance_store
 from fastobj.node.peer import Peer
 from fastobj.node.shared_page import MAINTENANCE
@@ -70,11 +76,11 @@ class Maintenance:
         self._ledger = self._peer.ledger
         self._status = 0
         self._failed = False  # the last pass over what is due
-        self._scrubbing: asyncio.Task[None] | None = None
+        self._working_beside: list[asyncio.Task[None]] = []
         self._timekeeper: Timekeeper | None = None
-        self._timekeeping: asyncio.Task[None] | None = None
         self._expiry: Expiry | None = None
-        self._expiring: asyncio.Task[None] | None = None
+        self._delivery: Delivery | None = None
+        self._kms: Kms | None = None
         self._settled_for: set[int] = set()
         self._compact_after_ns = 0
         self._cells = context.page.metrics.of(MAINTENANCE)
@@ -91,9 +97,10 @@ class Maintenance:
         if working.done():
             return working.result()  # raises what ended it
         working.cancel()
-        for task in (self._scrubbing, self._expiring, self._timekeeping):
-            if task is not None:
-                task.cancel()
+        for task in self._working_beside:
+            task.cancel()
+        if self._kms is not None:
+            await self._kms.close()
         self._ledger.close()
         return self._status
 
@@ -102,7 +109,7 @@ class Maintenance:
         await self._engine.open()
         settings = self._context.settings
         pool = IoPool(_POOL_THREADS)
-        store = maintenance_store(self._context, self._engine, self._ledger, pool)
+        store = maintenance_store(self._context, self._engine, self._ledger, pool, self._cells)
         reclaim = Reclaim(
             self._context.layout.root,
             rows_committer(self._ledger),
@@ -117,9 +124,8 @@ class Maintenance:
             settings.parts_grace_seconds,
         )
         compaction = Compaction(store, self._clock)
-        scrub = self._begin_scrub(store)
-        self._begin_timekeeping(store)
-        self._begin_expiry(store)
+        scrub = self._scrub(store)
+        self._begin_beside(store, scrub)
         while True:
             await self._wait(garbage)
             began = self._clock.monotonic_ns()
@@ -134,10 +140,9 @@ class Maintenance:
             took_s = (self._clock.monotonic_ns() - began) / 1e9
             await asyncio.sleep(_pause_s(took_s, any(report) or worked, is_short))
 
-    def _begin_scrub(self, store: Store) -> Scrub:
-        """It works beside the passes, for as long as this process lives."""
+    def _scrub(self, store: Store) -> Scrub:
         context = self._context
-        scrub = Scrub(
+        return Scrub(
             store,
             self._cells,
             interval_s=context.settings.scrub_interval,
@@ -145,35 +150,33 @@ class Maintenance:
             made_ns=context.layout.made_ns,
             rested=self._rest,
         )
-        self._scrubbing = asyncio.create_task(scrub.run())
-        self._scrubbing.add_done_callback(self._scrub_ended)
-        return scrub
 
-    def _begin_expiry(self, store: Store) -> None:
-        """It works beside the passes, too, and hears of each nudge."""
+    def _begin_beside(self, store: Store, scrub: Scrub) -> None:
+        """What works beside the passes, for as long as this process lives."""
+        context = self._context
+        self._beside("the scrub", scrub.run())
+        self._timekeeper = Timekeeper(store, context.layout.trusted_time)
+        self._beside("timekeeping", self._timekeeper.run())
         self._expiry = Expiry(store, self._cells)
-        self._expiring = asyncio.create_task(self._expiry.run())
-        self._expiring.add_done_callback(self._expiry_ended)
+        self._beside("lifecycle rules", self._expiry.run())
+        if context.settings.notify_webhook:
+            self._delivery = delivery_of(context, store, self._cells)
+            self._beside("the delivery of events", self._delivery.run())
+        if store.encryption.kms is not None:
+            self._kms = store.encryption.kms
+            interval_s = context.settings.kms_check_interval
+            rewrap = Rewrap(store, self._kms, self._cells, interval_s=interval_s, rested=self._rest)
+            self._beside("rewrapping", rewrap.run())
 
-    def _expiry_ended(self, task: asyncio.Task[None]) -> None:
+    def _beside(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._working_beside.append(task)
+        task.add_done_callback(partial(self._ended, what))
+
+    def _ended(self, what: str, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
-            self._log.critical("lifecycle rules failed", exc_info=task.exception())
-            self._fail("lifecycle rules failed")
-
-    def _scrub_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._log.critical("the scrub failed", exc_info=task.exception())
-            self._fail("the scrub failed")
-
-    def _begin_timekeeping(self, store: Store) -> None:
-        self._timekeeper = Timekeeper(store, self._context.layout.trusted_time)
-        self._timekeeping = asyncio.create_task(self._timekeeper.run())
-        self._timekeeping.add_done_callback(self._timekeeping_ended)
-
-    def _timekeeping_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._log.critical("timekeeping failed", exc_info=task.exception())
-            self._fail("timekeeping failed")
+            self._log.critical("%s failed", what, exc_info=task.exception())
+            self._fail(f"{what} failed")
 
     def _rest(self) -> None:
         self._engine.release_memory()
@@ -261,11 +264,14 @@ class Maintenance:
 
     def _on_nudge(self, nudge: frames.NudgeHead) -> None:
         self._nudge = nudge
-        self._nudged.set()
-        if self._timekeeper is not None:
-            self._timekeeper.poke()
+        if nudge.has_work:
+            self._nudged.set()
+            if self._timekeeper is not None:
+                self._timekeeper.poke()
         if nudge.hinted and self._expiry is not None:
             self._expiry.nudge()
+        if nudge.has_events and self._delivery is not None:
+            self._delivery.wake()
 
     def _fail(self, reason: str) -> None:
         """Ends with an error; another process takes this place."""

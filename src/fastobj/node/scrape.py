@@ -31,7 +31,7 @@ from fastobj.meta import keys, records
 from fastobj.meta.base import MetaReader, ScanRow
 from fastobj.node.layout import StoreLayout
 from fastobj.node.shared_page import SharedPage
-from fastobj.objects import trusted_time
+from fastobj.objects import kms_keys, trusted_time
 from fastobj.objects.trusted_time import Reading, State
 from fastobj.storage.spares import Spares
 
@@ -64,6 +64,8 @@ class Scrape:
             figures.update(await _damaged(self._meta))
             figures.update(await _scrub_ended(self._meta))
             figures.update(await _trusted_time(self._meta))
+            figures.update(await _events(self._meta))
+            figures.update(await _to_rewrap(self._meta))
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -181,6 +183,36 @@ async def _trusted_time(meta: MetaReader) -> Figures:
         Metric.TRUSTED_TIME_OFFSET: [((), moment.ahead_s)],
         Metric.RETENTION_FROZEN: [((), int(is_frozen))],
     }
+
+
+# --- events
+
+
+async def _events(meta: MetaReader) -> Figures:
+    counter = keys.OUTBOX_COUNTER
+    counted = await meta.counters(keys.OUTBOX, counter, keys.next_key(counter))
+    figures: Figures = {Metric.EVENTS_WAITING: [((), counted[0][1][0] if counted else 0)]}
+    await asyncio.sleep(0)
+    oldest = await meta.scan(keys.OUTBOX, keys.FIRST, keys.LAST, 1)
+    if oldest:
+        at_ns = records.decode(records.EventRecord, oldest[0].value).at_ns
+        figures[Metric.EVENTS_OLDEST] = [((), at_ns / 1e9)]
+    return figures
+
+
+# --- encryption
+
+
+async def _to_rewrap(meta: MetaReader) -> Figures:
+    """Keys of which rewrapping has seen a newer version, and has not come to its end."""
+    present = await kms_keys.known(meta)
+    if not present:
+        return {}
+    await asyncio.sleep(0)
+    record = await kms_keys.progress(meta)
+    targets = {} if record is None else record.targets
+    left = sum(targets.get(key.id, 0) > key.record.version for key in present)
+    return {Metric.REWRAP_LEFT: [((), left)]}
 
 
 # --- processes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -36,14 +37,24 @@ async def check(
     changed. Raises StoreDamaged where it cannot even be opened, StoreLocked where a server runs,
     StoreError where there is no store or it is another user's.
     """
+    with at_rest(directory, "a check") as (layout, opened):
+        return await _check(layout, opened, tell, begun, bodies)
+
+
+@contextmanager
+def at_rest(directory: Path, what: str) -> Iterator[tuple[StoreLayout, RecoveredStore]]:
+    """The store in `directory`, opened as a server would, for `what` needs it at rest.
+
+    Raises what `check` raises.
+    """
     layout = layouts.find(directory)
     _refuse_other_user(layout)
-    lock = take_server_lock(layout, "stop that server first, for a check needs the store at rest")
+    lock = take_server_lock(layout, f"stop that server first, for {what} needs the store at rest")
     mask = os.umask(0o077)  # what opening makes is nobody else's to read
     try:
         opened = RecoveredStore(layout)
         try:
-            return await _check(layout, opened, tell, begun, bodies)
+            yield layout, opened
         finally:
             opened.close()
     finally:

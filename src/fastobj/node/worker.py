@@ -100,6 +100,8 @@ class Worker:
         await self._drain(timeout_s)
         if self._servers:
             await self._volume.close()
+        if self._store is not None and self._store.encryption.kms is not None:
+            await self._store.encryption.kms.close()
         if self._access_log is not None:
             self._access_log.close()
         self._ledger.close()
@@ -151,7 +153,7 @@ class Worker:
             upload_expiry_days=context.settings.upload_expiry_days,
             lifecycle_day_s=context.settings.lifecycle_day_seconds,
             whole_sum=whole_sum(context.settings.integrity),
-            event_targets=frozenset([hook.id for hook in context.settings.notify_webhook]),
+            event_targets=context.settings.event_targets,
             encryption=encryption_rules(context.settings, context.layout, self._cells.add),
         )
         self._serve_with(s3_application(context.settings, store, self._counter, self._log))

@@ -5,6 +5,9 @@ other objects name too is copied for that, for a part shares none. Each append a
 part, which accounts for the body, and rewrites the object's row under its token: of writers that
 race for one offset one wins. A part that is small is placed by the ledger, so the manifest does not
 say where it is: its row does (objects.manifest).
+
+What is appended to an encrypted object is encrypted with its key, as the parts of an upload are. A
+key that is wrapped anew meanwhile is the same key.
 """
 
 from __future__ import annotations
@@ -22,15 +25,18 @@ from fastobj.core.crc_combine import CRCS, combine
 from fastobj.core.errors import ChecksumMismatch, S3Error, StaleLocation
 from fastobj.core.ids import random_id
 from fastobj.core.limits import PART_NUMBER_MAX, UPLOADED_OBJECT_BYTES_MAX
+from fastobj.core.secret import Secret
 from fastobj.meta import keys, records
 from fastobj.meta.base import ABSENT, Row, Token
 from fastobj.meta.records import ObjectRecord, PartRecord, PartsDue
-from fastobj.objects import bodies, copy_part, manifest, parts, put, versions
+from fastobj.objects import bodies, copy_part, encryption, manifest, parts, put, versions
 from fastobj.objects.bodies import Release
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.carried import Carried, LargeBody, carry, carry_large, carry_small
 from fastobj.objects.change import Change, Stale, change_key
 from fastobj.objects.conditions import UNCONDITIONAL, WriteConditions
+from fastobj.objects.encryption import Seal, Wish
+from fastobj.objects.frames import OpenedVolume
 from fastobj.objects.get import Span
 from fastobj.objects.manifest import ManifestPart, Parts
 from fastobj.objects.part_sums import PartSums, is_composite
@@ -49,13 +55,31 @@ async def find(
 ) -> ObjectRecord | None:
     """The object to append to, None where one is to be made: before its body is asked for.
 
-    Raises S3Error (InvalidWriteOffset, TooManyParts, EncryptionTypeMismatch, PreconditionFailed,
-    NoSuchKey, InvalidRequest).
+    Raises S3Error (InvalidWriteOffset, TooManyParts, PreconditionFailed, NoSuchKey,
+    InvalidRequest).
     """
     versions.check_never(bucket, _WHAT)
     present = await versions.current_object(store, bucket, key)
     _check(store, present, offset, conditions)
     return present
+
+
+async def seal(store: Store, present: ObjectRecord | None, wish: Wish | None) -> Seal | None:
+    """What bytes are to be encrypted with that are appended; None where they are not.
+
+    `wish` is what the request asks for of an object that is there, or of one that is to be made.
+    Raises EncryptionTypeMismatch where the object is encrypted otherwise, and what
+    `encryption.begin` and `encryption.unlock` raise.
+    """
+    if present is None:
+        return None if wish is None else await encryption.begin(store, wish)
+    found = present.encryption
+    if wish is not None and not encryption.is_as_wished(found, wish):
+        raise S3Error(codes.ENCRYPTION_TYPE_MISMATCH)
+    if found is None:
+        return None
+    customer = None if wish is None else wish.customer
+    return Seal(await encryption.unlock(store, found, customer), found)
 
 
 async def append_small(
@@ -66,16 +90,18 @@ async def append_small(
     content: Content,
     body: bytes,
     conditions: WriteConditions = UNCONDITIONAL,
+    encrypting: Secret | None = None,
 ) -> ObjectRecord:
     """Appends at most `store.small_body_bytes_max` bytes to an object of `offset` bytes.
 
-    Where there is none, one is made as `content` says; else that tells of the bytes alone. Raises
-    S3Error (InvalidWriteOffset, TooManyParts, EntityTooLarge, PreconditionFailed, NoSuchKey,
-    NoSuchBucket, ConditionalRequestConflict, InvalidRequest where there is or was versioning),
-    Unknown, Unavailable, NoSpace.
+    Where there is none, one is made as `content` says; else that tells of the bytes alone, and how
+    they are encrypted, with the key `encrypting`: as `seal` has it. Raises S3Error
+    (InvalidWriteOffset, TooManyParts, EntityTooLarge, PreconditionFailed, NoSuchKey, NoSuchBucket,
+    ConditionalRequestConflict, InvalidRequest where there is or was versioning), Unknown,
+    Unavailable, NoSpace.
     """
-    carried = carry_small(body, bucket.name.encode() + b"/" + key)
-    return await _append(store, bucket, key, offset, content, carried, conditions)
+    carried = carry_small(body, bucket.name.encode() + b"/" + key, encrypting)
+    return await _append(store, bucket, key, offset, content, carried, conditions, encrypting)
 
 
 async def append_large(
@@ -86,13 +112,14 @@ async def append_large(
     content: Content,
     body: LargeBody,
     conditions: WriteConditions = UNCONDITIONAL,
+    encrypting: Secret | None = None,
 ) -> ObjectRecord:
-    """Appends a body that is in its volume; settles or aborts its writer.
+    """Appends a body that is in its volume, encrypted already; settles or aborts its writer.
 
     Raises what `append_small` raises.
     """
     async with carry_large(store, body) as carried:
-        return await _append(store, bucket, key, offset, content, carried, conditions)
+        return await _append(store, bucket, key, offset, content, carried, conditions, encrypting)
 
 
 async def _append(
@@ -103,9 +130,10 @@ async def _append(
     content: Content,
     carried: Carried,
     conditions: WriteConditions,
+    encrypting: Secret | None,
 ) -> ObjectRecord:
     async with AsyncExitStack() as held:
-        appending = _Appending(store, bucket, key, content, carried, held)
+        appending = _Appending(store, bucket, key, content, carried, held, encrypting)
 
         async def plan(change: Change) -> _Appended:
             return await appending.plan(change, offset, conditions)
@@ -121,8 +149,6 @@ def _check(
     store: Store, present: ObjectRecord | None, offset: int, conditions: WriteConditions
 ) -> None:
     conditions.check(present)
-    if present is not None and present.encryption is not None:
-        raise S3Error(codes.ENCRYPTION_TYPE_MISMATCH)
     size = present.size if present is not None else 0
     if size != offset:
         extra = [("WriteOffset", str(offset)), ("ObjectSize", str(size))]
@@ -168,12 +194,14 @@ class _Appending:
         content: Content,
         carried: Carried,
         held: AsyncExitStack,
+        encrypting: Secret | None,
     ) -> None:
         self._store = store
         self._hint = bucket.name.encode() + b"/" + key
         self._content = content
         self._carried = carried
         self._held = held
+        self._encrypting = encrypting
         self._copies: dict[bytes, Carried] = {}  # by the data id of the shared body
         self._found_stale: Token | None = None  # the object's row whose body was not found
 
@@ -185,6 +213,7 @@ class _Appending:
         if change.current is None:
             record = put.record_of(self._store, self._content, self._carried)
             return _Appended(await change.put(record, self._carried), None)
+        await self._check_key(change.current.record)
         await change.join(change.object)
         try:
             return await self._lengthen(change, change.current.record)
@@ -193,6 +222,24 @@ class _Appending:
                 raise ChecksumMismatch(f"a body is not where its row says: {stale}") from stale
             self._found_stale = change.current.token
             raise Stale from stale
+
+    async def _check_key(self, present: ObjectRecord) -> None:
+        """Whether the bytes are encrypted as the object is that is there now.
+
+        It may be another one than when they were. Raises ConditionalRequestConflict.
+        """
+        found, given = present.encryption, self._content.encryption
+        if found is None or given is None:
+            is_same = found is given
+        elif found.wrapped == given.wrapped:
+            is_same = True
+        else:  # another object, or only another version of a key that has wrapped the same
+            is_service = encryption.has_service_key(found)
+            is_same = is_service and (
+                await encryption.unlock(self._store, found, None) == self._encrypting
+            )
+        if not is_same:
+            raise S3Error(codes.CONDITIONAL_REQUEST_CONFLICT)
 
     async def _lengthen(self, change: Change, old: ObjectRecord) -> _Appended:
         """Raises StaleLocation where the object has changed."""
@@ -230,6 +277,7 @@ class _Appending:
             self._store.clock.now_ns(),
             content.checksums,
             content.blake3,
+            self._encrypting is not None,
         )
 
     # --- what the object has
@@ -266,10 +314,12 @@ class _Appending:
 
     async def _copy(self, old: ObjectRecord, location: bytes) -> Carried:
         store, length = self._store, old.size
-        reader = await copy_part.open_reader(store, old, location, Span(0, length), None)
+        key = self._encrypting
+        volume = store.volume if key is None else OpenedVolume(store.volume, key)
+        reader = await copy_part.reader_of(store, old, location, Span(0, length), volume)
         if length <= store.small_body_bytes_max:
-            return carry_small(await copy_part.read_small(reader, length, ()), self._hint)
-        large = await copy_part.read_large(store, reader, length, (), None)
+            return carry_small(await copy_part.read_small(reader, length, ()), self._hint, key)
+        large = await copy_part.read_large(store, reader, length, (), key)
         return await self._held.enter_async_context(carry_large(store, large))
 
     async def _checksums(self, old: ObjectRecord, kept: _Kept, added: Part) -> dict[str, str]:
@@ -347,7 +397,15 @@ def _first_part(old: ObjectRecord, location: bytes, data_id: bytes) -> PartRecor
     """
     sums = {name: text for name, text in old.checksums.items() if not is_composite(text)}
     return PartRecord(
-        records.FORMAT, location, data_id, old.size, old.etag, old.modified_ns, sums, old.blake3
+        records.FORMAT,
+        location,
+        data_id,
+        old.size,
+        old.etag,
+        old.modified_ns,
+        sums,
+        old.blake3,
+        old.encryption is not None,
     )
 
 

@@ -11,7 +11,7 @@ from fastobj.core.errors import ChecksumMismatch, StaleLocation, StoreDamaged
 from fastobj.core.limits import COUNTER_AMOUNTS_MAX
 from fastobj.meta import keys, records, spaces, walk
 from fastobj.meta.base import Add
-from fastobj.meta.records import ObjectRecord, PartRecord, SharedRecord
+from fastobj.meta.records import EventRecord, ObjectRecord, PartRecord, SharedRecord
 from fastobj.objects.bodies import kept, shared_location
 from fastobj.objects.integrity import WholeSum
 from fastobj.objects.parts import accounts
@@ -19,7 +19,7 @@ from fastobj.objects.store import Store
 from fastobj.objects.verify import read_body
 
 # The spaces whose rows counters and counts are made of.
-COUNTED: Final = (keys.CURRENT, keys.SHARED, keys.PARTS, keys.HISTORY)
+COUNTED: Final = (keys.CURRENT, keys.SHARED, keys.PARTS, keys.HISTORY, keys.OUTBOX)
 _Place = tuple[int, bytes]
 
 
@@ -96,8 +96,13 @@ class Counts:
         )
         self._stored: dict[_Place, tuple[int, ...]] = {}
 
-    def add(self, space: int, key: bytes, record: ObjectRecord | SharedRecord | PartRecord) -> None:
+    def add(
+        self, space: int, key: bytes, record: ObjectRecord | SharedRecord | PartRecord | EventRecord
+    ) -> None:
         """Takes the row with that key of a space in `COUNTED`."""
+        if isinstance(record, EventRecord):
+            self._fold([Add(keys.OUTBOX, keys.OUTBOX_COUNTER, (1,))])
+            return
         if isinstance(record, PartRecord):
             self._fold(accounts(self._store.volume.accounts, record, +1))
             return
@@ -114,7 +119,7 @@ class Counts:
     async def differences(self) -> list[Difference]:
         """What differs, now that all rows have come by."""
         stored = dict(self._stored)
-        for space in (keys.CURRENT, keys.SEGMENTS):
+        for space in (keys.CURRENT, keys.SEGMENTS, keys.OUTBOX):
             for key, amounts in await self._store.meta.counters(space, keys.FIRST, keys.LAST):
                 stored[space, key] = amounts
         found: list[Difference] = []

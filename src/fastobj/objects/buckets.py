@@ -20,7 +20,7 @@ from fastobj.core.bounded import keep
 from fastobj.core.errors import Conflict, S3Error
 from fastobj.core.limits import BUCKETS_CACHED_MAX, LOOP_SCAN_ROWS_MAX
 from fastobj.meta import keys, records
-from fastobj.meta.base import ABSENT, DELETE, MetaReader, Row, ScanRow, Token, Txn, new_txn_id
+from fastobj.meta.base import ABSENT, DELETE, Add, MetaReader, Row, ScanRow, Token, Txn, new_txn_id
 from fastobj.meta.records import (
     BUCKET_ACTIVE,
     BUCKET_DELETING,
@@ -238,8 +238,9 @@ async def change(
     bucket: Bucket,
     apply: Callable[[BucketRecord], BucketRecord],
     rows: Sequence[Row] = (),
+    adds: Sequence[Add] = (),
 ) -> Bucket:
-    """Rewrites a bucket's row as `apply` says, and writes `rows` in the same transaction.
+    """Rewrites a bucket's row as `apply` says, with `rows` and counters in the same transaction.
 
     Raises NoSuchBucket, OperationAborted, and what `apply` raises.
     """
@@ -250,7 +251,7 @@ async def change(
         if record == bucket.record:
             return bucket
         try:
-            return await _write(store, bucket.name, bucket.token, record, retry.arrival, rows)
+            return await _write(store, bucket.name, bucket.token, record, retry.arrival, rows, adds)
         except Conflict as conflict:
             lost = conflict
         await retry.after(lost)
@@ -333,8 +334,9 @@ async def _write(
     record: BucketRecord,
     arrival: int | None = None,
     rows: Sequence[Row] = (),
+    adds: Sequence[Add] = (),
 ) -> Bucket:
-    token = await _commit(store, name, expect, records.encode(record), arrival, rows)
+    token = await _commit(store, name, expect, records.encode(record), arrival, rows, adds)
     return Bucket(name, record, token)
 
 
@@ -345,8 +347,10 @@ async def _commit(
     value: bytes | None,
     arrival: int | None = None,
     rows: Sequence[Row] = (),
+    adds: Sequence[Add] = (),
 ) -> Token:
     """Commits one change of the bucket's row, and `rows` with it; returns the row's new token."""
-    txn = Txn(new_txn_id(), [Row(keys.BUCKETS, name.encode(), expect, value), *rows])
-    await store.ledger.commit(Entry(txn, arrival=arrival))
+    txn = Txn(new_txn_id(), [Row(keys.BUCKETS, name.encode(), expect, value), *rows], list(adds))
+    has_events = any(row.space == keys.OUTBOX for row in rows)
+    await store.ledger.commit(Entry(txn, arrival=arrival, has_events=has_events))
     return txn.id

@@ -5,8 +5,9 @@ kept, and the row of the current version; where there is or was versioning also 
 which it rewrites when it adds or takes away a version: so all such changes of a key conflict on one
 row. What it carries besides is put together anew for each try, from the rows as they are then.
 
-Who adds rows to each change of its kind (events, due rows) does so by `carry`; each version that
-goes for good passes `let_go`, where that may be refused.
+Who adds rows to each change of its kind (due rows) does so by `carry`; each version that goes for
+good passes `let_go`, where that may be refused. What happens to an object is noted by `happen`, and
+`tell` brings the events that somebody is told of.
 """
 
 from __future__ import annotations
@@ -29,10 +30,19 @@ from fastobj.meta.records import (
     ObjectRecord,
     StampRecord,
 )
-from fastobj.objects import bodies, buckets, lifecycle_hints, locking, object_lock, versions
+from fastobj.objects import (
+    bodies,
+    buckets,
+    events,
+    lifecycle_hints,
+    locking,
+    object_lock,
+    versions,
+)
 from fastobj.objects.bodies import Ahead
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.carried import Carried
+from fastobj.objects.events import Happening, Kind
 from fastobj.objects.ledger import Entry
 from fastobj.objects.retry import Retry
 from fastobj.objects.store import Store
@@ -66,6 +76,8 @@ class Change:
     """
 
     is_empty = True  # nothing changes, so that there is nothing to commit
+    happenings: Sequence[Happening] = ()  # that may have to be told
+    _has_events = False
     _has_versions = False
     _stamp_row: RawRow = None
     _stamp: StampRecord | None = None  # as it was
@@ -187,6 +199,7 @@ class Change:
         self._objects += 1
         self._bytes += record.size
         self.carry(carried.rows, carried.adds)
+        self.happen(Kind.CREATED, record)
         return record
 
     async def delete(self) -> ObjectRecord | None:
@@ -198,6 +211,8 @@ class Change:
         if gone is not None:
             await self.let_go(gone)
         if not self._has_versions:
+            if gone is not None:
+                self.happen(Kind.DELETED, gone.record)
             return None
         order = self._new_order()
         self._step_aside(gone, None)
@@ -216,12 +231,14 @@ class Change:
         self._stamp_latest(order, is_marker=True)
         if not is_kept:
             self._stamp_null(order)
+        self.happen(Kind.MARKED, marker)
         return marker
 
     async def remove(self, version: Version, *, bypass: bool = False) -> None:
         """Ends a version, or takes away a delete marker. Was it the latest, the one before it is
         that now, and the current one if it is an object. Raises what `let_go` raises."""
         await self.let_go(version, bypass=bypass)
+        self.happen(Kind.DELETED, version.record)
         if self._stamp is None or not self._is_latest(version):
             return
         newest = await versions.newest_in_history(self._store, self.bucket, self.key, 2)
@@ -292,6 +309,21 @@ class Change:
         place = (self._store, self.bucket, self.key)
         self.carry_hints(await lifecycle_hints.following(*place, changed))
 
+    # --- what is told of it
+
+    def happen(self, kind: Kind, record: ObjectRecord, key: bytes | None = None) -> None:
+        """Notes what happens to the key, or to another one, with the change."""
+        if events.tells(self.bucket):
+            self.happenings = [*self.happenings, Happening(kind, key or self.key, record)]
+
+    async def tell(self) -> None:
+        """Takes the events of all that happens. Raises StoreDamaged where it cannot be known who
+        is told, NoSuchBucket."""
+        rows = await events.rows_of(self._store, self.bucket, self.happenings)
+        if rows:
+            self._has_events = True
+            self.carry(rows, events.counted(rows))
+
     # --- versions
 
     def _new_order(self) -> int:
@@ -353,7 +385,7 @@ class Change:
         for _, carried in self._others:
             carried.send()
             small += carried.bodies
-        return Entry(self.txn(), small, arrival)
+        return Entry(self.txn(), small, arrival, self._has_events)
 
     def txn(self) -> Txn:
         """The transaction: the rows that each change checks stand first."""
@@ -461,6 +493,8 @@ class Tries:
             except Stale:
                 rows = None
                 continue
+            if change.happenings:
+                await change.tell()
             if change.is_empty:
                 return result
             if bucket.record.configs & FOLLOWED:
@@ -519,6 +553,7 @@ async def rewrite_object(
         edited = edit(version.record)
         if edited != version.record:
             change.rewrite(version, edited)
+        change.happen(Kind.CHANGED, edited)
         return edited
 
     return await change_key(store, bucket, key, plan)

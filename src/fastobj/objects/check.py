@@ -286,7 +286,8 @@ class Check:
     async def _overlap(self, space: int, row: ScanRow, found: dict[tuple[int, int], int]) -> None:
         try:
             record = spaces.decode(space, row.key, row.value)
-            place = Location.decode(record.location) if record.location else None
+            location: bytes = getattr(record, "location", b"")
+            place = Location.decode(location) if location else None
         except StoreError:
             return  # told already
         if place is None or (place.segment, place.offset) not in found:
@@ -294,7 +295,7 @@ class Check:
         before = found[place.segment, place.offset]
         reason = f"the body at offset {before} reaches into it"
         data_id = getattr(record, "data_id", row.key)
-        await self._problem("overlap", Fault(space, row.key, data_id, record.location, reason))
+        await self._problem("overlap", Fault(space, row.key, data_id, location, reason))
 
     async def _counter(self, difference: Difference) -> None:
         space, key, counted, stored = difference
@@ -304,6 +305,8 @@ class Check:
             name = await damage.bucket_name(self._store.meta, key)
             subject = f"counter of bucket {damage.quoted(name)}"
             units = _BUCKET_UNITS[: max(2, len(counted), len(stored))]
+        elif space == keys.OUTBOX:
+            subject, units = "counter of the outbox", ("events",)
         elif space == keys.SEGMENTS:
             segment = keys.segment_id(key)
             subject, units = f"counter of segment {segment:016x}", ("live bytes", "bodies")

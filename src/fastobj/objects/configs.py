@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fastobj.core import codes, limits
 from fastobj.core.errors import S3Error, StoreDamaged
 from fastobj.meta import keys
-from fastobj.meta.base import Row, ScanRow
+from fastobj.meta.base import Add, Row, ScanRow
 from fastobj.meta.records import BucketRecord
 from fastobj.objects import buckets, config_rows, object_lock
 from fastobj.objects.buckets import Bucket
@@ -92,21 +92,23 @@ async def put(
     kind: Kind[Config],
     config: Config,
     check: Callable[[BucketRecord], None] | None = None,
-    rows: Sequence[Row] = (),
+    *,
+    beside: Sequence[Row] = (),
+    adds: Sequence[Add] = (),
 ) -> None:
     """Replaces a configuration; `check` sees the bucket's row as it is then, and may raise.
 
-    `rows` change with it. Raises NoSuchBucket, OperationAborted, InvalidRequest for one that is too
-    large.
+    `beside` are rows, and `adds` counters, that change in the same transaction. Raises
+    NoSuchBucket, OperationAborted, InvalidRequest for one that is too large.
     """
-    rows = [*config_rows.writing(bucket.record.id, kind, config), *rows]
+    rows = config_rows.writing(bucket.record.id, kind, config)
 
     def with_it(record: BucketRecord) -> BucketRecord:
         if check is not None:
             check(record)
         return _with(record, record.configs | kind.bit)
 
-    await buckets.change(store, bucket, with_it, rows)
+    await buckets.change(store, bucket, with_it, [*rows, *beside], adds)
 
 
 async def delete(store: Store, bucket: Bucket, kind: Kind[Config]) -> None:

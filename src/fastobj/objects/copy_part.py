@@ -117,6 +117,13 @@ async def open_reader(
 ) -> Reader:
     """What reads a range of an object. Raises what `encryption.unlock` raises."""
     volume = await encryption.opened(store, record.encryption, customer)
+    return await reader_of(store, record, location, span, volume)
+
+
+async def reader_of(
+    store: Store, record: ObjectRecord, location: bytes, span: Span, volume: Readable
+) -> Reader:
+    """What reads a range of an object whose bodies the volume opens."""
     return Reader(store, volume, await _parts_of(store, record, location), span)
 
 

@@ -160,6 +160,8 @@ class _Round:
             change = Change(self._store, self._bucket, deletion.key, rows, ahead=ahead)
             try:
                 self._results[index] = await _plan(change, deletion)
+                if change.happenings:
+                    await change.tell()
                 if self._bucket.record.configs & FOLLOWED and not change.is_empty:
                     await change.follow()
             except S3Error as error:

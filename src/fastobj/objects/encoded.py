@@ -1,7 +1,8 @@
 """Transactions as the log keeps them: encoded once, where they are made.
 
-What only the committer knows is left open: where each small body will stand. The bytes that it
-writes there are named by their offsets, so it neither takes a transaction apart nor encodes it.
+What only the committer knows is left open: where each small body will stand, and the order of
+events. The bytes that it writes there are named by their offsets, so it neither takes a
+transaction apart nor encodes it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _ROWS_AT: Final = 1 + 2 + TXN_ID_BYTES
 _NO_BODIES_BYTES: Final = 1
 _COUNTER_KEY_AT: Final = 4
+_ROW_KEY_AT: Final = 4  # the same of a row
 _NO_SEGMENT: Final = keys.segment(0)
 _SHORT_ARRAY_MAX: Final = 15
 
@@ -42,11 +44,24 @@ class BodyPlace(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 
 class EncodedEntry(msgspec.Struct, array_like=True, gc=False, frozen=True):
-    """An entry whose bodies' bytes travel beside it, in the order of `places`."""
+    """An entry whose bodies' bytes travel beside it, in the order of `places`.
+
+    `orders` are the offsets of the keys of its events.
+    """
 
     txn: bytes
     places: list[BodyPlace]
     arrival: int | None
+    orders: tuple[int, ...] = ()
+
+    def in_order(self, block: int, place: int) -> bytes:
+        """The transaction as that block of the log has it at that place: its events in order."""
+        if not self.orders:
+            return self.txn
+        ordered = bytearray(self.txn)
+        for at in self.orders:
+            keys.COMMIT_ORDER.pack_into(ordered, at, block, place)
+        return bytes(ordered)
 
     def records_bytes(self) -> int:
         """What the records of its bodies take in a block."""
@@ -56,9 +71,10 @@ class EncodedEntry(msgspec.Struct, array_like=True, gc=False, frozen=True):
 def encode_entry(entry: Entry) -> EncodedEntry:
     """The entry as it travels. Raises ValueError for a body without room for its location."""
     txn, bodies = entry.txn, entry.bodies
-    if not txn.bodies and not bodies:
-        return EncodedEntry(_encode(txn), [], entry.arrival)
     rows = txn.rows
+    orders = _orders(rows) if entry.has_events else ()
+    if not txn.bodies and not bodies:
+        return EncodedEntry(_encode(txn), [], entry.arrival, orders)
     counted = [
         Add(keys.SEGMENTS, _NO_SEGMENT, (footprint(len(body.payload)), 1)) for body in bodies
     ]
@@ -79,7 +95,16 @@ def encode_entry(entry: Entry) -> EncodedEntry:
             )
         )
         add_at += size
-    return EncodedEntry(encoded, places, entry.arrival)
+    return EncodedEntry(encoded, places, entry.arrival, orders)
+
+
+def _orders(rows: list[Row]) -> tuple[int, ...]:
+    """Where the keys of events begin in the encoded transaction."""
+    return tuple(
+        _row_end(rows, index) - len(_encode(row)) + _ROW_KEY_AT
+        for index, row in enumerate(rows)
+        if row.space == keys.OUTBOX
+    )
 
 
 def _row_end(rows: list[Row], index: int) -> int:

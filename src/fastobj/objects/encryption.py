@@ -20,7 +20,7 @@ from fastobj.core.secret import Secret
 from fastobj.kms import wrapping
 from fastobj.kms.base import KeyNotFound, Kms, WrapMismatch
 from fastobj.meta.records import SSE_C, SSE_S3, Encryption, ObjectRecord, UploadRecord
-from fastobj.objects import configs
+from fastobj.objects import configs, kms_keys
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.frames import OpenedVolume
 from fastobj.objects.store import Store
@@ -83,6 +83,7 @@ async def begin(store: Store, wish: Wish) -> Seal:
         plain = Secret(os.urandom(wrapping.KEY_BYTES))
         return Seal(plain, _wrap_for_customer(plain, wish))
     key_id, made = await _ask(store, wish, lambda kms, *place: kms.generate(*place))
+    await kms_keys.note(store, key_id)
     return Seal(made.plain, _of_service(wish, key_id, made.wrapped))
 
 
@@ -93,12 +94,13 @@ async def wrap(store: Store, plain: Secret, wish: Wish) -> Encryption:
     key_id, wrapped = await _ask(
         store, wish, lambda kms, key_id, context: kms.wrap(key_id, plain, context)
     )
+    await kms_keys.note(store, key_id)
     return _of_service(wish, key_id, wrapped)
 
 
 def _wrap_for_customer(plain: Secret, wish: Wish) -> Encryption:
     assert wish.customer is not None, "the customer's key is what this kind is about"
-    return Encryption(SSE_C, wrapping.wrap(wish.customer, plain, _bound(SSE_C)))
+    return Encryption(SSE_C, wrapping.wrap(wish.customer, plain, bound(SSE_C)))
 
 
 def _of_service(wish: Wish, key_id: str, wrapped: bytes) -> Encryption:
@@ -115,13 +117,14 @@ async def _ask(
         raise S3Error(codes.NOT_IMPLEMENTED, message)
     key_id = key_named(wish.key_id) or rules.key_id
     try:
-        return key_id, await call(rules.service(), key_id, _bound(wish.kind, wish.context))
+        return key_id, await call(rules.service(), key_id, bound(wish.kind, wish.context))
     except KeyNotFound as error:
         message = f"Key '{key_id}' does not exist"
         raise S3Error(codes.KMS_NOT_FOUND, message) from error
 
 
-def _bound(kind: str, context: str = "") -> bytes:
+def bound(kind: str, context: str = "") -> bytes:
+    """What is bound into a wrapped key beside itself."""
     return f"{kind}\n{context}".encode()
 
 
@@ -147,7 +150,7 @@ def check(encryption: Encryption | None, customer: Secret | None) -> Secret | No
 
 def _unwrap_customers(encryption: Encryption, customer: Secret) -> Secret:
     try:
-        return wrapping.unwrap(customer, encryption.wrapped, _bound(SSE_C))
+        return wrapping.unwrap(customer, encryption.wrapped, bound(SSE_C))
     except WrapMismatch:
         raise S3Error(codes.ACCESS_DENIED) from None
 
@@ -158,7 +161,7 @@ async def unlock(store: Store, encryption: Encryption, customer: Secret | None) 
     customers = check(encryption, customer) if encryption.kind == SSE_C else None
     if customers is not None:
         return customers
-    context = _bound(encryption.kind, encryption.context)
+    context = bound(encryption.kind, encryption.context)
     try:
         return await store.encryption.service().unwrap(
             encryption.key_id, encryption.wrapped, context
@@ -222,6 +225,19 @@ def check_end(upload: UploadRecord, customer: Secret | None) -> None:
     is_customers = found is not None and found.kind == SSE_C
     if customer is not None or (is_customers and upload.algorithm):
         _key_of_upload(found, customer)
+
+
+def has_service_key(encryption: Encryption) -> bool:
+    """Whether a key service has wrapped the object's key, and not a customer's."""
+    return encryption.kind != SSE_C
+
+
+def is_as_wished(found: Encryption | None, wish: Wish) -> bool:
+    """Whether an object is encrypted as is wished for; what the wish leaves open may be any."""
+    if found is None or found.kind != wish.kind:
+        return False
+    is_key = not wish.key_id or key_named(wish.key_id) == found.key_id
+    return is_key and (not wish.context or wish.context == found.context)
 
 
 def has_md5(encryption: Encryption | Wish | None) -> bool:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import NamedTuple
 
+import msgspec
+
 from fastobj.core.errors import Conflict, FastobjError
-from fastobj.meta.base import MetaEngine, Txn
+from fastobj.meta import keys
+from fastobj.meta.base import ABSENT, MetaEngine, Txn
 from fastobj.objects.ledger import Entry, with_location
 from fastobj.objects.segment_rows import sealing_rows, usage_add
 from fastobj.storage.base import Location, SmallBody, Volume, Writer, fill
@@ -36,6 +40,7 @@ class EngineLedger:
         self._engine = engine
         self._volume = volume
         self._committed = committed
+        self._blocks = count(1)  # what is committed at once is what a block of the log would be
 
     async def commit(self, entry: Entry) -> None:
         """Commits one. Raises Conflict, Unknown, NoSpace."""
@@ -50,8 +55,10 @@ class EngineLedger:
         writers = [writer for one in placed for writer in one.writers]
         for writer in writers:
             writer.sent()
+        block = next(self._blocks)
+        txns = [_in_order(one.txn, block, place) for place, one in enumerate(placed)]
         try:
-            committed = iter(await self._engine.commit_many([one.txn for one in placed]))
+            committed = iter(await self._engine.commit_many(txns))
         except asyncio.CancelledError:
             raise  # the engine may still apply it, so the bodies stay held
         except BaseException:
@@ -97,6 +104,19 @@ class EngineLedger:
         except BaseException:
             await writer.abort()
             raise
+
+
+def _in_order(txn: Txn, block: int, place: int) -> Txn:
+    """The transaction with its events in the order of commits."""
+    if not any(row.space == keys.OUTBOX and row.expect is ABSENT for row in txn.rows):
+        return txn
+    rows = [
+        msgspec.structs.replace(row, key=keys.in_order(row.key, block, place))
+        if row.space == keys.OUTBOX and row.expect is ABSENT
+        else row
+        for row in txn.rows
+    ]
+    return msgspec.structs.replace(txn, rows=rows)
 
 
 def _settle(writers: Sequence[Writer]) -> None:

@@ -22,12 +22,13 @@ class Entry(NamedTuple):
     """One transaction with its small bodies, in the order of `txn.bodies`.
 
     `arrival` is what a Conflict of an earlier try carried, so that a hot key is served in order
-    of first arrival.
+    of first arrival. With `has_events` some rows are events, whose keys get the order of commits.
     """
 
     txn: Txn
     bodies: Sequence[SmallBody] = ()
     arrival: int | None = None
+    has_events: bool = False
 
 
 class Outcome(Enum):

@@ -37,7 +37,7 @@ async def put_rules(store: Store, bucket: Bucket, rules: Lifecycle) -> None:
 
     Raises what `configs.put` raises.
     """
-    await configs.put(store, bucket, configs.LIFECYCLE, rules, rows=[rules_row(bucket)])
+    await configs.put(store, bucket, configs.LIFECYCLE, rules, beside=[rules_row(bucket)])
 
 
 def rules_row(bucket: Bucket) -> Row:

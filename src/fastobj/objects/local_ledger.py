@@ -98,7 +98,7 @@ class LedgerBatch:
     """A prepared batch: what was accepted, what conflicted, and the block to write (or none)."""
 
     __slots__ = (
-        *("accepted", "block", "buckets", "encoded", "engine"),
+        *("accepted", "block", "buckets", "encoded", "engine", "events"),
         *("hinted", "hints", "ids", "refused", "released"),
     )
 
@@ -113,6 +113,7 @@ class LedgerBatch:
         self.released = False
         self.hinted = False  # and one of these is news, known once they are committed
         self.hints: list[Row] = []
+        self.events = 0
 
 
 class Stats(NamedTuple):
@@ -385,7 +386,8 @@ class LocalLedger:
     def _apply_one(self, batch: LedgerBatch, builder: BlockBuilder, pending: Pending) -> None:
         entry = pending.entry
         try:
-            encoded = builder.add(entry.txn, entry.places, pending.payloads)
+            ordered = entry.in_order(self._log.last.sequence + 1, len(batch.accepted))
+            encoded = builder.add(ordered, entry.places, pending.payloads)
         except BodyChanged as error:
             raise ChecksumMismatch("a body changed on its way to the committer") from error
         txn = txn_decoder.decode(encoded)
@@ -422,6 +424,8 @@ class LocalLedger:
             if space == keys.BUCKETS:
                 if row.value != KEEP:
                     batch.buckets.append(row.key)
+            elif space == keys.OUTBOX:
+                batch.events += isinstance(row.value, bytes)
             elif space == keys.DUE:
                 self._note_due(batch, row)
             elif space == keys.SEGMENTS and isinstance(row.value, bytes):

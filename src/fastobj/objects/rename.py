@@ -22,6 +22,7 @@ from fastobj.objects import locking, versions
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.change import Change, Stale, change_key
 from fastobj.objects.conditions import ReadConditions, Verdict, failed
+from fastobj.objects.events import Kind
 from fastobj.objects.store import Store
 from fastobj.objects.versions import Version
 
@@ -91,6 +92,7 @@ class _Renaming:
         _check_destination(self._on_destination, change.object)
         renamed = msgspec.structs.replace(source.record, rename_token=self._token)
         await change.put(renamed)
+        change.happen(Kind.DELETED, source.record, self._source)
         counter = keys.bucket_counter(change.bucket.record.id)
         change.carry(
             [Row(source.space, source.row_key, source.token, DELETE)],

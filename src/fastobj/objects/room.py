@@ -22,6 +22,7 @@ from fastobj.storage.log_writer import LogWriter
 from fastobj.storage.spares import MOVES, Claim
 
 _ROWS_MAX: Final = 1 << 20
+_ALWAYS_TAKEN: Final = frozenset({keys.DUE, keys.OUTBOX, keys.CURSORS})
 _BATCHES_BETWEEN_LOOKS: Final = 16  # while the ballast is yet to be made and the disk is ample
 
 
@@ -43,15 +44,16 @@ def adds_rows(txn: Txn) -> bool:
     """Whether the transaction writes rows that take room: new ones, and those of objects.
 
     Segments and buckets change their state within the room that their rows have, and so do bodies
-    their places. What says that bodies are due to be let go of must never be refused, nor must the
-    end of a version by which the one before it becomes the current one: its row only moves.
+    their places. Events come with what happened, and are bounded. What says that bodies are due to
+    be let go of must never be refused, nor must the end of a version by which the one before it
+    becomes the current one: its row only moves.
     """
     if only_moves(txn):
         return False
     moved = sum(row.space == keys.HISTORY and row.value is DELETE for row in txn.rows)
     return moved < sum(
         isinstance(row.value, bytes)
-        and row.space != keys.DUE
+        and row.space not in _ALWAYS_TAKEN
         and (not isinstance(row.expect, bytes) or row.space == keys.CURRENT)
         for row in txn.rows
     )

@@ -63,3 +63,4 @@ class Store:
     encryption: Rules = field(default_factory=Rules)
     uptime: Callable[[], Uptime] = uptime
     lifecycle_day_s: int = LIFECYCLE_DAY_S
+    kms_keys: set[str] = field(default_factory=set)  # of which a row is known to be there

@@ -32,6 +32,7 @@ SPACES: Final = (
     keys.JOBS,
     keys.DAMAGED,
     keys.CONFIGS,
+    keys.KMS_KEYS,
     keys.UPLOADS,
     keys.DUE,
     keys.PARTS,
@@ -39,6 +40,8 @@ SPACES: Final = (
     keys.CURRENT,
     keys.HISTORY,  # behind the current ones: what becomes a version meanwhile is not missed
     keys.STAMPS,
+    keys.OUTBOX,
+    keys.CURSORS,
 )
 _SUMS_KEPT_MAX: Final = 1024
 _NOT_OF_THE_FILE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM})

@@ -6,9 +6,11 @@ from typing import Final
 
 from fastobj.core import codes
 from fastobj.core.errors import S3Error
+from fastobj.core.secret import Secret
 from fastobj.http.message import Request
-from fastobj.meta.records import ObjectRecord
+from fastobj.meta.records import Encryption, ObjectRecord
 from fastobj.objects import append as objects
+from fastobj.objects.encryption import etag
 from fastobj.objects.put import Content
 from fastobj.s3 import acl, encryption, locking, tagging
 from fastobj.s3.context import Context, Result
@@ -38,39 +40,49 @@ async def append(ctx: Context) -> Result:
         message = "Request body cannot be empty when 'write offset' is specified."
         raise S3Error(codes.INVALID_REQUEST, message)
     await locking.stated(ctx)  # where objects can be locked, nothing is ever appended
-    if await encryption.wish(ctx) is not None:
-        raise S3Error(codes.NOT_IMPLEMENTED, "Appended bytes cannot be encrypted yet")
+    asked = encryption.asked(ctx)
     conditions = write_conditions(request)
     wish = _Wish(ctx, length)
     present = await objects.find(ctx.store, bucket, ctx.key, offset, conditions)
     if present is not None:
         wish.check_adds_only_bytes()
-    check = _payload_check(ctx, present)
+        seal = await objects.seal(ctx.store, present, asked)
+    else:
+        seal = await objects.seal(ctx.store, None, await encryption.wish(ctx))
+    wish.key, wish.encryption = seal or (None, None)
+    check = _payload_check(ctx, present, wish.encryption)
     if length <= ctx.store.small_body_bytes_max:
         small = await request.body.read(length)
         content = wish.content(check.check_small(small))
         record = await objects.append_small(
-            ctx.store, bucket, ctx.key, offset, content, small, conditions
+            ctx.store, bucket, ctx.key, offset, content, small, conditions, wish.key
         )
     else:
-        large = await receive(ctx, length, check)
+        large = await receive(ctx, length, check, wish.key)
         try:
             content = wish.content(check.finish())
         except S3Error as error:
             await large.close(error)
             raise
         record = await objects.append_large(
-            ctx.store, bucket, ctx.key, offset, content, large, conditions
+            ctx.store, bucket, ctx.key, offset, content, large, conditions, wish.key
         )
     size = (b"x-amz-object-size", str(record.size).encode())
-    headers = [etag_header(record), *checksum_headers(record), size]
+    told = encryption.told(record.encryption, asked.customer if asked else None)
+    headers = [etag_header(record), *checksum_headers(record), size, *told]
     if has_rules(bucket):
         headers += await expiration_header(ctx, record)
     return Result(headers=headers)
 
 
 class _Wish:
-    """What a request says of the object: taken where it makes one, refused where there is one."""
+    """What a request says of the object: taken where it makes one, refused where there is one.
+
+    `key` and `encryption` are what the bytes are encrypted with, None where they are not.
+    """
+
+    key: Secret | None = None
+    encryption: Encryption | None = None
 
     def __init__(self, ctx: Context, length: int) -> None:
         request = ctx.request
@@ -98,13 +110,14 @@ class _Wish:
         """What is stored once the body has kept its promises."""
         return Content(
             self._length,
-            sums.etag,
+            etag(self.encryption, self.key, sums.etag),
             self._headers,
             self._metadata,
             sums.checksums,
             self._acl,
             sums.blake3,
             self._tags,
+            self.encryption,
         )
 
 
@@ -116,10 +129,12 @@ def _offset(request: Request) -> int:
     return int(value)
 
 
-def _payload_check(ctx: Context, present: ObjectRecord | None) -> PayloadCheck:
+def _payload_check(
+    ctx: Context, present: ObjectRecord | None, encrypted: Encryption | None
+) -> PayloadCheck:
     """The promises of the body; of an object with a checksum the same is computed of it."""
     algorithm = next(iter(present.checksums), "") if present is not None else ""
-    check = PayloadCheck(ctx, algorithm, ctx.store.whole_sum)
+    check = PayloadCheck(ctx, algorithm, None if encrypted else ctx.store.whole_sum)
     if algorithm and check.algorithm not in ("", algorithm):
         message = (
             f"Checksum Type mismatch occurred, expected checksum Type: {algorithm},"

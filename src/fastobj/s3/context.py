@@ -14,6 +14,7 @@ from fastobj.iam.identity import Identities, Identity
 from fastobj.objects import versions
 from fastobj.objects.buckets import Bucket, missing
 from fastobj.objects.copy import Source
+from fastobj.objects.events import Cause
 from fastobj.objects.store import Store
 from fastobj.objects.versions import Wanted
 from fastobj.s3.chunked_body import ChunkedBody
@@ -57,6 +58,11 @@ class Context:
     identities: Identities = _NOBODY
     object_bytes_max: int = OBJECT_BYTES_MAX
     form: Form | None = None
+
+    def cause(self) -> Cause:
+        """Why something changes that the request asks for."""
+        sender = self.identity.access_key
+        return Cause(self.op.event or "", sender, self.request.peer, self.request_id)
 
     def existing(self) -> Bucket:
         """The bucket that the request names. Raises NoSuchBucket."""

@@ -32,7 +32,7 @@ from fastobj.http.message import (
 )
 from fastobj.iam import access
 from fastobj.iam.identity import Identity
-from fastobj.objects import buckets
+from fastobj.objects import buckets, events
 from fastobj.objects.buckets import Bucket
 from fastobj.objects.store import Store
 from fastobj.s3 import acl, cors, errors, form, headers, slow_answer, xml
@@ -225,6 +225,8 @@ class S3Application:
             context.document = await _read_document(context)
         if context.found is not None and context.found.record.configs and op.name != _CREATION:
             await acl.check_ownership(context, context.found)
+        if op.event is not None:
+            events.ask(context)
         working = self._handlers[op.name](context)
         if op.is_slow and request.takes_chunks:
             answer = partial(_render, op)

@@ -47,15 +47,15 @@ async def wish(ctx: Context) -> Wish | None:
 
     Raises InvalidArgument, InvalidRequest, InvalidEncryptionAlgorithmError, NotImplemented.
     """
-    if not ctx.request.names.isdisjoint(ENCRYPTION):
-        asked = _asked(ctx)
-        if asked is not None:
-            return asked
-    return await encryption.default_encryption(ctx.store, ctx.existing())
+    found = asked(ctx)
+    return found or await encryption.default_encryption(ctx.store, ctx.existing())
 
 
-def _asked(ctx: Context) -> Wish | None:
+def asked(ctx: Context) -> Wish | None:
+    """How the request itself has the object encrypted. Raises what `wish` raises."""
     request = ctx.request
+    if request.names.isdisjoint(ENCRYPTION):
+        return None
     method, customer = request.header(_METHOD), customer_key(ctx)
     if customer is not None:
         if method is not None:

@@ -25,6 +25,11 @@ _RETRY_AFTER: Final = (b"retry-after", b"1")
 _BODILESS_STATUS: Final = frozenset({204, 304})
 _TRY_AGAIN_STATUS: Final = 503
 
+_NO_KEYS: Final = (
+    "The key service of this server cannot be used now, and what was asked for needs it. Try again;"
+    " the log of the server says why it cannot."
+)
+
 # The first row that fits; what is not here is InternalError (ChecksumMismatch, a bug, ...).
 _MAPPING: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (NoSpace, codes.INSUFFICIENT_STORAGE),
@@ -34,7 +39,6 @@ _MAPPING: Final[tuple[tuple[type[Exception], ErrorCode], ...]] = (
     (Unknown, codes.INTERNAL_ERROR),
     (Conflict, codes.OPERATION_ABORTED),
     (KeyNotFound, codes.KMS_NOT_FOUND),
-    (KmsUnavailable, codes.SERVICE_UNAVAILABLE),
     (BodyTooLarge, codes.ENTITY_TOO_LARGE),
     (BodyIncomplete, codes.INCOMPLETE_BODY),
 )
@@ -58,6 +62,8 @@ def translate(error: Exception) -> S3Error:
         return error
     if isinstance(error, BodyIncomplete) and error.stalled:
         return S3Error(codes.REQUEST_TIMEOUT)
+    if isinstance(error, KmsUnavailable):
+        return S3Error(codes.SERVICE_UNAVAILABLE, _NO_KEYS)
     for kind, code in _MAPPING:
         if isinstance(error, kind):
             return S3Error(code)

@@ -302,7 +302,7 @@ _SERVED_LOCKS: Final = (
     ),
     Op(
         "PutObjectRetention", PUT, OBJECT, "s3:PutObjectRetention", ("retention",),
-        cost=Cost.WRITE, body=Body.XML, xml_in="Retention",
+        cost=Cost.WRITE, body=Body.XML, xml_in="Retention", event="s3:ObjectRetention:Put",
     ),
     Op(
         "GetObjectLegalHold", GET, OBJECT, "s3:GetObjectLegalHold", ("legal-hold",),

@@ -164,6 +164,7 @@ async def test_a_row_that_does_not_decode(tmp_path, errors, space):
         keys.JOBS: keys.JOB_SCRUB,
         keys.DAMAGED: keys.damaged_body(b"0123456789abcdef"),
         keys.CONFIGS: keys.config(b"-bucket-", 1, 0),
+        keys.KMS_KEYS: b"default",
         keys.UPLOADS: keys.upload(b"-bucket-", b"key", b"0123456789abcdef"),
         keys.DUE: keys.due(900_000, keys.DUE_UPLOAD, b"0123456789abcdef"),
         keys.PARTS: keys.part(b"0123456789abcdef", 1, b"uniq"),
@@ -171,6 +172,8 @@ async def test_a_row_that_does_not_decode(tmp_path, errors, space):
         keys.CURRENT: keys.current(b"-bucket-", b"key"),
         keys.HISTORY: keys.history(b"-bucket-", b"key", 7),
         keys.STAMPS: keys.stamp(b"-bucket-", b"key"),
+        keys.OUTBOX: keys.in_order(keys.outbox(0), 7, 0),
+        keys.CURSORS: b"target",
     }
     async with opened(tmp_path) as bench:
         key = row_keys[space]

@@ -106,6 +106,11 @@ async def _bucket_counter(site):
     await site.write(keys.BUCKETS, b"bucket", 0, [Add(keys.CURRENT, site.bucket.record.id, (1, 7))])
 
 
+async def _events_counter(site):
+    add = Add(keys.OUTBOX, keys.OUTBOX_COUNTER, (3,))
+    await site.write(keys.BUCKETS, b"bucket", 0, [add])
+
+
 async def _segment_counter(site):
     key, _ = await site.segment((await site.row()).location)
     await site.write(keys.BUCKETS, b"bucket", 0, [Add(keys.SEGMENTS, key, (-10, 0))])
@@ -219,6 +224,7 @@ async def _config_of_no_kind(site):
         (_outside_its_file, "body", ['object "bucket/large"']),
         (_overlap, "overlap", ['object "bucket/small', "reaches into it"]),
         (_bucket_counter, "counter", ['bucket "bucket"', "9 objects and", "8 objects and"]),
+        (_events_counter, "counter", ["counter of the outbox", "3 events", "0 events"]),
         (_segment_counter, "counter", ["counter of segment", "live bytes", "too early"]),
         (_shared_count, "counter", ["count of shared body", "5 objects", "2 objects"]),
         (_missing_shared_row, "body", ['object "bucket/copy"', "where its shared body is"]),

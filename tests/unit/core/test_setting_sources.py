@@ -62,6 +62,8 @@ integrity = "blake3"
 parts-grace-seconds = 30
 signature-v2 = "all"
 clock-skew-max = 60
+events-max = 1000
+events-retention = "1h"
 log-level = "debug"
 log-format = "json"
 access-log = "/var/log/access"
@@ -75,6 +77,16 @@ log-segment-bytes-max = 2097152
 kms = "off"
 kms-key-file = "/etc/fastobj/keys"
 kms-key-id = "mine"
+kms-endpoint = "https://vault.example.com:8200"
+kms-mount = "keys"
+kms-namespace = "team"
+kms-ca = "/etc/vault.pem"
+kms-token = "{SECRET}"
+kms-token-sink = "/run/token"
+kms-role-id = "role"
+kms-secret-id = "{SECRET}"
+kms-keep = "1m"
+kms-check-interval = "1h"
 sse-s3 = "off"
 sse-c = "on"
 
@@ -195,6 +207,7 @@ def test_the_file_takes_every_setting(file: Path) -> None:
     assert (settings.workers, settings.shutdown_timeout, settings.no_auth) == (3, 2.5, True)
     assert settings.small_body_bytes_max == 4096
     assert (settings.scrub_interval, settings.scrub_rate) == (12 * 3600, 1 << 20)
+    assert (settings.events_max, settings.events_retention) == (1000, 3600)
     assert settings.identities == (
         GivenIdentity("alice", "ALICEKEY", SECRET, "Alice", "a@example.com"),
         GivenIdentity("bob", "BOBKEY", SECRET),
@@ -455,7 +468,7 @@ def test_secrets_have_no_flag(capsys: pytest.CaptureFixture[str]) -> None:
         if setting.secret:
             with pytest.raises(SystemExit):
                 load_from(f"--{setting.name} x")
-    assert capsys.readouterr().err.count("unrecognized arguments") == 4
+    assert capsys.readouterr().err.count("unrecognized arguments") == 6
 
 
 # To show ------------------------------------------------------------------------------------------
@@ -496,3 +509,27 @@ def test_hidden_settings_are_shown_only_when_set() -> None:
     assert "log-segment-bytes-min = 1048576" in "\n".join(
         show(load_from("--log-segment-bytes-min 1MiB"))
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "told"),
+    [
+        ("", {}, "kms-endpoint does not say where"),
+        ("--kms-endpoint http://v", {}, "give one of kms-token"),
+        ("--kms-endpoint http://v --kms-token-sink /t", {"VAULT_TOKEN": SECRET}, "give one of"),
+        ("--kms-endpoint http://v --kms-role-id r", {}, "belong together"),
+        ("--kms-endpoint http://v", {"FASTOBJ_KMS_SECRET_ID": SECRET}, "belong together"),
+    ],
+)
+def test_what_vault_needs(flags, environ, told):
+    with pytest.raises(SettingsError, match=told) as refused:
+        load_from(f"--kms vault {flags}", environ)
+    assert SECRET not in str(refused.value)
+    assert load_from(flags, environ).kms == "local"  # which needs none of it
+
+
+def test_vault_is_found_by_the_variables_of_its_own_programs():
+    environ = {"VAULT_ADDR": "https://v:8200", "VAULT_TOKEN": SECRET, "VAULT_NAMESPACE": "n"}
+    found = load_from("--kms vault", environ | {"VAULT_CACERT": "/ca"})
+    assert (found.kms_endpoint, found.kms_token) == ("https://v:8200", SECRET)
+    assert (found.kms_namespace, found.kms_ca) == ("n", "/ca")

@@ -10,7 +10,7 @@ import pytest
 
 from fastobj.core.secret import Secret
 from fastobj.kms import local
-from fastobj.kms.base import KeyNotFound, KmsError, KmsUnavailable, WrapMismatch
+from fastobj.kms.base import KeyNotFound, KmsError, KmsUnavailable, WrapMismatch, Wrapped
 from fastobj.kms.local import LocalKms
 
 
@@ -126,9 +126,9 @@ async def test_a_damaged_key_is_told_without_its_contents(kms, path):
 
 
 async def test_a_newer_format_is_refused(path):
-    path.write_text('{"format": 2, "keys": {}}')
+    path.write_text('{"format": 3, "keys": {}}')
     path.chmod(0o600)
-    with pytest.raises(KmsUnavailable, match="format 2"):
+    with pytest.raises(KmsUnavailable, match="format 3"):
         await LocalKms(path, "default").exists("default")
 
 
@@ -158,3 +158,49 @@ def test_no_key_is_shown(path):
     assert repr(keys) == "{'key': [Secret(hidden)]}"
     assert repr(local._Version("abc", "def")) == "_Version(hidden)"
     assert isinstance(keys["key"][0], Secret)
+
+
+async def test_what_is_wrapped_is_wrapped_anew(kms, path):
+    made = [await kms.generate("default", b"%d" % n) for n in range(3)]
+    assert await kms.newest("default") == 1
+    local.rotate(path, "default")
+    assert await kms.newest("default") == 2
+    batch = [Wrapped(one.wrapped, b"%d" % n) for n, one in enumerate(made)]
+    batch.insert(1, Wrapped(made[0].wrapped, b"another context"))
+    found = await kms.rewrap("default", batch)
+    assert isinstance(found.pop(1), WrapMismatch)
+    for n, (one, anew) in enumerate(zip(made, found, strict=True)):
+        assert (kms.version(one.wrapped), kms.version(anew)) == (1, 2)
+        assert await kms.unwrap("default", anew, b"%d" % n) == one.plain
+    with pytest.raises(KeyNotFound):
+        await kms.rewrap("nobody", batch)
+
+
+def test_what_is_none_of_this_service_has_no_version(kms):
+    for wrapped in (b"", b"vault:v1:AAAA", bytes(83), bytes(85)):
+        assert kms.version(wrapped) == 0
+
+
+async def test_a_retired_version_is_gone(kms, path):
+    made = [await kms.generate("default", b"")]
+    for _ in range(3):
+        local.rotate(path, "default")
+        made.append(await kms.generate("default", b""))
+    before = path.read_text()
+    local.retire(path, "default", 3)
+    assert json.loads(path.read_text())["format"] == 2
+    assert json.loads(path.read_text())["keys"]["default"][:2] == [None, None]
+    for version in json.loads(before)["keys"]["default"][:2]:
+        assert version["key"] not in path.read_text()
+    fresh = LocalKms(path, "default")
+    for number, one in enumerate(made, 1):
+        if number < 3:
+            with pytest.raises(KeyNotFound, match=f"no version {number}"):
+                await fresh.unwrap("default", one.wrapped, b"")
+        else:
+            assert await fresh.unwrap("default", one.wrapped, b"") == one.plain
+    assert local.rotate(path, "default") == 5
+    assert kms.version(await kms.wrap("default", made[0].plain, b"")) == 5
+    for key_id, version in (("default", 6), ("default", 0), ("other", 1)):
+        with pytest.raises(KeyNotFound):
+            local.retire(path, key_id, version)

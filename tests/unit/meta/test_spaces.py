@@ -22,6 +22,12 @@ ROWS = {
     keys.HISTORY: (keys.history(ID8, b"k\0y", 7), OBJECT),
     keys.STAMPS: (keys.stamp(ID8, "kéy".encode()), records.StampRecord(1, 7, 9)),
     keys.CONFIGS: (keys.config(ID8, 1, 0), records.ConfigRecord(1, 1, b"content")),
+    keys.OUTBOX: (
+        keys.in_order(keys.outbox(1), 2**63, 7),
+        records.EventRecord(1, "s3:ObjectCreated:Put", 7, "bucket", "", "", "kéy", (("a", "b"),)),
+    ),
+    keys.CURSORS: (b"target", records.CursorRecord(1, keys.outbox(0))),
+    keys.KMS_KEYS: (b"default", records.KmsKeyRecord(1, 3)),
 }
 
 
@@ -38,6 +44,9 @@ NAMES = {
     "HISTORY",
     "STAMPS",
     "CONFIGS",
+    "OUTBOX",
+    "CURSORS",
+    "KMS_KEYS",
 }
 
 
@@ -100,6 +109,10 @@ def test_what_is_no_record_is_refused(space):
         (keys.DAMAGED, keys.damaged_body(ID8)),
         (keys.DAMAGED, b"\x03" + ID16),
         (keys.CONFIGS, ID8),
+        (keys.OUTBOX, ID16),
+        (keys.CURSORS, b""),
+        (keys.KMS_KEYS, b""),
+        (keys.KMS_KEYS, b"\xff"),
     ],
 )
 def test_a_key_that_no_row_can_have_is_refused(space, key):
@@ -123,3 +136,14 @@ def test_changed_rules_are_told_by_their_row():
     due = records.RulesDue(1, "bucket", keys.CURRENT, b"key")
     row_key = keys.due(keys.AT_ONCE, keys.DUE_RULES, ID8)
     assert spaces.decode(keys.DUE, row_key, records.encode(due)) == due
+
+
+@pytest.mark.parametrize(
+    ("job", "record"),
+    [
+        (keys.JOB_SCRUB, records.ScrubRecord(1, 1, 7)),
+        (keys.JOB_REWRAP, records.RewrapRecord(1, 7, {"key": 2}, failed={"key": 1})),
+    ],
+)
+def test_each_job_has_its_record(job, record):
+    assert spaces.decode(keys.JOBS, job, records.encode(record)) == record

@@ -10,6 +10,7 @@ from fastobj._ext.crc import crc32c
 from fastobj.core.errors import Conflict, SyncFailed, Unknown
 from fastobj.core.metrics import Metric
 from fastobj.core.settings import Settings
+from fastobj.meta import keys
 from fastobj.meta.base import ABSENT, ANY, DELETE, BodyRef, Row, Txn, new_txn_id
 from fastobj.node import frames, links
 from fastobj.node.committer import EXIT_FENCED, Committer
@@ -310,6 +311,25 @@ def test_maintenance_hears_of_a_peer_before_the_peer_can_send(running):
     maintenance.sock.setblocking(False)  # it is there already
     while maintenance.nudge().attached != [9, 5]:
         pass
+
+
+def test_maintenance_hears_of_events_at_once_and_of_no_work_with_them(running):
+    running.page.set_owner(MAINTENANCE, 9)
+    maintenance, peer = running.peer(9), running.peer(5)
+    while maintenance.nudge().attached != [9, 5]:
+        pass
+    rows = [Row(keys.OUTBOX, keys.outbox(n), ABSENT, b"event") for n in range(2)]
+    written = running.page.metrics.total(Metric.EVENTS_WRITTEN)
+    peer.ready()
+    peer.commit(Entry(Txn(new_txn_id(), rows), has_events=True))
+    assert peer.results() == [None]
+    while not (nudge := maintenance.nudge()).has_events:
+        pass
+    assert not nudge.has_work
+    assert running.page.metrics.total(Metric.EVENTS_WRITTEN) == written + 2
+    stored = running.store.engine.read_range(keys.OUTBOX, keys.FIRST, keys.LAST, 10)
+    assert [row.key[-1] for row in stored] == [0, 1]
+    assert all(any(row.key[: keys.COMMIT_ORDER.size]) for row in stored)
 
 
 def test_a_new_maintenance_process_is_the_one_that_is_nudged(running):

@@ -1,5 +1,6 @@
 """What of encryption a server does by its settings; and that it costs nothing before it is used."""
 
+import dataclasses
 import subprocess
 import sys
 from collections import Counter
@@ -10,6 +11,7 @@ from fastobj.core.metrics import Metric
 from fastobj.core.setting_kinds import Address
 from fastobj.core.settings import Settings
 from fastobj.kms.base import KeyNotFound
+from fastobj.kms.kept import KeepingKms
 from fastobj.node import layout
 from fastobj.node.encryption import CountedKms, encryption_rules, key_file
 
@@ -47,6 +49,7 @@ async def test_calls_of_the_key_service_are_counted(store):
     with pytest.raises(KeyNotFound):
         await kms.generate("nobody", b"")
     assert await kms.exists("default")
+    assert sums.pop(Metric.KMS_CALLS_NS) > 0
     assert sums == {Metric.KMS_CALLS: 4, Metric.KMS_FAILURES: 1}
 
 
@@ -75,7 +78,18 @@ def test_a_server_that_encrypts_nothing_loads_nothing_for_it():
     """By their modules: what each process imports before its first request."""
     code = (
         "import sys; from fastobj.node import supervisor, worker, committer_main, maintenance\n"
-        "print([name for name in sys.modules if name.startswith(('cryptography', '_cffi'))])"
+        "needless = ('cryptography', '_cffi', 'aiohttp')\n"
+        "print([name for name in sys.modules if name.startswith(needless)])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_vault_is_one_too(store, tmp_path):
+    settings = Settings(kms="vault", kms_endpoint="http://127.0.0.1:1", kms_token="t" * 20)
+    rules = encryption_rules(settings, store, ignore)
+    assert isinstance(rules.kms, KeepingKms)
+    assert isinstance(
+        encryption_rules(dataclasses.replace(settings, kms_keep=0), store, ignore).kms, CountedKms
+    )
+    assert "t" * 20 not in repr(settings)

@@ -81,6 +81,8 @@ def full(monkeypatch):
         (Row(keys.SEGMENTS, b"k", ANY, b"v"), True),
         (Row(keys.BUCKETS, b"k", TOKEN, b"v"), False),
         (Row(keys.BUCKETS, b"k", ABSENT, b"v"), True),
+        (Row(keys.OUTBOX, keys.outbox(0), ABSENT, b"v"), False),
+        (Row(keys.CURSORS, b"target", ANY, b"v"), False),
     ],
 )
 def test_what_takes_room_is_told_from_the_rows(row, adds):

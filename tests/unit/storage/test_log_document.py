@@ -137,6 +137,9 @@ def test_spaces_and_values_are_as_documented():
         keys.HISTORY: "versions",
         keys.STAMPS: "stamps",
         keys.CONFIGS: "configurations",
+        keys.OUTBOX: "events",
+        keys.CURSORS: "cursors",
+        keys.KMS_KEYS: "keys of the key service",
     }
     values = {name: re.findall("`(.*?)`", text) for name, text in table("values")}
     assert values == {
@@ -155,6 +158,10 @@ def test_spaces_and_values_are_as_documented():
         "configuration": list(records.ConfigRecord.__struct_fields__),
         "stamp": list(records.StampRecord.__struct_fields__),
         "trusted time": list(records.TrustedTimeRecord.__struct_fields__),
+        "event": list(records.EventRecord.__struct_fields__),
+        "cursor": list(records.CursorRecord.__struct_fields__),
+        "key of the key service": list(records.KmsKeyRecord.__struct_fields__),
+        "rewrap": list(records.RewrapRecord.__struct_fields__),
     }
     assert records.FORMAT == 1
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fastobj.core import codes, ids
 from fastobj.core.errors import S3Error
-from fastobj.objects import configs, notifications
+from fastobj.objects import configs, events, notifications
 from fastobj.objects.notifications import Notification
 from fastobj.s3.context import Context, Document, Result
 
@@ -28,7 +28,10 @@ async def get_bucket_notification_configuration(ctx: Context) -> Result:
 
 
 async def put_bucket_notification_configuration(ctx: Context) -> Result:
-    """Replaces what events are told to whom; by an empty configuration none is."""
+    """Replaces what events are told to whom; by an empty configuration none is.
+
+    Each target is sent a test event, as S3 does, in the same transaction.
+    """
     bucket = ctx.existing()
     known = ctx.store.event_targets
     rows = [
@@ -37,7 +40,11 @@ async def put_bucket_notification_configuration(ctx: Context) -> Result:
         for row in (ctx.document or {}).get(kind, ())
     ]
     if rows:
-        await configs.put(ctx.store, bucket, configs.NOTIFICATION, notifications.check(rows))
+        config = notifications.check(rows)
+        events.ask(ctx)
+        told = events.test_rows(ctx.store, bucket, config)
+        kind, adds = configs.NOTIFICATION, events.counted(told)
+        await configs.put(ctx.store, bucket, kind, config, beside=told, adds=adds)
     else:
         await configs.delete(ctx.store, bucket, configs.NOTIFICATION)
     return Result()
