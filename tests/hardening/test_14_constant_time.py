@@ -40,8 +40,10 @@ def test_no_secret_is_compared_by_equality():
     assert found == ALLOWED
 
 
-# Compared with what everybody knows, at the start and by the one who set it.
+# Compared with what everybody knows, or whether they are there at all: at the start and by the one
+# who set them.
 ALLOWED = [
+    "core/setting_sources.py: bool(settings.kms_role_id) != bool(settings.kms_secret_id)",
     "node/credentials.py: bool(user) == bool(secret)",
     "node/credentials.py: secret.casefold() == user.casefold()",
 ]

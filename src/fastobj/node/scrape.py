@@ -58,14 +58,10 @@ class Scrape:
         """The page of metrics; what cannot be looked up now is left out."""
         figures: Figures = {Metric.BUILD: [((__version__,), 1)]}
         try:
-            figures.update(await _stored(self._meta))
-            figures.update(await _segments(self._meta))
             figures.update(_files(self._layout))
-            figures.update(await _damaged(self._meta))
-            figures.update(await _scrub_ended(self._meta))
-            figures.update(await _trusted_time(self._meta))
-            figures.update(await _events(self._meta))
-            figures.update(await _to_rewrap(self._meta))
+            for look_up in _LOOK_UPS:
+                figures.update(await look_up(self._meta))
+                await asyncio.sleep(0)  # others get their turn
         except (FastobjError, OSError) as error:
             self._log.warning("some metrics cannot be had now: %s", error)
         figures.update(_processes(self._page))
@@ -213,6 +209,17 @@ async def _to_rewrap(meta: MetaReader) -> Figures:
     targets = {} if record is None else record.targets
     left = sum(targets.get(key.id, 0) > key.record.version for key in present)
     return {Metric.REWRAP_LEFT: [((), left)]}
+
+
+_LOOK_UPS: Final = (
+    _stored,
+    _segments,
+    _damaged,
+    _scrub_ended,
+    _trusted_time,
+    _events,
+    _to_rewrap,
+)
 
 
 # --- processes

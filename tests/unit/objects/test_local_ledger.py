@@ -492,7 +492,7 @@ def test_outcomes_know_how_far_back_they_reach():
     [
         (Row(keys.JOBS, b"job", ABSENT, b"begun"), True),
         (Row(keys.JOBS, b"job", ANY, b"saved"), False),
-        (Row(keys.DUE, b"due", ABSENT, b"something"), True),
+        (Row(keys.DUE, keys.due(keys.AT_ONCE, keys.DUE_PARTS, b"upload"), ABSENT, b"parts"), True),
         (Row(SPACE, b"key", ABSENT, b"object"), False),
     ],
 )
