@@ -6,11 +6,15 @@ Cython writes its C below build/, so the source tree only gains the git-ignored 
 """
 
 import os
+from collections import defaultdict
 from glob import glob
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 FOLDER = "src/fastobj/_ext"
 BUILD = "build/cython"
@@ -47,8 +51,8 @@ KERNELS = {
     "xmlout": ("xmlout_impl.c",),
 }
 
-# Flags that one kernel alone needs, for compiler and linker alike.
-KERNEL_FLAGS = {"segio": ("-pthread",), "rs": ("-ldl",)}
+# Flags that one kernel alone needs, to be linked; a C file is compiled the same for all.
+LINK_FLAGS = {"segio": ("-pthread",), "rs": ("-ldl",)}
 
 # No -march: the ISA files name their targets function by function, and the probe picks at import.
 COMPILE_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-fvisibility=hidden")
@@ -78,14 +82,34 @@ def flags_stamp() -> str:
 
 def extension(kernel: str, files: tuple[str, ...]) -> Extension:
     """One row of KERNELS as an extension module."""
-    own = (*KERNEL_FLAGS.get(kernel, ()), *sanitizer_flags())
     return Extension(
         f"fastobj._ext.{kernel}",
         [f"{FOLDER}/{name}" for name in (f"{kernel}.pyx", *files, "fo_cpu.c")],
         include_dirs=[FOLDER],
-        extra_compile_args=[*COMPILE_FLAGS, *own],
-        extra_link_args=list(own),
+        extra_compile_args=[*COMPILE_FLAGS, *sanitizer_flags()],
+        extra_link_args=[*LINK_FLAGS.get(kernel, ()), *sanitizer_flags()],
     )
+
+
+class BuildOnce(build_ext):
+    """Compiles a C file once that several kernels are made of, on all processors."""
+
+    def build_extensions(self) -> None:
+        """Builds what has changed."""
+        compile_all = self.compiler.compile
+        turns: defaultdict[str, Lock] = defaultdict(Lock)
+        made: dict[str, list[str]] = {}
+
+        def compile_once(sources: list[str], *args: Any, **options: Any) -> list[str]:
+            for source in sources:
+                with turns[source]:
+                    if source not in made:
+                        made[source] = compile_all([source], *args, **options)
+            return [built for source in sources for built in made[source]]
+
+        self.compiler.compile = compile_once
+        self.parallel = self.parallel or os.cpu_count()
+        super().build_extensions()
 
 
 def main() -> None:
@@ -97,7 +121,7 @@ def main() -> None:
     )
     for built in extensions:  # set here, because Cython copies what it finds there into BUILD
         built.depends = ["setup.py", *sorted(glob(f"{FOLDER}/*.h")), flags_stamp()]
-    setup(package_dir={"": "src"}, ext_modules=extensions)
+    setup(package_dir={"": "src"}, ext_modules=extensions, cmdclass={"build_ext": BuildOnce})
 
 
 if __name__ == "__main__":
