@@ -6,8 +6,10 @@ It is what `fastobj server` runs, on free ports of 127.0.0.1, in a directory of 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import os
+import random
 import signal
 import socket
 import ssl
@@ -28,6 +30,10 @@ SECRET_KEY: Final = "test-secret-key"
 READY_S_MAX: Final = 30.0
 STOP_S_MAX: Final = 40.0
 _POLL_S: Final = 0.01
+_PORTS_OF_CLIENTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PORT_MIN: Final = 10_000
+_PORT_MAX: Final = 65_535
+_PORTS_TRIED: Final = 100
 _ACTIVATION: Final = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -191,7 +197,16 @@ class ProcessServer:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port of 127.0.0.1 that was free a moment ago.
+
+    It is none of those that the system gives to clients: one of these would be taken by the next
+    client before a server listens there.
+    """
+    of_clients = int(_PORTS_OF_CLIENTS.read_text().split()[0])
+    end = of_clients if of_clients > _PORT_MIN else _PORT_MAX  # all of them are, somewhere
+    for _ in range(_PORTS_TRIED):
+        port = random.SystemRandom().randrange(_PORT_MIN, end)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"none of {_PORTS_TRIED} ports from {_PORT_MIN} to {end} is free")
