@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TypeVar
 
 from tests.model.values import (
@@ -80,7 +81,7 @@ class Bucket:
         self.keys[key] = [other if one is found else one for one in self.keys.get(key, [])]
 
 
-class Keeping:
+class Keeping(ABC):
     """All that is kept. `names` are the ids that the server has given versions, as it told them.
 
     `part_bytes_min` bounds all parts of an upload but the last. Time is what `now_s` says.
@@ -146,6 +147,6 @@ class Keeping:
             return None
         return self.add(bucket, key, Object(b"", "", self.now_s, {}, {}, {}, 0, is_marker=True))
 
+    @abstractmethod
     def locked(self, bucket: Bucket, made: Object) -> Object:
-        """An object that is put, with what its bucket does to it."""
-        raise NotImplementedError
+        """An object that is put, with what its bucket does to it (Locking says what)."""

@@ -3,7 +3,6 @@
 import itertools
 import re
 import tempfile
-import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +14,10 @@ from tests.s3.calls import with_processes
 from tests.s3.conftest import client_of
 from tests.s3.test_bucket_lifecycle import matching, put, rule, tag
 from tests.s3.versioned import set_status, stack
+from tests.unit.node.running import wait_until
 
 pytestmark = with_processes("maintenance works in a process of its own, which these tests start")
 
-WAIT_S_MAX = 60.0
 ALL = matching()
 DAY = {"Expiration": {"Days": 1}}
 _numbers = itertools.count()
@@ -51,13 +50,6 @@ def bucket(s3):
     return name
 
 
-def wait_for(condition, what):
-    deadline = time.monotonic() + WAIT_S_MAX
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
 def names(s3, bucket):
     return [one["Key"] for one in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
 
@@ -84,9 +76,9 @@ def test_objects_expire_by_rules_that_come_before_and_behind(server, s3, bucket)
     fill(s3, bucket, "old/1", "keep/1")
     put(s3, bucket, rule("one", where=matching(Prefix="old/"), **DAY))
     fill(s3, bucket, "old/2", "keep/2")
-    wait_for(lambda: names(s3, bucket) == ["keep/1", "keep/2"], "two objects go")
+    wait_until(lambda: names(s3, bucket) == ["keep/1", "keep/2"], "two objects go")
     put(s3, bucket, rule("date", where=ALL, Expiration={"Date": _midnight()}))
-    wait_for(lambda: names(s3, bucket) == [], "the date has passed")
+    wait_until(lambda: names(s3, bucket) == [], "the date has passed")
     after = metrics(server)
     assert after["expired_objects"] - before["expired_objects"] == 4
     assert after["runs"] > before["runs"]
@@ -105,10 +97,10 @@ def test_tags_and_sizes(s3, bucket):
     fill(s3, bucket, "a-tagged", "b-later", Tagging="t=1")
     fill(s3, bucket, "c-other", Tagging="t=2")
     s3.put_object(Bucket=bucket, Key="d-small", Body=b"1", Tagging="t=1")
-    wait_for(lambda: names(s3, bucket) == ["c-other", "d-small"], "the tagged ones go")
+    wait_until(lambda: names(s3, bucket) == ["c-other", "d-small"], "the tagged ones go")
     tags = {"TagSet": [{"Key": "t", "Value": "1"}]}
     s3.put_object_tagging(Bucket=bucket, Key="c-other", Tagging=tags)
-    wait_for(lambda: names(s3, bucket) == ["d-small"], "the one that is tagged later goes")
+    wait_until(lambda: names(s3, bucket) == ["d-small"], "the one that is tagged later goes")
 
 
 def test_versions_go_until_nothing_is_left(server, s3, bucket):
@@ -124,7 +116,7 @@ def test_versions_go_until_nothing_is_left(server, s3, bucket):
     )
     for _ in range(3):
         fill(s3, bucket, "one", "two")
-    wait_for(lambda: versions(s3, bucket) == [0, 0], "all versions and markers go")
+    wait_until(lambda: versions(s3, bucket) == [0, 0], "all versions and markers go")
     after = metrics(server)
     counted = {name: after[name] - before[name] for name in after}
     assert counted["expired_objects"] == 2
@@ -139,9 +131,9 @@ def test_so_many_noncurrent_versions_stay(s3, bucket):
     put(s3, bucket, rule("kept", where=ALL, NoncurrentVersionExpiration=kept))
     for _ in range(6):
         fill(s3, bucket, "key")
-    wait_for(lambda: versions(s3, bucket) == [3, 0], "the current one and two more stay")
+    wait_until(lambda: versions(s3, bucket) == [3, 0], "the current one and two more stay")
     fill(s3, bucket, "key")
-    wait_for(lambda: versions(s3, bucket) == [3, 0], "one more was pushed out")
+    wait_until(lambda: versions(s3, bucket) == [3, 0], "one more was pushed out")
 
 
 def test_uploads_are_aborted(server, s3, bucket):
@@ -153,7 +145,9 @@ def test_uploads_are_aborted(server, s3, bucket):
     abort = {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
     put(s3, bucket, rule("abort", where=ALL, **abort))
     s3.create_multipart_upload(Bucket=bucket, Key="new")
-    wait_for(lambda: "Uploads" not in s3.list_multipart_uploads(Bucket=bucket), "both are aborted")
+    wait_until(
+        lambda: "Uploads" not in s3.list_multipart_uploads(Bucket=bucket), "both are aborted"
+    )
     assert metrics(server)["aborted_uploads"] - before == 2
 
 
@@ -168,6 +162,6 @@ def test_maintenance_that_is_killed_goes_on_where_it_was(tmp_path):
         for number in range(220):
             fill(s3, "bucket", f"{number:04d}")
         put(s3, "bucket", rule("all", where=ALL, **DAY))
-        wait_for(lambda: names(s3, "bucket") == [], "all go, over several lives")
+        wait_until(lambda: names(s3, "bucket") == [], "all go, over several lives")
         assert server.log_path.read_text().count("maintenance ended with status -9") >= 2
     assert server.differences() == []

@@ -6,13 +6,12 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import boto3
 import pytest
 from aiohttp import web
-from botocore.config import Config
 
 from fastobj.cli.main import main
 from fastobj.testing.process_server import ProcessServer
+from tests.s3.conftest import client_of
 from tests.unit.events.receiver import Receiver
 from tests.unit.node.running import kill, metrics, on_each_worker, pids, roll, wait_until
 
@@ -38,17 +37,6 @@ def server(receivers, tmp_path_factory):
     arguments = ("--events-retention", "1h")
     with ProcessServer(directory, environment=environment, arguments=arguments) as running:
         yield running
-
-
-def client_of(server):
-    return boto3.client(
-        "s3",
-        endpoint_url=server.endpoint,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}, max_pool_connections=70),
-    )
 
 
 @pytest.fixture(scope="module")

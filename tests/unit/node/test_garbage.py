@@ -2,37 +2,22 @@
 
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import closing
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from fastobj.testing.process_server import ProcessServer
+from tests.s3.conftest import client_of
 from tests.unit.node.running import pids, wait_until
 
 MIB = 1 << 20
 LARGE = 64 * MIB  # has a file of its own
 
 
-@contextmanager
-def client_of(server):
-    client = boto3.client(
-        "s3",
-        endpoint_url=server.endpoint,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    yield client
-    client.close()
-
-
 @pytest.fixture
 def server(tmp_path):
     with ProcessServer(tmp_path / "store", arguments=("--parts-grace-seconds", "1")) as running:
-        with client_of(running) as s3:
+        with closing(client_of(running)) as s3:
             s3.create_bucket(Bucket="bucket")
         yield running
 
@@ -52,7 +37,7 @@ def part(s3, named, number, size=LARGE):
 
 
 def test_parts_of_every_end(server):
-    with client_of(server) as s3:
+    with closing(client_of(server)) as s3:
         aborted = begin(s3)
         part(s3, aborted, 1)
         named = begin(s3)
@@ -73,7 +58,7 @@ def test_parts_of_every_end(server):
 
 def test_a_download_outlives_its_object(tmp_path):
     """Parts that it has not come to yet stay where they are, though others have gone meanwhile."""
-    with ProcessServer(tmp_path / "store") as server, client_of(server) as s3:
+    with ProcessServer(tmp_path / "store") as server, closing(client_of(server)) as s3:
         s3.create_bucket(Bucket="bucket")
         named = begin(s3)
         listed = [part(s3, named, number) for number in (1, 2)]
@@ -92,7 +77,7 @@ def test_a_download_outlives_its_object(tmp_path):
 def test_after_a_kill(server):
     """What was due when everything died is worked off at the next start."""
     (maintenance,) = pids(server, "maintenance")
-    with client_of(server) as s3:
+    with closing(client_of(server)) as s3:
         named = begin(s3)
         part(s3, named, 1)
         os.kill(maintenance, signal.SIGSTOP)

@@ -6,12 +6,11 @@ import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from fastobj.testing.process_server import ProcessServer
+from tests.s3.conftest import client_of
 from tests.unit.node.running import kill, metrics, wait_until
 
 AHEAD_S = 840  # so that requests that are signed by the right clock are still taken
@@ -29,14 +28,7 @@ def shift(tmp_path):
 def served(tmp_path, shift):
     environment = {"FASTOBJ_CLOCK_SHIFT": str(shift)}
     with ProcessServer(tmp_path / "store", workers=1, environment=environment) as server:
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=server.endpoint,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
-            region_name="us-east-1",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+        s3 = client_of(server)
         yield server, s3
         s3.close()
 
