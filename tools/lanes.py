@@ -22,6 +22,7 @@ from tests import figures
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_TESTS_COLLECTED = 5  # pytest's exit code
+REASONS = ("FAILED ", "ERROR ", "check: failed")  # so pytest and tools.check begin
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ LANES = (
 
 @dataclass(frozen=True)
 class Result:
-    """How a lane ended."""
+    """How a lane ended; `reasons` are the lines in which pytest says what failed."""
 
     lane: Lane
     word: str
     seconds: float
+    reasons: Sequence[str] = ()
 
 
 def lane_of(path: str) -> Lane | None:
@@ -103,19 +105,37 @@ def run(lane: Lane, long: bool, seed: int, *, beside: bool = False) -> Result:
     if not beside:
         print(head, flush=True)
     begin = time.monotonic()
-    done = subprocess.run(
+    output = b""
+    with subprocess.Popen(
         command_of(lane, long, seed),
         cwd=ROOT,
         env={**os.environ, **lane.environment},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if beside else None,
-        stderr=subprocess.STDOUT if beside else None,
-        check=False,
-    )
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        bufsize=0,
+    ) as tests:
+        assert tests.stdout is not None
+        while piece := tests.stdout.read(1 << 16):
+            output += piece
+            if not beside:
+                show(piece)
     if beside:
-        print(f"{head}\n{done.stdout.decode(errors='replace')}", end="", flush=True)
-    word = {0: "ok", NO_TESTS_COLLECTED: "empty"}.get(done.returncode, "FAILED")
-    return Result(lane, word, time.monotonic() - begin)
+        show(f"{head}\n".encode() + output)
+    word = {0: "ok", NO_TESTS_COLLECTED: "empty"}.get(tests.returncode, "FAILED")
+    return Result(lane, word, time.monotonic() - begin, reasons_in(output))
+
+
+def show(output: bytes) -> None:
+    """Prints what a lane has printed, at once."""
+    sys.stdout.buffer.write(output)
+    sys.stdout.buffer.flush()
+
+
+def reasons_in(output: bytes) -> list[str]:
+    """The lines that say what failed: what is above them may be cut where a run is shown."""
+    lines = output.decode(errors="replace").splitlines()
+    return [line for line in lines if line.startswith(REASONS)]
 
 
 def run_all(lanes: Sequence[Lane], long: bool, seed: int) -> list[Result]:
@@ -140,6 +160,7 @@ def summary(results: Sequence[Result], long: bool, seed: int, seconds: float) ->
     lines.append(f"{'total':12} {'FAILED' if failed else 'ok':7} {seconds:7.1f} s  seed {seed}")
     if failed:
         target = "long" if long else "test"
+        lines += [reason for result in results for reason in result.reasons]
         lines.append(f"repeat with: make {target} LANES='{' '.join(failed)}' SEED={seed}")
     return "\n".join(lines)
 

@@ -187,14 +187,17 @@ async def test_what_lives_is_moved_and_space_comes_back(room, size):
 @pytest.mark.parametrize("size", [1, 30])
 @in_a_room
 async def test_tiny_objects_are_not_moved_round_and_round(room, size):
-    """Their transactions outweigh them: how much, is learnt as they are moved."""
+    """Their transactions outweigh them: how much, is learnt as they are moved.
+
+    Half of them dead is just at what is worth a round: how they were grouped decides.
+    """
     await room.fill(1500, size)
     await room.thin(2)
     await room.roll()
     steps = await room.compact()
     moved = room.compaction.total.bodies
     assert moved <= 2 * len(room.bodies)
-    await room.compact(steps_max=steps)
+    await room.compact(steps_max=max(steps, 1))
     assert room.compaction.total.bodies - moved < len(room.bodies)
     assert await room.compact() == 0
     await room.verify()
