@@ -176,6 +176,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no such lane: {', '.join(sorted(unknown))}")
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(2**32))
     print(f"lanes: seed {seed}", flush=True)
+    # Each lane has several processes, and they have many: what one compiles, the next ones load.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     chosen = [lane for lane in LANES if not options.lanes or lane.name in options.lanes]
     if options.long:
         chosen = [lane for lane in chosen if lane.name != "house"]
