@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.test_sanitized import LONG_TIMES, note
+from tests.fuzz.test_fuzzers import LONG_TIMES
+from tests.fuzz.test_sanitized import note
+from tests.kernels.sanitized import compiler
 from tests.kernels.test_kernels_table import ROOT
-from tests.kernels.test_sanitizers import _compiler
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -62,7 +63,7 @@ def sanitized(tmp_path_factory):
 
 def _runtime() -> str:
     """The library of AddressSanitizer, which must be in the process before anything else."""
-    command = [*_compiler(), "-print-file-name=libasan.so"]
+    command = [*compiler(), "-print-file-name=libasan.so"]
     path = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     assert Path(path).is_file(), f"no libasan.so: {path!r}"
     return path

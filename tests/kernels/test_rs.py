@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.kernels.conftest import Loader
 from tests.kernels.isal import carried_path
 from tests.kernels.memory import aligned
-from tests.kernels.test_sanitizers import _compiler, _run
+from tests.kernels.sanitized import compiler, run
 from tests.reference import rs as reference
 
 LAYOUTS = [(1, 1), (2, 1), (3, 2), (4, 2), (2, 4), (8, 4), (15, 1), (1, 15), (8, 8)]
@@ -304,7 +304,7 @@ def test_an_old_library_is_refused(load_rs, tmp_path):
     names = ("gf_gen_cauchy1_matrix", "gf_invert_matrix", "gf_mul")
     names += ("ec_init_tables", "ec_encode_data", "ec_encode_data_update")
     source.write_text("".join(f"void {name}(void) {{}}\n" for name in names))
-    _run([*_compiler(), "-shared", "-fPIC", str(source), "-o", str(built)])
+    run([*compiler(), "-shared", "-fPIC", str(source), "-o", str(built)])
     rs = load_rs(str(built))
     with pytest.raises(rs.LibraryMissing, match=r"old\.so has no function isal_deflate"):
         rs.Codec(4, 2)
