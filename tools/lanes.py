@@ -1,8 +1,8 @@
 """Tests by lanes: `python -m tools.lanes [--long] [LANE ...]`.
 
 A lane is a folder of tests that may touch the same things, so lanes can be run, timed and blamed
-one by one. Every lane runs, whatever fails; a summary with times closes the run. Lanes that use one
-processor run two at a time, and their output is shown when they end.
+one by one. Every lane runs, whatever fails; a summary with times closes the run. Lanes that leave
+processors idle run three at a time, and their output is shown when they end.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from pathlib import Path
 from tests import figures
 
 ROOT = Path(__file__).resolve().parent.parent
+BESIDE_MAX = 3  # lanes at a time: two processors are not quite filled by them
 NO_TESTS_COLLECTED = 5  # pytest's exit code
 REASONS = ("FAILED ", "ERROR ", "check: failed")  # so pytest and tools.check begin
 
@@ -33,6 +34,7 @@ class Lane:
     path: str
     budget_s: int
     workers: int = 0
+    waits: bool = False  # for drives, clocks and connections, more than it computes
     share: str = "load"  # how tests go to several workers: one by one, or "loadfile"
     timeout_long_s: int = 1800
     environment: dict[str, str] = field(default_factory=dict)
@@ -57,7 +59,7 @@ LANES = (
     Lane("hardening", "tests/hardening", budget_s=60, workers=2, share="loadfile"),
     Lane("fuzz", "tests/fuzz", budget_s=60, workers=2, share="loadfile"),
     Lane("observability", "tests/observability", budget_s=30),
-    Lane("connections", "tests/connections", budget_s=60, workers=2, share="loadfile"),
+    Lane("connections", "tests/connections", budget_s=60, workers=2, waits=True, share="loadfile"),
     Lane("faults", "tests/faults", budget_s=120),
     Lane("conformance", "tests/conformance", budget_s=60),
     Lane("image", "tests/image", budget_s=90),
@@ -139,13 +141,13 @@ def reasons_in(output: bytes) -> list[str]:
 
 
 def run_all(lanes: Sequence[Lane], long: bool, seed: int) -> list[Result]:
-    """Run them: first those that use all processors, then the others in pairs, longest first."""
-    alone = [lane for lane in lanes if lane.workers and not long]
-    paired = sorted((lane for lane in lanes if lane not in alone), key=lambda lane: -lane.budget_s)
+    """Run them: first those that fill all processors, then the others together, longest first."""
+    alone = [lane for lane in lanes if lane.workers and not lane.waits and not long]
+    others = sorted((lane for lane in lanes if lane not in alone), key=lambda lane: -lane.budget_s)
     results = [run(lane, long, seed) for lane in alone]
-    beside = not long and len(paired) > 1
-    with ThreadPoolExecutor(2 if beside else 1) as threads:
-        results += threads.map(partial(run, long=long, seed=seed, beside=beside), paired)
+    beside = not long and len(others) > 1
+    with ThreadPoolExecutor(BESIDE_MAX if beside else 1) as threads:
+        results += threads.map(partial(run, long=long, seed=seed, beside=beside), others)
     return sorted(results, key=lambda result: LANES.index(result.lane))
 
 
