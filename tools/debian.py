@@ -28,11 +28,12 @@ class DebianError(Exception):
 def provide(package: str, program: str, *, path_counts: bool = True) -> Path:
     """The path of a program, which is unpacked from its Debian package first if need be.
 
-    With `path_counts` false a program of that name on PATH is not taken. Safe to call from several
-    processes at once. Raises DebianError.
+    `program` is its name, or its path in the package where the one of that name is a script that
+    finds it only when it is installed. With `path_counts` false a program of that name on PATH is
+    not taken. Safe to call from several processes at once. Raises DebianError.
     """
     path = os.pathsep.join([os.environ.get("PATH", ""), *FOLDERS])
-    if path_counts and (installed := shutil.which(program, path=path)):
+    if path_counts and (installed := shutil.which(Path(program).name, path=path)):
         return Path(installed)
     HOME.mkdir(exist_ok=True)
     with (HOME / f"{package}.lock").open("w") as lock:
@@ -79,7 +80,7 @@ def _starter(place: Path, package: str, program: str) -> Path:
 
     A program in Python finds its modules there too, in front of those that PYTHONPATH names.
     """
-    starter = place / f"start-{program}"
+    starter = place / f"start-{Path(program).name}"
     if starter.exists():
         return starter
     found = next(_programs(place, program), None)
@@ -97,7 +98,7 @@ def _starter(place: Path, package: str, program: str) -> Path:
 
 
 def _programs(place: Path, program: str) -> Iterator[Path]:
-    for folder in ("usr/bin", "usr/sbin", "bin", "sbin"):
+    for folder in ("usr/bin", "usr/sbin", "bin", "sbin") if "/" not in program else ("",):
         if (place / folder / program).exists():
             yield place / folder / program
 

@@ -1,7 +1,6 @@
 """Forms: sent by curl, and by a page in a browser, to each scheme and style."""
 
 import http.server
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.clients.site import Site
+from tools.debian import provide
 
 BROWSER_S_MAX = 120
 CONTENT = bytes(range(256)) * 300 + b"\r\n--"
@@ -94,9 +94,7 @@ def pages() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_page_in_a_browser(http_site: Site, tmp_path: Path, pages: tuple[str, list[str]]) -> None:
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
+    browser = provide("chromium-headless-shell", "usr/lib/chromium/chromium-headless-shell")
     site, s3, (home, asked) = http_site, http_site.boto3(), pages
     s3.create_bucket(Bucket="browser-form")
     form = signed(site, "browser-form", success_action_redirect=f"{home}/done?a=b")
@@ -111,7 +109,6 @@ def test_a_page_in_a_browser(http_site: Site, tmp_path: Path, pages: tuple[str, 
     done = subprocess.run(
         [
             browser,
-            "--headless",
             "--no-sandbox",
             "--disable-gpu",
             f"--user-data-dir={tmp_path / 'profile'}",
