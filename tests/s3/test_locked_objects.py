@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from hashlib import md5
+from urllib.parse import urlsplit
 from zlib import crc32
 
 import pytest
@@ -175,17 +176,30 @@ def test_where_nothing_can_be_locked(send, s3, bucket):
     s3.delete_object(**named, BypassGovernanceRetention=True)
 
 
-def test_what_is_kept_comes_with_a_checksum(send, s3, locked):
-    path, lock = f"/{locked}/key", {MODE: "GOVERNANCE", UNTIL: LATER}
-    for headers in ({**lock}, {HOLD: "OFF"}):
-        answer = send("PUT", path, headers=headers, body=b"x")
+def test_what_is_kept_comes_with_a_checksum(send, s3, s3v4, locked):
+    """Or with a signature of its body."""
+
+    def put_unsigned(headers, **asked):
+        named = {"Bucket": locked, "Key": "key", **asked}
+        url = urlsplit(s3v4.generate_presigned_url("put_object", Params=named))
+        return send("PUT", url.path, query=url.query, headers=headers, body=b"x", signed=False)
+
+    path = f"/{locked}/key"
+    until = {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": LATER}
+    for headers, asked in (
+        ({MODE: "GOVERNANCE", UNTIL: LATER}, until),
+        ({HOLD: "OFF"}, {"ObjectLockLegalHoldStatus": "OFF"}),
+    ):
+        answer = put_unsigned(headers, **asked)
         assert (answer.status, answer.code) == (400, "InvalidRequest")
         assert b"Content-MD5 OR x-amz-checksum-" in answer.body
-        assert send("PUT", path, headers={**headers, **MD5}, body=b"x").status == 200
-    assert send("PUT", path, body=b"x").status == 200
+        for promised in (MD5, {}):
+            assert send("PUT", path, headers={**headers, **promised}, body=b"x").status == 200
+    assert put_unsigned({}).status == 200
     configure(s3, locked, Mode="GOVERNANCE", Days=1)
-    assert send("PUT", path, body=b"x").code == "InvalidRequest"
+    assert put_unsigned({}).code == "InvalidRequest"
     assert send("PUT", path, headers={"x-amz-checksum-crc32": CRC}, body=b"x").status == 200
+    assert send("PUT", path, body=b"x").status == 200
 
 
 def test_of_many_each_is_judged_for_itself(s3, locked):

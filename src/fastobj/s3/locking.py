@@ -104,11 +104,13 @@ def _bad(name: bytes, value: str, message: str) -> S3Error:
 
 
 async def check_digest(ctx: Context, lock: Lock | None, algorithm: str) -> None:
-    """Wants a checksum, or an MD5, of what will be kept for long, where it may be locked.
+    """Wants a promise of the bytes that will be kept for long, where they may be locked.
 
-    The sender of a form has no way to compute one. Raises InvalidRequest.
+    The sender of a form has no way to compute one. A signed SHA-256 is one as well: S3 refuses it,
+    and with it all that minio-py puts without TLS. Raises InvalidRequest.
     """
-    if algorithm or ctx.form is not None or b"content-md5" in ctx.request.names:
+    is_promised = algorithm or ctx.payload_sha256 or b"content-md5" in ctx.request.names
+    if is_promised or ctx.form is not None:
         return
     default = await locking.default_of(ctx.store, ctx.existing())
     if lock is not None or (default is not None and default.mode):
