@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -508,7 +509,11 @@ class LocalLedger:
         if not isinstance(error, NoSpace):
             self._fence(batch, error)
             return
-        batch.engine.rollback()
+        try:
+            batch.engine.rollback()
+        except StoreError as failure:
+            self._fence(batch, failure)
+            return
         self._queue.extendleft(pending for pending, _ in reversed(batch.refused))
         for pending in batch.accepted:
             pending.done(error)
@@ -519,7 +524,9 @@ class LocalLedger:
         What conflicted is not told with what: that may be a row of this very batch.
         """
         self.fenced = error
-        batch.engine.rollback()
+        # Where the drive fails that too, the transaction stays open: it is never committed.
+        with suppress(StoreError):
+            batch.engine.rollback()
         for pending in batch.accepted:
             pending.done(Unknown(f"the log could not be synced: {error}"))
         self._queue.extendleft(pending for pending, _ in reversed(batch.refused))

@@ -369,6 +369,21 @@ def test_a_failed_sync_is_unknown_and_fences(driven, monkeypatch):
     assert driven.log.last.sequence == 2
 
 
+@pytest.mark.parametrize("error", [SyncFailed("lost"), NoSpace("full")])
+def test_a_drive_that_fails_the_rollback_too_fences(driven, monkeypatch, error):
+    """Nobody is left without an answer, and the next start knows that a sync has failed."""
+    driven.run(put(b"old", b"old"))
+    results = driven.submit(put(b"new", b"new"), put(b"old", b"x"))
+    batch = driven.ledger.prepare()
+    waiting = driven.submit(put(b"later", b"later"))
+    monkeypatch.setattr(MemoryBatch, "rollback", _fail(StoreError("nothing can be read")))
+    driven.ledger.fail(batch, error)
+    assert isinstance(results[0], Unknown)
+    assert [type(result) for result in [results[1], *waiting]] == [StoreError] * 2
+    assert isinstance(driven.ledger.fenced, StoreError)
+    assert "fenced" in str(driven.run(put(b"more", b"more"))[0])
+
+
 def test_a_failed_commit_behind_a_durable_block_fences(driven, monkeypatch):
     lost = put(b"k", b"payload")
     with monkeypatch.context() as patched:
