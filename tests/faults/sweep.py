@@ -12,7 +12,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -400,6 +400,8 @@ class Sweep:
         finally:
             faults.arm(_SWITCHED_ON)
             await site.close()
+        if held := open_below(root):
+            raise Lost(f"{operation.name}, {fault} at {which}: still open: {held}")
         shutil.rmtree(root)
         self.tally.cases += 1
         figures.count("calls that failed", fired)
@@ -445,6 +447,15 @@ class Sweep:
         await site.put(b"afterwards", SMALL)
         await site.put(b"afterwards, too", LARGE)
         await site.check()
+
+
+def open_below(folder: Path) -> list[str]:
+    """Files of that folder that this process has open, removed ones too."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the one by which they are listed
+            found.append(os.readlink(entry))
+    return sorted(path for path in found if path.startswith(f"{folder}/"))
 
 
 @contextmanager

@@ -84,7 +84,11 @@ def recover(
         epoch_changed=epoch_changed,
     )
     # The fresh segment's first block, synced, names the end of the log before it.
-    ledger.open_segment(_sealed(discovery, last.ref))
+    try:
+        ledger.open_segment(_sealed(discovery, last.ref))
+    except BaseException:
+        log.close()
+        raise
     return Recovered(ledger, log, spares, replay.blocks, replay.transactions)
 
 
