@@ -5,6 +5,7 @@ meets it. What was acknowledged has to be there, then and after a restart withou
 was answered with an error is whole old or whole new; nothing is left behind for ever.
 """
 
+import asyncio
 import hashlib
 import itertools
 import os
@@ -43,6 +44,8 @@ SMALL, LARGE, OWN = 2 * KIB, 9 * KIB, world.OWN_FILE_BYTES_MIN + 5 * KIB
 WHOLE = 1024 * KIB + 3 * KIB  # more than one piece
 CASES_MAX = 2000  # of one operation and one fault: more means that it never completes
 
+_LOOKS = 50
+_AGAIN_S = 0.02
 _SWITCHED_ON = "any:count:path=nowhere"
 
 FAULTS = {
@@ -400,7 +403,7 @@ class Sweep:
         finally:
             faults.arm(_SWITCHED_ON)
             await site.close()
-        if held := open_below(root):
+        if held := await left_open(root):
             raise Lost(f"{operation.name}, {fault} at {which}: still open: {held}")
         shutil.rmtree(root)
         self.tally.cases += 1
@@ -449,8 +452,17 @@ class Sweep:
         await site.check()
 
 
+async def left_open(folder: Path) -> list[str]:
+    """Files of that folder that this process has open, removed ones too, and nobody closes."""
+    for _ in range(_LOOKS - 1):
+        if not open_below(folder):
+            return []
+        await asyncio.sleep(_AGAIN_S)  # a thread may be about to
+    return open_below(folder)
+
+
 def open_below(folder: Path) -> list[str]:
-    """Files of that folder that this process has open, removed ones too."""
+    """What is open this moment."""
     found = []
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(FileNotFoundError):  # the one by which they are listed
