@@ -8,6 +8,7 @@ from hypothesis.stateful import rule
 from tests.model import draws
 from tests.model.draws import BUCKETS, PREFIXES, TAGS
 from tests.model.expiring import DAY_S
+from tests.model.keeping import ENABLED
 from tests.model.rules_store import StoreRules
 from tests.model.values import LifecycleRule
 
@@ -35,7 +36,7 @@ _RULES = st.tuples(  # at most one of each kind: what two of one kind do depends
         _ONLY_TAGGED,
         _ONLY_LARGER,
         _DAYS,
-        st.sampled_from((None, None, 1, 2)),
+        st.sampled_from((None, 1, 1, 2)),
     ),
     st.none()
     | st.builds(lambda prefix, days: LifecycleRule(prefix, abort_days=days), _PREFIXES, _DAYS),
@@ -66,6 +67,26 @@ class LifecycleRules(StoreRules):
         end=draws.ends,
     )
     def pass_days(self, days, killed, end) -> None:
+        self._pass_days(days, killed, end)
+
+    @rule(
+        key=draws.keys,
+        content=draws.small_contents,
+        versions=st.integers(2, 4),
+        kept=st.integers(1, 2),
+        days=_DAYS,
+        end=draws.ends,
+    )
+    def keep_the_newest(self, key, content, versions, kept, days, end) -> None:
+        """Versions of a key grow old under a rule that keeps the newest: by chance hardly ever."""
+        self.both("set_versioning", BUCKETS[1], ENABLED)
+        rules = [LifecycleRule("", noncurrent_days=days, kept=kept)]
+        self.both("put_lifecycle", BUCKETS[1], rules)
+        for _ in range(versions):
+            self.both("put", BUCKETS[1], key, content)
+        self._pass_days(days, None, end)
+
+    def _pass_days(self, days, killed, end) -> None:
         """What is due is gone then, once: also where the server was killed in the midst of it."""
         self.step("Lifecycle", 1, days, killed, *end)
         self._advance(days * DAY_S)
