@@ -1,7 +1,5 @@
 """What a running server holds: memory and descriptors of its processes."""
 
-import contextlib
-import os
 import resource
 import subprocess
 import sys
@@ -9,6 +7,7 @@ import time
 from pathlib import Path
 
 from fastobj.testing.process_server import ProcessServer
+from tests.descriptors import targets
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -25,8 +24,8 @@ def pss_bytes(server: ProcessServer) -> int:
 
 def descriptors(server: ProcessServer) -> int:
     """Open descriptors of all processes, but those of files of the store: they close in time."""
-    targets = [target for _, pid in server.pids() for target in _targets(pid)]
-    return sum(not target.startswith(str(server.directory)) for target in targets)
+    found = [target for _, pid in server.pids() for target in targets(pid).values()]
+    return sum(not target.startswith(str(server.directory)) for target in found)
 
 
 def settled_descriptors(server: ProcessServer) -> int:
@@ -35,14 +34,6 @@ def settled_descriptors(server: ProcessServer) -> int:
     while (found := descriptors(server)) != before:
         before = found
         time.sleep(1)
-    return found
-
-
-def _targets(pid: int) -> list[str]:
-    found = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found.append(os.readlink(entry))
     return found
 
 

@@ -5,7 +5,6 @@ meets it. What was acknowledged has to be there, then and after a restart withou
 was answered with an error is whole old or whole new; nothing is left behind for ever.
 """
 
-import asyncio
 import hashlib
 import itertools
 import os
@@ -13,7 +12,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,14 +37,14 @@ from tests import figures
 from tests.crash import oracle, world
 from tests.crash.oracle import BUCKET, PARTS, History, Lost, Place, Value, copy_of, value_of
 from tests.crash.world import MAIN, Node
+from tests.descriptors import targets
+from tests.unit.storage.volumes import settle_down
 
 WAL_BYTES = 96 * KIB
 SMALL, LARGE, OWN = 2 * KIB, 9 * KIB, world.OWN_FILE_BYTES_MIN + 5 * KIB
 WHOLE = 1024 * KIB + 3 * KIB  # more than one piece
 CASES_MAX = 2000  # of one operation and one fault: more means that it never completes
 
-_LOOKS = 50
-_AGAIN_S = 0.02
 _SWITCHED_ON = "any:count:path=nowhere"
 
 FAULTS = {
@@ -387,6 +386,7 @@ class Sweep:
 
     async def run(self, operation: Operation, fault: str, which: str) -> bool:
         """One case; whether the fault was met. Raises Lost, naming the case."""
+        case = f"{operation.name}, {fault} at {which}"
         root = self._folder / f"case-{next(self._cases)}"
         shutil.copytree(self._folder / "base", root)
         faults.arm(_SWITCHED_ON)
@@ -397,14 +397,14 @@ class Sweep:
             fired = await self._run_armed(site, operation, FAULTS[fault].format(which=which))
             await self._check(site, fired)
         except Exception as error:
-            raise Lost(
-                f"{operation.name}, {fault} at {which}: {type(error).__name__}: {error}"
-            ) from error
+            raise Lost(f"{case}: {type(error).__name__}: {error}") from error
         finally:
             faults.arm(_SWITCHED_ON)
             await site.close()
-        if held := await left_open(root):
-            raise Lost(f"{operation.name}, {fault} at {which}: still open: {held}")
+        # A thread may be about to close one.
+        await settle_down(
+            lambda: not open_below(root), lambda: f"{case}: still open: {open_below(root)}"
+        )
         shutil.rmtree(root)
         self.tally.cases += 1
         figures.count("calls that failed", fired)
@@ -452,22 +452,9 @@ class Sweep:
         await site.check()
 
 
-async def left_open(folder: Path) -> list[str]:
-    """Files of that folder that this process has open, removed ones too, and nobody closes."""
-    for _ in range(_LOOKS - 1):
-        if not open_below(folder):
-            return []
-        await asyncio.sleep(_AGAIN_S)  # a thread may be about to
-    return open_below(folder)
-
-
 def open_below(folder: Path) -> list[str]:
-    """What is open this moment."""
-    found = []
-    for entry in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the one by which they are listed
-            found.append(os.readlink(entry))
-    return sorted(path for path in found if path.startswith(f"{folder}/"))
+    """Files of that folder that this process has open, removed ones too."""
+    return sorted(path for path in targets().values() if path.startswith(f"{folder}/"))
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.descriptors import targets
+
 MIB = 1024 * 1024
 
 
@@ -48,10 +50,9 @@ class Descriptor(NamedTuple):
 def descriptors(pid):
     """The open descriptors of a process."""
     found = []
-    for name in os.listdir(f"/proc/{pid}/fd"):
+    for number, target in targets(pid).items():
         with contextlib.suppress(FileNotFoundError):  # closed since
-            target = os.readlink(f"/proc/{pid}/fd/{name}")
-            state = Path(f"/proc/{pid}/fdinfo/{name}").read_text()
+            state = Path(f"/proc/{pid}/fdinfo/{number}").read_text()
             flags = int(re.search(r"flags:\s+([0-7]+)", state)[1], 8)
-            found.append(Descriptor(int(name), target, flags))
+            found.append(Descriptor(number, target, flags))
     return found

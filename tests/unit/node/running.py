@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastobj.testing.process_server import ProcessServer
 from tests.clients.signed import signed_headers
+from tests.descriptors import targets
 
 WAIT_S_MAX = 30.0
 
@@ -75,17 +76,11 @@ def _inode(local: int, remote: int) -> str:
 
 def sockets(pid: int) -> set[str]:
     """The inodes of a process's sockets; none of one that has ended."""
-    found: set[str] = set()
     try:
-        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+        found = targets(pid).values()
     except (FileNotFoundError, ProcessLookupError):
-        return found
-    for entry in entries:
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            target = os.readlink(entry)
-            if target.startswith("socket:["):
-                found.add(target[8:-1])
-    return found
+        return set()
+    return {target[8:-1] for target in found if target.startswith("socket:[")}
 
 
 def pids(server: ProcessServer, role: str) -> list[int]:

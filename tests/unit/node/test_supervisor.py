@@ -5,12 +5,12 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from fastobj.testing.process_server import ProcessServer
+from tests.descriptors import targets
 from tests.unit.node.running import (
     Client,
     Load,
@@ -123,14 +123,6 @@ def test_the_list_of_processes_is_true_and_goes_with_the_server(server):
 # --- descriptors
 
 
-def _descriptors(pid):
-    found = {}
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed since it was listed
-            found[entry.name] = os.readlink(entry)
-    return found
-
-
 def test_children_hold_only_what_is_theirs(tmp_path):
     reading, writing = os.pipe()
     os.set_inheritable(writing, True)
@@ -146,7 +138,7 @@ def test_children_hold_only_what_is_theirs(tmp_path):
         server.launch()
     try:
         server.wait_ready()
-        held = {pid: _descriptors(pid) for pid in all_pids(server)}
+        held = {pid: targets(pid) for pid in all_pids(server)}
         supervisor, *children = held
         assert pipe in held[supervisor].values()
         ours = _own_sockets(held)

@@ -77,10 +77,10 @@ def extent_files(root):
     return sorted(os.listdir(root / "extents"))
 
 
-async def settle_down(condition):
-    """Lets the loop run until the condition holds."""
+async def settle_down(condition, told=lambda: "it never came true"):
+    """Lets the loop run until the condition holds; else fails with what it is `told`."""
     for _ in range(2000):
         if condition():
             return
         await asyncio.sleep(0.002)
-    raise AssertionError("it never came true")
+    raise AssertionError(told())
