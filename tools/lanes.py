@@ -23,7 +23,8 @@ from tests import figures
 ROOT = Path(__file__).resolve().parent.parent
 BESIDE_MAX = 3  # lanes at a time: two processors are not quite filled by them
 NO_TESTS_COLLECTED = 5  # pytest's exit code
-REASONS = ("FAILED ", "ERROR ", "check: failed")  # so pytest and tools.check begin
+# How pytest and tools.check say what failed. (Captured lines of a log begin with "ERROR  ", too.)
+REASONS = ("FAILED tests/", "ERROR tests/", "check: failed")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ def lane(name: str) -> Lane:
 
 
 def test_reasons_are_found_in_what_pytest_prints():
-    output = b"..F.\n>  assert 1 == 2\nE  assert\nFAILED tests/a.py::b - assert 1 == 2\nx \xff\n"
+    output = b"..F.\n>  assert 1 == 2\nE  assert\nERROR    fastobj.x:a.py:1 lost\n\xff\n"
+    output += b"FAILED tests/a.py::b - assert 1 == 2\n"
     assert lanes.reasons_in(output) == ["FAILED tests/a.py::b - assert 1 == 2"]
     assert lanes.reasons_in(b"check: mypy ok\ncheck: failed: mypy\n") == ["check: failed: mypy"]
 
