@@ -98,7 +98,8 @@ def _starter(place: Path, package: str, program: str) -> Path:
 
 
 def _programs(place: Path, program: str) -> Iterator[Path]:
-    for folder in ("usr/bin", "usr/sbin", "bin", "sbin") if "/" not in program else ("",):
+    is_path = "/" in program
+    for folder in ("",) if is_path else ("usr/bin", "usr/sbin", "bin", "sbin"):
         if (place / folder / program).exists():
             yield place / folder / program
 

@@ -524,7 +524,7 @@ class LocalLedger:
         What conflicted is not told with what: that may be a row of this very batch.
         """
         self.fenced = error
-        # Where the drive fails that too, the transaction stays open: it is never committed.
+        # Where the drive fails that too, nothing of it is committed either: nothing ever is again.
         with suppress(StoreError):
             batch.engine.rollback()
         for pending in batch.accepted:
